@@ -1,0 +1,3 @@
+from heldar_mirror.cli import main
+
+main()

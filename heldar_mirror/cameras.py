@@ -1,0 +1,148 @@
+"""Camera rows of Heldar's table: which want a mirror, and which can't be understood."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+# What is read, by name: each release of Heldar adds columns.
+COLUMNS = (
+    "id",
+    "vendor",
+    "address",
+    "rtsp_port",
+    "username",
+    "password",
+    "main_stream_url",
+    "sub_stream_url",
+    "record_stream",
+    "record_enabled",
+    "enabled",
+    "mirror_enabled",
+    "segment_seconds",
+    "record_audio",
+)
+
+Row = Mapping[str, object]
+
+# Heldar's own ids are slugs of a-z, 0-9 and '_'. An id becomes a directory, a file and a stanza's name.
+ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}")
+MIN_SEGMENT_SECONDS = 2
+MAX_SEGMENT_SECONDS = 86_400
+
+
+class CameraError(Exception):
+    """One camera can't be used; the text says why and what to do, and holds no secret."""
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """A camera that may want a mirror and can't have one (or not a new one), and why."""
+
+    camera_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A camera that wants a mirror, its credentials opened."""
+
+    id: str
+    vendor: str
+    address: str
+    rtsp_port: int
+    username: str
+    password: str = field(repr=False)
+    stream: str
+    stream_url: str = field(repr=False)
+    segment_seconds: int
+    record_audio: bool
+
+
+def should_mirror(row: Row) -> bool:
+    """Whether a camera is enabled, recorded and mirrored; schedule and mode are the primary's matter.
+
+    Raises CameraError where a flag is neither 0 nor 1: that says nothing, least of all 'no'.
+    """
+    return all([_flag(row, "enabled"), _flag(row, "record_enabled"), _flag(row, "mirror_enabled")])
+
+
+def camera_id(row: Row) -> str:
+    """Return a row's id. Raises CameraError for one that can't name a directory and a stanza."""
+    value = row["id"]
+    if not isinstance(value, str) or not ID.fullmatch(value):
+        raise CameraError("the id must be of letters, digits, '_' and '-', at most 100; give the camera another id")
+    return value
+
+
+def shown_id(row: Row) -> str:
+    """Return a row's id as it can be shown on a terminal, whatever it holds."""
+    text = str(row["id"])
+    if not text.isprintable() or text != text.strip() or not text:
+        text = ascii(row["id"])
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def parse_camera(row: Row, unseal: Callable[[str], str]) -> Camera:
+    """Return the camera of a row, its sealed values opened by `unseal`. Raises CameraError."""
+    stream = _text(row, "record_stream")
+    if stream not in {"main", "sub"}:
+        raise CameraError(f"record_stream is {_shown(stream)}, expected main or sub")
+    url_column = f"{stream}_stream_url"
+    stream_url = _opened(row, url_column, unseal).strip()
+    # With an explicit URL the columns that would build one are of no account.
+    built = not stream_url
+    return Camera(
+        id=camera_id(row),
+        vendor=_text(row, "vendor"),
+        address=_text(row, "address").strip() if built else "",
+        rtsp_port=_integer(row, "rtsp_port", 1, 65_535) if built else 0,
+        username=_text(row, "username") if built else "",
+        password=_opened(row, "password", unseal) if built else "",
+        stream=stream,
+        stream_url=stream_url,
+        segment_seconds=max(_integer(row, "segment_seconds", None, MAX_SEGMENT_SECONDS), MIN_SEGMENT_SECONDS),
+        record_audio=_flag(row, "record_audio"),
+    )
+
+
+def _text(row: Row, column: str) -> str:
+    value = row[column]
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise CameraError(f"{column} is not a text; set it again in Heldar")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise CameraError(f"{column} is not valid UTF-8; set it again in Heldar") from None
+    return value
+
+
+def _opened(row: Row, column: str, unseal: Callable[[str], str]) -> str:
+    try:
+        return unseal(_text(row, column))
+    except ValueError as error:
+        raise CameraError(f"{column} is sealed and can't be opened: {error}") from None
+
+
+def _integer(row: Row, column: str, low: int | None, high: int) -> int:
+    value = row[column]
+    if not isinstance(value, int) or value > high or (low is not None and value < low):
+        span = f"at most {high}" if low is None else f"{low} to {high}"
+        raise CameraError(f"{column} is {_shown(value)}, expected a whole number, {span}")
+    return value
+
+
+def _flag(row: Row, column: str) -> bool:
+    value = row[column]
+    if not isinstance(value, int) or value not in {0, 1}:
+        raise CameraError(f"{column} is {_shown(value)}, expected 0 or 1")
+    return value == 1
+
+
+def _shown(value: object) -> str:
+    """A value of a column that holds no secret, short enough for a message."""
+    if value is None:
+        return "NULL"
+    text = ascii(value)
+    return text if len(text) <= 40 else text[:37] + "..."

@@ -1,0 +1,118 @@
+"""Reading Heldar's database without a trace: nothing is written, created or left behind beside it.
+
+SQLite's `mode=ro` alone is not harmless: without a `-wal` it may create one, owned by us, and the kernel can't open its
+own database any more. So the database is looked at first, and opened in the one way that fits.
+"""
+
+import fcntl
+import os
+import sqlite3
+import stat
+import urllib.parse
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from heldar_mirror.cameras import COLUMNS, Row
+from heldar_mirror.errors import DatabaseError
+
+# The bytes that every connection to a SQLite database keeps a shared lock on; whoever wants to delete the `-wal`
+# needs them alone (SQLite's os.h: SHARED_FIRST, SHARED_SIZE).
+SHARED_FIRST = 0x40000000 + 2
+SHARED_SIZE = 510
+
+BUSY_SECONDS = 2.0
+ATTEMPTS = 5
+
+
+class _ChangedError(Exception):
+    """What was looked at is no longer so; look again."""
+
+
+def read_cameras(path: Path) -> list[Row]:
+    """Return all rows of `cameras`, with the columns of COLUMNS; texts that are not UTF-8 hold surrogates.
+
+    Raises DatabaseError where they can't be read, with the reason and the next step.
+    """
+    for _ in range(ATTEMPTS):
+        try:
+            return _read(path)
+        except _ChangedError:
+            continue
+        except (OSError, sqlite3.Error) as error:
+            raise DatabaseError(
+                f"cannot read the cameras in {path}: {error}. What runs goes on. {_next_step(path, error)}"
+            ) from None
+    raise DatabaseError(f"cannot read the cameras in {path}: it changes all the time. What runs goes on; try again.")
+
+
+def _next_step(path: Path, error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "Is HELDAR_DATABASE_URL the kernel's own? A relative path in it is relative to where you are."
+    if isinstance(error, PermissionError) or "unable to open" in str(error):
+        return f"It must be readable to this user, with its -wal and -shm, and so must {path.parent} be."
+    if "locked" in str(error):
+        return "Try again when its writer is done."
+    return "Is HELDAR_DATABASE_URL the database of a Heldar kernel, and is it whole?"
+
+
+def _read(path: Path) -> list[Row]:
+    with _held(path):
+        wal, shm = Path(f"{path}-wal"), Path(f"{path}-shm")
+        before = path.stat()
+        if Path(f"{path}-journal").exists():
+            raise sqlite3.DatabaseError(f"a writer is at work, or crashed, by way of {path.name}-journal")
+        if not wal.exists():
+            options = "immutable=1"
+        elif shm.exists():
+            # As a reader among others; readonly_shm, because what we may write is not ours to write.
+            options = "mode=ro&readonly_shm=1"
+        else:
+            # After a crash, and without its index: SQLite makes one in memory, if nobody else may come in.
+            options = "mode=ro&vfs=unix-none"
+        with closing(_connect(path, options)) as connection:
+            if "unix-none" in options:
+                connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+            try:
+                return _query(connection)
+            finally:
+                after = path.stat()
+                alone = "readonly_shm" not in options
+                if (wal.exists(), shm.exists()) != (options != "immutable=1", not alone) or (
+                    alone and (before.st_ino, before.st_mtime_ns) != (after.st_ino, after.st_mtime_ns)
+                ):
+                    raise _ChangedError
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[None]:
+    """Take part in SQLite's locking as one more reader: a kernel that ends meanwhile leaves its `-wal` where it is."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise sqlite3.DatabaseError("it is not a file")
+        fcntl.lockf(fd, fcntl.LOCK_SH | fcntl.LOCK_NB, SHARED_SIZE, SHARED_FIRST)
+        yield
+    except BlockingIOError:
+        raise sqlite3.OperationalError("database is locked") from None
+    finally:
+        os.close(fd)
+
+
+def _connect(path: Path, options: str) -> sqlite3.Connection:
+    uri = f"file:{urllib.parse.quote(os.fsencode(path))}?{options}"
+    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+    connection.text_factory = lambda data: data.decode(errors="surrogateescape")
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+def _query(connection: sqlite3.Connection) -> list[Row]:
+    present = {row["name"] for row in connection.execute("PRAGMA table_info(cameras)")}
+    if not present:
+        raise sqlite3.DatabaseError("it has no table cameras")
+    if missing := [column for column in COLUMNS if column not in present]:
+        raise sqlite3.DatabaseError(
+            f"the table cameras lacks the column {', '.join(missing)}: Heldar's schema is not one that is known here"
+        )
+    return [dict(row) for row in connection.execute(f"SELECT {', '.join(COLUMNS)} FROM cameras ORDER BY id")]  # noqa: S608

@@ -1,0 +1,37 @@
+"""What can go wrong, and the exit code that says so. Told once, at the top."""
+
+
+class MirrorError(Exception):
+    """An error for a person: what, where, what was expected, the next step. Never holds a secret."""
+
+    exit_code = 1
+
+
+class SettingsError(MirrorError):
+    """A setting that can't be used, or can't be read."""
+
+    exit_code = 3
+
+
+class DatabaseError(MirrorError):
+    """The cameras could not be read. That is not 'there are none': every mirror goes on."""
+
+    exit_code = 4
+
+
+class SupervisordError(MirrorError):
+    """supervisord does not answer, or refuses."""
+
+    exit_code = 5
+
+
+class VolumeError(MirrorError):
+    """The mirror root is not the volume that it should be."""
+
+    exit_code = 6
+
+
+class StateError(MirrorError):
+    """The state directory can't be read or written, or somebody else is at work in it."""
+
+    exit_code = 7

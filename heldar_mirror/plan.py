@@ -1,0 +1,106 @@
+"""The plan: what to change so that what is recorded in the state becomes what the table asks for. All pure."""
+
+import difflib
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from heldar_mirror.cameras import Unusable
+from heldar_mirror.programs import Desired, LaunchSpec
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A launch spec as it lies in the state, with its generation. `spec` is None where the file is damaged."""
+
+    spec: LaunchSpec | None
+    generation: int
+
+
+@dataclass(frozen=True)
+class Change:
+    """A camera's launch spec before and after; `existing` or `new` is None where there is none."""
+
+    camera_id: str
+    existing: LaunchSpec | None
+    new: LaunchSpec | None
+    generation: int
+    forced: bool = False
+
+    def lines(self) -> Iterator[str]:
+        """What changes, for people, as a diff without secrets."""
+        before, after = _options(self.existing), _options(self.new)
+        if self.existing is None or self.new is None:
+            spec = self.new or self.existing
+            yield f"{spec.masked_url()} → {spec.directory}" if spec else "its launch spec is damaged"
+        elif before != after:
+            yield from (f"{line[0]} {line[2:]}" for line in difflib.ndiff(before, after) if line[0] in "+-")
+        elif self.existing.volume != self.new.volume:
+            yield "the volume was adopted anew"
+        elif self.existing != self.new:
+            yield "credentials"
+        else:
+            yield "restart, as asked for"
+
+
+def _options(spec: LaunchSpec | None) -> list[str]:
+    """A launch spec's arguments, masked, each option on one line with its value."""
+    text = "\n".join(spec.masked_args()) if spec else ""
+    return re.sub(r"^(-.*)\n(?!-)", r"\1 ", text, flags=re.MULTILINE).split("\n")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do, by camera; `generations` is all that is to stand in the programs file."""
+
+    added: tuple[Change, ...]
+    changed: tuple[Change, ...]
+    removed: tuple[Change, ...]
+    unchanged: tuple[str, ...]
+    unusable: tuple[Unusable, ...]
+    kept: frozenset[str]
+    generations: Mapping[str, int] = field(repr=False)
+
+    @property
+    def written(self) -> tuple[Change, ...]:
+        """The changes that write a launch spec."""
+        return self.added + self.changed
+
+
+def make_plan(desired: Desired, saved: Mapping[str, Saved], now: int, forced: Collection[str] = ()) -> Plan:
+    """Return the plan that leads from the `saved` launch specs to the `desired` ones.
+
+    `now` is the Unix time in seconds; a changed launch spec's generation is the greater of it and the old one plus
+    one. Cameras in `forced` are given a new generation whether or not they changed. What runs for a camera that
+    can't be used goes on: only a row that clearly asks for no mirror, or is not there, stops one.
+    """
+    added, changed, unchanged = [], [], []
+    generations = {}
+    for camera_id, spec in sorted(desired.specs.items()):
+        old = saved.get(camera_id)
+        if old is None:
+            added.append(Change(camera_id, None, spec, now))
+        elif old.spec != spec or camera_id in forced:
+            generation = max(old.generation + 1, now)
+            changed.append(Change(camera_id, old.spec, spec, generation, forced=camera_id in forced))
+        else:
+            unchanged.append(camera_id)
+            generations[camera_id] = old.generation
+    generations |= {change.camera_id: change.generation for change in added + changed}
+
+    kept = frozenset(bad.camera_id for bad in desired.unusable if bad.camera_id in saved)
+    generations |= {camera_id: saved[camera_id].generation for camera_id in kept}
+    removed = [
+        Change(camera_id, old.spec, None, old.generation)
+        for camera_id, old in sorted(saved.items())
+        if camera_id not in generations
+    ]
+    return Plan(
+        added=tuple(added),
+        changed=tuple(changed),
+        removed=tuple(removed),
+        unchanged=tuple(unchanged),
+        unusable=desired.unusable,
+        kept=kept,
+        generations=generations,
+    )

@@ -1,0 +1,116 @@
+"""One reconcile: the whole table is read, the whole desired state computed, and the difference applied.
+
+Nothing depends on an earlier run having come to its end: a launch spec is written before the programs file, and
+removed after its program, so whatever is left half done is a difference that the next run sees.
+"""
+
+import os
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from heldar_mirror import database, programs, state, volume
+from heldar_mirror.errors import MirrorError, SupervisordError
+from heldar_mirror.gateway import Gateway
+from heldar_mirror.plan import Plan, make_plan
+from heldar_mirror.programs import program_name
+from heldar_mirror.settings import Settings
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What supervisord was told beyond the plan: `revived` had failed for good; `held` were stopped by a person."""
+
+    revived: tuple[str, ...]
+    held: tuple[str, ...]
+
+
+def reconcile(settings: Settings, forced: Collection[str] = ()) -> tuple[Plan, Applied]:
+    """Bring supervisord to what the table asks for; restart the cameras in `forced` in any case.
+
+    Returns what was planned and applied. Raises MirrorError; what runs goes on then.
+    """
+    with state.locked(settings):
+        plan = write(settings, forced)
+        applied = _apply(plan, Gateway(settings), settings)
+        state.remove_specs(plan.removed, settings)
+    return plan, applied
+
+
+def write(settings: Settings, forced: Collection[str] = ()) -> Plan:
+    """Write the launch specs and the programs file that the table asks for, and return the plan. Raises MirrorError."""
+    plan = _plan(settings, _open_volume(settings), forced)
+    state.write_specs(plan.written, settings)
+    state.write_programs(programs.render_programs(plan.generations, settings), settings)
+    return plan
+
+
+def dry_run(settings: Settings, forced: Collection[str] = ()) -> Plan:
+    """Return the plan, and write nothing anywhere. Raises MirrorError."""
+    remembered = state.remembered_volume(settings)
+    assert settings.mirror_root is not None  # noqa: S101 - the caller's matter
+    if remembered:
+        volume.prove(settings.mirror_root, remembered)
+    return _plan(settings, remembered or "new", forced)
+
+
+def _open_volume(settings: Settings) -> str:
+    """Return the id of the proven volume; a root that was never used is made ours. Raises VolumeError."""
+    assert settings.mirror_root is not None  # noqa: S101 - the caller's matter
+    remembered = state.remembered_volume(settings)
+    if remembered is None:
+        return adopt_volume(settings)
+    volume.prove(settings.mirror_root, remembered)
+    return remembered
+
+
+def adopt_volume(settings: Settings) -> str:
+    """Make the mirror root ours and return the volume's id. Raises MirrorError."""
+    adopted = volume.adopt(settings, state.owner(settings))
+    state.remember_volume(adopted, settings)
+    return adopted
+
+
+def _plan(settings: Settings, volume_id: str, forced: Collection[str]) -> Plan:
+    rows = database.read_cameras(settings.database) if settings.recorder_enabled else []
+    desired = programs.desired_state(rows, settings, volume_id)
+    if strangers := sorted(set(forced) - desired.specs.keys()):
+        reasons = {bad.camera_id: bad.reason for bad in desired.unusable}
+        reasons |= dict.fromkeys(desired.unwanted, "its row asks for no mirror")
+        raise MirrorError(
+            "\n".join(f"{name}: {reasons.get(name, 'no such camera in the table')}" for name in strangers)
+        )
+    return make_plan(desired, state.read_saved(settings), int(time.time()), forced)
+
+
+def _apply(plan: Plan, gateway: Gateway, settings: Settings) -> Applied:
+    """Have supervisord compute the difference to what is active, and apply what is ours of it."""
+    wanted = {program_name(camera_id, settings): camera_id for camera_id in plan.generations}
+    ours = wanted.keys() | {program_name(change.camera_id, settings) for change in plan.removed}
+    difference = gateway.reload()
+    gateway.remove((difference.changed | difference.removed) & ours)
+    fresh = (difference.added | difference.changed) & ours
+    gateway.add(sorted(fresh))
+
+    processes = gateway.processes()
+    if missing := wanted.keys() - processes.keys():
+        raise SupervisordError(
+            f"supervisord at {settings.supervisor_url} does not know {min(missing)} and {len(missing) - 1} more: "
+            f"does its [include] name {settings.programs_file}?"
+        )
+    settled = {name: processes[name].state for name in sorted(wanted.keys() - fresh)}
+    failed = [name for name, process_state in settled.items() if process_state in {"FATAL", "EXITED"}]
+    gateway.start(failed)
+    return Applied(
+        revived=tuple(wanted[name] for name in failed),
+        held=tuple(wanted[name] for name, process_state in settled.items() if process_state == "STOPPED"),
+    )
+
+
+def warnings(settings: Settings) -> list[str]:
+    """Return what a person should know before anything runs. Raises VolumeError where it must not run at all."""
+    assert settings.mirror_root is not None  # noqa: S101 - the caller's matter
+    found = [volume.check_apart(settings.mirror_root, settings.recordings_dir)]
+    if os.geteuid() == 0 and settings.user is None:
+        found.append("recorders run as root: set HELDAR_MIRROR_USER to a user that needs to own nothing but the mirror")
+    return [warning for warning in found if warning]

@@ -1,0 +1,337 @@
+"""The recorder of one camera: runs one ffmpeg for as long as it lasts, and says in one line how it ended.
+
+Started by supervisord as `python -I -S recorder.py SPEC GENERATION`. Its memory is paid once a camera, so it
+imports the few built-in modules that it needs and nothing else: `os` alone would cost a tenth more. Whoever wants
+a recording restarted, with backoff or without, is supervisord; the recorder never tries twice.
+
+A launch spec is a file of `key=value` lines:
+
+    camera      the camera's id
+    root        the mirror root, which must hold the marker of `volume`
+    volume      the volume's id
+    directory   the camera's directory, a child of the root
+    secret      any number: texts that must never be shown
+    url         the URL that is recorded
+    arg         any number, in order: ffmpeg's argument list, the program first
+"""
+
+import fcntl
+import posix
+import select
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal  # the same for a type checker; at run time its enums would cost 0.7 MB
+    from collections.abc import Callable
+else:
+    import _signal
+
+TAIL_BYTES = 8192
+MARKER = ".heldar-mirror"
+LOCK = ".heldar-mirror.lock"
+SEGMENT_NAME = "%Y%m%d_%H%M%S.mp4"
+
+# A stub is looked for among the names of the last hour: no cut is ever further apart than a keyframe allows.
+STUB_SEARCH_SECONDS = 3600
+FIELDS = ("generation", "camera", "root", "volume", "directory", "secret", "url", "arg")
+
+
+class RefusedError(Exception):
+    """Recording must not start; the text says why and what to do."""
+
+
+def mask(text: str, secrets: "tuple[str, ...] | list[str]" = ()) -> str:
+    """Return `text` without credentials.
+
+    Each of `secrets` is replaced wherever it stands; then, after every `://`, all up to the last `@` of the
+    authority, which ends at the next `/`, white space or quote. Text without credentials stays as it is.
+    """
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, "***")
+    head, separator, rest = text.partition("://")
+    parts = [head]
+    while separator:
+        end = next((i for i, c in enumerate(rest) if c in "/'\"" or c.isspace()), len(rest))
+        at = rest.rfind("@", 0, end)
+        if at >= 0:
+            rest = "***" + rest[at:]
+        head, next_separator, rest = rest.partition("://")
+        parts += [separator, head]
+        separator = next_separator
+    return "".join(parts)
+
+
+def blot(url: str, secrets: "tuple[str, ...] | list[str]") -> str:
+    """Return `url` with every secret and all of its user information as stars, of the same length in bytes."""
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        url = url.replace(secret, "*" * len(secret.encode()))
+    start = url.find("://") + 3
+    end = next((i for i in range(start, len(url)) if url[i] in "/'\""), len(url))
+    at = max(url.rfind("@", start, end), start)
+    return url[:start] + "*" * len(url[start:at].encode()) + url[at:]
+
+
+def parse_spec(text: str) -> "dict[str, list[str]]":
+    """Return a launch spec's fields, each with its values in order. Raises ValueError on what is not one."""
+    spec: dict[str, list[str]] = {field: [] for field in FIELDS}
+    for line in text.split("\n"):
+        key, equals, value = line.partition("=")
+        if equals and key in spec:
+            spec[key].append(value)
+        elif line:
+            raise ValueError(f"no line of a launch spec: {key[:20]}")
+    for field in ("camera", "root", "volume", "directory", "url", "arg"):
+        if not spec[field]:
+            raise ValueError(f"a launch spec without {field}")
+    return spec
+
+
+def read(path: str) -> bytes:
+    fd = posix.open(path, posix.O_RDONLY)
+    try:
+        chunks = []
+        while chunk := posix.read(fd, 65536):
+            chunks.append(chunk)
+        return b"".join(chunks)
+    finally:
+        posix.close(fd)
+
+
+def say(level: str, text: str) -> None:
+    """Print one line, the time first; what a terminal would obey is shown as `?`."""
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    line = "".join(c if c.isprintable() else "?" for c in text)
+    try:
+        posix.write(1, f"{stamp} {level} {line}\n".encode(errors="replace"))
+    except OSError:
+        pass  # supervisord is gone, and with it whoever would read this
+
+
+def prove_volume(root: str, volume: str) -> int:
+    """Return a descriptor that marks the volume as in use. Raises RefusedError where it is not the one we know."""
+    path = f"{root}/{MARKER}"
+    try:
+        fd = posix.open(path, posix.O_RDONLY | posix.O_NOFOLLOW)
+    except FileNotFoundError:
+        raise RefusedError(
+            f"mirror root {root} has lost its marker {MARKER}: is the volume mounted? "
+            "For a new volume: heldar-mirror adopt-volume"
+        ) from None
+    if posix.read(fd, 200).decode(errors="replace").strip() != volume:
+        raise RefusedError(
+            f"mirror root {root} holds the marker of another volume or instance. Mount the right one, "
+            "or make this one ours: heldar-mirror adopt-volume"
+        )
+    fcntl.flock(fd, fcntl.LOCK_SH)
+    return fd
+
+
+def lock_directory(directory: str) -> int:
+    """Make the camera's directory, never its parents, and return the descriptor of the lock that one writer has."""
+    try:
+        posix.mkdir(directory)
+    except FileExistsError:
+        pass
+    # A link would lead out of the volume that was proven.
+    posix.close(posix.open(directory, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW))
+    fd = posix.open(f"{directory}/{LOCK}", posix.O_RDWR | posix.O_CREAT | posix.O_NOFOLLOW, 0o640)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise RefusedError(f"another recorder is writing to {directory}: see who holds {LOCK} there") from None
+    return fd
+
+
+def exists(path: str) -> bool:
+    try:
+        posix.stat(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def segment_path(directory: str, seconds: float) -> str:
+    return f"{directory}/{time.strftime(SEGMENT_NAME, time.gmtime(seconds))}"
+
+
+def is_stub(path: str) -> bool:
+    """Whether an mp4 file holds no fragment: no `moof` box among its boxes (0, 28 and 4,096 bytes were seen)."""
+    fd = posix.open(path, posix.O_RDONLY | posix.O_NOFOLLOW)
+    try:
+        end, at = posix.fstat(fd).st_size, 0
+        while at + 8 <= end:
+            header = posix.pread(fd, 8, at)
+            if header[4:] == b"moof":
+                return False
+            size = int.from_bytes(header[:4], "big")
+            if size < 8:
+                break
+            at += size
+        return True
+    finally:
+        posix.close(fd)
+
+
+def remove_stub(directory: str, begun: float, ended: float) -> None:
+    """Remove the last file of a run of ffmpeg (from `begun` to `ended`, Unix time) if nothing was recorded in it."""
+    for seconds in range(int(ended), max(int(begun), int(ended) - STUB_SEARCH_SECONDS) - 1, -1):
+        path = segment_path(directory, seconds)
+        if exists(path):
+            if is_stub(path):
+                posix.unlink(path)
+            return
+
+
+def hide_credentials(pid: int, url: bytes, blotted: bytes) -> bool:
+    """Overwrite the URL in what `ps` shows of process `pid`. Return whether there is nothing left to do.
+
+    It waits for ffmpeg's first socket: by then ffmpeg has copied the URL. Where the kernel refuses (Yama's
+    ptrace_scope of 2 or 3) nothing changes, and mounting /proc with hidepid is the remedy.
+    """
+    proc = f"/proc/{pid}"
+    try:
+        if not any(posix.readlink(f"{proc}/fd/{fd}").startswith("socket:") for fd in posix.listdir(f"{proc}/fd")):
+            return False
+        at = read(f"{proc}/cmdline").find(url)
+        if at >= 0:
+            # The start of the argument area is field 48; the fields after the name, in brackets, begin with 3.
+            start = int(read(f"{proc}/stat").rpartition(b")")[2].split()[48 - 3])
+            memory = posix.open(f"{proc}/mem", posix.O_WRONLY)
+            try:
+                posix.pwrite(memory, blotted, start + at)
+            finally:
+                posix.close(memory)
+    except (FileNotFoundError, ProcessLookupError):
+        return False  # a descriptor that was closed meanwhile; or ffmpeg ended, and its stderr will say so
+    except OSError:
+        return True
+    return True
+
+
+class Child:
+    """The one ffmpeg, and the one SIGTERM that it gets: of two, it would lose its last segment."""
+
+    def __init__(self) -> None:
+        self.pid = 0
+        self.stopping = False
+        self.told = False
+
+    def stop(self, *_: object) -> None:
+        self.stopping = True
+        if self.pid and not self.told:
+            self.told = True
+            posix.kill(self.pid, _signal.SIGTERM)
+
+    def spawn(self, args: "list[str]", stderr: int) -> None:
+        """Start ffmpeg so that it dies with this process, and can never open a file that exists for writing."""
+        guard = ["setpriv", "--pdeathsig", "KILL"]
+        if posix.geteuid() == 0:
+            # Segments are born read-only, which binds root only where it can't override modes.
+            guard += ["--bounding-set=-dac_override", "--inh-caps=-dac_override"]
+        environment = {k: v for k, v in posix.environ.items() if not k.startswith(b"HELDAR_")}
+        null = posix.open("/dev/null", posix.O_RDWR)
+        umask = posix.umask(0)
+        posix.umask(umask | 0o222)
+        self.pid = posix.posix_spawnp(
+            guard[0],
+            [*guard, "--", *args],
+            {**environment, b"TZ": b"UTC"},
+            file_actions=[
+                (posix.POSIX_SPAWN_DUP2, null, 0),
+                (posix.POSIX_SPAWN_DUP2, null, 1),
+                (posix.POSIX_SPAWN_DUP2, stderr, 2),
+            ],
+            setsigdef=[_signal.SIGPIPE, _signal.SIGXFSZ],
+        )
+        posix.umask(umask)
+        posix.close(null)
+        if self.stopping:
+            self.stop()
+
+    def wait(self) -> int:
+        _, status = posix.waitpid(self.pid, 0)
+        self.pid = 0
+        return posix.waitstatus_to_exitcode(status)
+
+
+def drain(stderr: int, hide: "Callable[[], bool]") -> bytes:
+    """Read `stderr` to its end and return its last bytes, whole lines of at most TAIL_BYTES.
+
+    Until `hide()` returns true, it is called about every 50 ms, later every second.
+    """
+    tail, cut = b"", False
+    poll = select.poll()
+    poll.register(stderr, select.POLLIN)
+    wait: float | None = 50
+    while True:
+        ready = poll.poll(wait)
+        if wait and hide():
+            wait = None
+        elif wait:
+            wait = min(wait * 1.5, 1000)
+        if not ready:
+            continue
+        chunk = posix.read(stderr, 65536)
+        if not chunk:
+            break
+        tail += chunk
+        if len(tail) > TAIL_BYTES:
+            tail, cut = tail[-TAIL_BYTES:], True
+        # A camera whose time stamps run backwards makes a line a packet: reading them in bulk is what keeps it cheap.
+        time.sleep(0.1)
+    # The first line may begin in the middle of a password, where no mask would know it.
+    return tail.partition(b"\n")[2] if cut else tail
+
+
+def record(spec: "dict[str, list[str]]", child: Child) -> int:
+    """Record until ffmpeg ends, say how, and return its exit status; negative: the signal that ended it."""
+    directory, url, secrets = spec["directory"][0], spec["url"][0], spec["secret"]
+    locks = prove_volume(spec["root"][0], spec["volume"][0]), lock_directory(directory)
+    for fd in locks:
+        posix.set_inheritable(fd, True)
+    while exists(segment_path(directory, time.time())):
+        time.sleep(0.05)  # ffmpeg would begin a file of this second's name
+    if child.stopping:
+        return 0
+    reader, writer = posix.pipe()
+    begun, clock = time.time(), time.monotonic()
+    child.spawn(spec["arg"], writer)
+    posix.close(writer)
+    url_bytes, blotted = url.encode(), blot(url, secrets).encode()
+    tail = drain(reader, lambda: hide_credentials(child.pid, url_bytes, blotted))
+    status = child.wait()
+    remove_stub(directory, begun, time.time())
+
+    how = f"signal {-status}" if status < 0 else f"exit status {status}"
+    lines = mask(tail.decode(errors="replace"), secrets).splitlines()
+    say(
+        "INFO" if child.stopping else "ERROR",
+        f"{'stopped' if child.stopping else 'ffmpeg ended'} after {time.monotonic() - clock:.0f} s, {how}"
+        + "".join(f" | {line.strip()}" for line in lines if line.strip()),
+    )
+    return status
+
+
+def main(path: str) -> int:
+    child = Child()
+    _signal.signal(_signal.SIGTERM, child.stop)
+    try:
+        spec = parse_spec(read(path).decode())
+        return 0 if record(spec, child) == 0 or child.stopping else 1
+    except FileNotFoundError as error:
+        if error.filename != path:
+            say("ERROR", f"cannot record: {error}")
+            return 1
+        say("INFO", f"no launch spec {path}: this camera is not to be mirrored. Or: heldar-mirror reconcile")
+        return 0
+    except (RefusedError, OSError) as error:
+        say("ERROR", f"cannot record: {error}")
+    except ValueError as error:
+        say("ERROR", f"cannot record: {path}: {error}. Have it written anew: heldar-mirror reconcile")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,207 @@
+"""Settings: Heldar's own environment variables, with Heldar's own meanings, and those of the mirror.
+
+They come from Heldar's env file, then the mirror's own, then the environment; the later one wins.
+"""
+
+import os
+import pwd
+import re
+import urllib.parse
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from heldar_mirror.errors import SettingsError
+
+HELDAR_ENV_FILE = "/etc/heldar/heldar.env"
+MIRROR_ENV_FILE = "/etc/heldar/mirror.env"
+STATE_DIR = Path("/var/lib/heldar-mirror")
+LOG_DIR = Path("/var/log/heldar-mirror")
+RUN_DIR = Path("/run/heldar-mirror")
+
+# A Unix socket's address holds 108 bytes, its closing zero included; supervisord binds NAME.PID first.
+SOCKET_PATH_BYTES = 108 - 1 - len(".4194304")
+
+# In supervisord's files ' ;' and ' #' begin a comment, quoted or not, and an include is a pattern.
+AWKWARD = re.compile(r" [;#]|[*?\[]")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What was configured, with every default filled in. Paths are absolute."""
+
+    mirror_root: Path | None
+    recordings_dir: Path
+    database: Path
+    recorder_enabled: bool
+    ffmpeg: str
+    secret_key: str | None = field(repr=False)
+    state_dir: Path
+    specs_dir: Path
+    log_dir: Path
+    programs_file: Path
+    joined: bool
+    prefix: str
+    user: str | None
+    umask: int
+    supervisor_url: str
+    supervisor_username: str | None
+    supervisor_password: str | None = field(repr=False)
+
+
+def load_settings(environ: Mapping[str, str]) -> Settings:
+    """Return the settings in force. Raises SettingsError for a bad value, or a file that can't be read."""
+    heldar = read_env_file(Path(environ.get("HELDAR_ENV_FILE", HELDAR_ENV_FILE)))
+    mirror = read_env_file(Path(environ.get("HELDAR_MIRROR_ENV_FILE", MIRROR_ENV_FILE)))
+    if root := heldar.get("HELDAR_MIRROR_RECORDINGS_DIR", "").strip():
+        raise SettingsError(
+            f"HELDAR_MIRROR_RECORDINGS_DIR={root} stands in Heldar's own env file "
+            f"{environ.get('HELDAR_ENV_FILE', HELDAR_ENV_FILE)}, so the kernel mirrors too, into the same files. "
+            f"Move that line to {environ.get('HELDAR_MIRROR_ENV_FILE', MIRROR_ENV_FILE)} and restart Heldar."
+        )
+    return parse_settings({**heldar, **mirror, **environ})
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """Return the variables of an env file; none if there is no such file. Raises SettingsError if unreadable."""
+    try:
+        return parse_env_file(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"cannot read the settings in {path}: {error}. Run as root, or as its group.") from None
+
+
+def parse_env_file(text: str) -> dict[str, str]:
+    """Return the variables of a text as systemd's EnvironmentFile= reads it, without its line continuations."""
+    variables = {}
+    for line in map(str.strip, text.splitlines()):
+        name, equals, value = line.partition("=")
+        if not equals or line[0] in "#;":
+            continue
+        value = value.strip()
+        if len(value) > 1 and value[0] == value[-1] == "'":
+            value = value[1:-1]
+        elif len(value) > 1 and value[0] == value[-1] == '"':
+            value = re.sub(r"\\(.)", r"\1", value[1:-1])
+        variables[name.strip()] = value
+    return variables
+
+
+def parse_settings(variables: Mapping[str, str]) -> Settings:
+    """Return the settings that the variables give. Raises SettingsError, which names the variable."""
+    values = {name: value.strip() for name, value in variables.items() if value.strip()}
+
+    def path(name: str, default: Path) -> Path:
+        return _path(name, values[name]) if name in values else default
+
+    data_dir = path("HELDAR_DATA_DIR", Path("data").absolute())
+    secret_key = values.get("HELDAR_SECRET_KEY")
+    state_dir = path("HELDAR_MIRROR_STATE_DIR", _default_state_dir())
+    at_home = state_dir == STATE_DIR
+    specs_dir = path("HELDAR_MIRROR_SPECS_DIR", _tmpfs_specs_dir(state_dir) if secret_key else state_dir / "specs")
+    socket = state_dir / "supervisor.sock"
+    joined = "HELDAR_MIRROR_PROGRAMS_FILE" in values
+    settings = Settings(
+        mirror_root=path("HELDAR_MIRROR_RECORDINGS_DIR", Path()) if "HELDAR_MIRROR_RECORDINGS_DIR" in values else None,
+        recordings_dir=path("HELDAR_RECORDINGS_DIR", data_dir / "recordings"),
+        database=_database(values.get("HELDAR_DATABASE_URL", "sqlite://./data/heldar.db")),
+        recorder_enabled=_boolean("HELDAR_RECORDER_ENABLED", values.get("HELDAR_RECORDER_ENABLED", "true")),
+        ffmpeg=_one_line("HELDAR_FFMPEG_BIN", values.get("HELDAR_FFMPEG_BIN", "ffmpeg")),
+        secret_key=secret_key,
+        state_dir=state_dir,
+        specs_dir=specs_dir,
+        log_dir=path("HELDAR_MIRROR_LOG_DIR", LOG_DIR if at_home else state_dir / "log"),
+        programs_file=path("HELDAR_MIRROR_PROGRAMS_FILE", state_dir / "programs.conf"),
+        joined=joined,
+        prefix=_prefix(values.get("HELDAR_MIRROR_PREFIX", "mirror-")),
+        user=_user(values.get("HELDAR_MIRROR_USER")),
+        umask=_umask(values.get("HELDAR_MIRROR_UMASK", "027")),
+        supervisor_url=_supervisor_url(values.get("HELDAR_MIRROR_SUPERVISOR_URL", f"unix://{socket}")),
+        supervisor_username=values.get("HELDAR_MIRROR_SUPERVISOR_USERNAME"),
+        supervisor_password=values.get("HELDAR_MIRROR_SUPERVISOR_PASSWORD"),
+    )
+    if not joined and len(os.fsencode(socket)) > SOCKET_PATH_BYTES:
+        raise SettingsError(
+            f"HELDAR_MIRROR_STATE_DIR={state_dir}: expected a path short enough for a socket in it, "
+            f"at most {SOCKET_PATH_BYTES - len('/supervisor.sock')} bytes"
+        )
+    return settings
+
+
+def _default_state_dir() -> Path:
+    """The machine's, for whoever can use it or asks about it; a user's own where there is none."""
+    if os.geteuid() == 0 or STATE_DIR.exists():
+        return STATE_DIR
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "heldar-mirror"
+
+
+def _tmpfs_specs_dir(state_dir: Path) -> Path:
+    """Where specs go that must not lie on a disk: a name of its own for each state directory."""
+    run = RUN_DIR if os.geteuid() == 0 or RUN_DIR.exists() else Path(f"/run/user/{os.geteuid()}/heldar-mirror")
+    return run / ("specs" if state_dir == STATE_DIR else str(state_dir).strip("/").replace("/", "-"))
+
+
+def _one_line(name: str, value: str) -> str:
+    if not value.isprintable():
+        raise SettingsError(f"{name}={value!r}: expected one line of printable text")
+    return value
+
+
+def _path(name: str, value: str) -> Path:
+    _one_line(name, value)
+    if name.startswith("HELDAR_MIRROR_") and name != "HELDAR_MIRROR_RECORDINGS_DIR" and AWKWARD.search(value):
+        raise SettingsError(f"{name}={value!r}: expected a path without '*', '?', '[', ' ;' and ' #'")
+    return Path(os.path.abspath(value))  # noqa: PTH100 - resolve() would follow links, absolute() keep '..'
+
+
+def _database(url: str) -> Path:
+    """The file of a URL as Heldar's kernel reads it: `sqlite:` or `sqlite://`, a percent-encoded path, `?options`."""
+    scheme, _, rest = url.partition(":")
+    path = urllib.parse.unquote(rest.removeprefix("//").partition("?")[0])
+    if scheme != "sqlite" or not path or path == ":memory:":
+        shown = urllib.parse.urlsplit(url).scheme or url[:20]
+        raise SettingsError(f"HELDAR_DATABASE_URL={shown}:…: expected sqlite:// and the path of a file")
+    _one_line("HELDAR_DATABASE_URL", path)
+    return Path(path).absolute()
+
+
+def _boolean(name: str, value: str) -> bool:
+    if value.lower() in {"1", "true", "yes", "on"}:
+        return True
+    if value.lower() in {"0", "false", "no", "off"}:
+        return False
+    raise SettingsError(f"{name}={value!r}: expected 1, true, yes, on, or 0, false, no, off")
+
+
+def _prefix(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", value):
+        raise SettingsError(f"HELDAR_MIRROR_PREFIX={value!r}: expected up to 40 letters, digits, '_' and '-'")
+    return value
+
+
+def _user(value: str | None) -> str | None:
+    if value is None:
+        return None
+    try:
+        pwd.getpwnam(value)
+    except KeyError:
+        raise SettingsError(f"HELDAR_MIRROR_USER={value!r}: expected the name of a user of this machine") from None
+    return value
+
+
+def _umask(value: str) -> int:
+    if not re.fullmatch(r"0?[0-7]{3}", value):
+        raise SettingsError(f"HELDAR_MIRROR_UMASK={value!r}: expected three octal digits, such as 027")
+    return int(value, 8)
+
+
+def _supervisor_url(value: str) -> str:
+    parts = urllib.parse.urlsplit(value)
+    if parts.scheme not in {"unix", "http"} or "@" in parts.netloc or not (parts.netloc or parts.path):
+        shown = value.rpartition("@")[2]
+        raise SettingsError(
+            f"HELDAR_MIRROR_SUPERVISOR_URL=…{shown}: expected unix:///path/of/a/socket or http://host:port; "
+            "a user and a password go into HELDAR_MIRROR_SUPERVISOR_USERNAME and HELDAR_MIRROR_SUPERVISOR_PASSWORD"
+        )
+    return value

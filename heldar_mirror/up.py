@@ -1,0 +1,106 @@
+"""A supervisord of our own, in the foreground, for as long as we are asked to run."""
+
+import os
+import pwd
+import resource
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from heldar_mirror import programs, reconcile, state
+from heldar_mirror.errors import DatabaseError, MirrorError, StateError, SupervisordError, VolumeError
+from heldar_mirror.gateway import STOP_SECONDS, Gateway
+from heldar_mirror.settings import Settings
+
+# Three descriptors a program (facts of supervisord 4.3 with redirect_stderr), and as many again for the cameras to
+# come. More is no safer: supervisord closes every one of them, open or not, in each child that it starts.
+DESCRIPTORS_PER_PROGRAM = 3
+MIN_DESCRIPTORS = 4096
+
+SECRETS = ("HELDAR_SECRET_KEY", "HELDAR_MIRROR_SUPERVISOR_PASSWORD")
+
+
+def become(user: str) -> None:
+    """Go on as `user`, for good, with that user's groups. Only root can."""
+    entry = pwd.getpwnam(user)
+    os.initgroups(user, entry.pw_gid)
+    os.setgid(entry.pw_gid)
+    os.setuid(entry.pw_uid)
+    os.environ["HOME"] = entry.pw_dir
+
+
+def up(settings: Settings, tell: Callable[[str], None]) -> int:
+    """Run a supervisord with a program for each camera that wants a mirror, until SIGTERM or SIGINT.
+
+    `tell` is given what a person should know. Returns the exit code: 0 after a signal, 1 where supervisord ended by
+    itself. Raises MirrorError where it can't begin. What the table asks for can't be known? Then what it asked for
+    when it was last read is mirrored.
+    """
+    with (settings.state_dir / "up.lock").open("a") as lock:
+        if not state.take(lock.fileno()):
+            raise StateError(
+                f"heldar-mirror up is running already on {settings.state_dir}: expected one for each state"
+            )
+        with state.locked(settings):
+            try:
+                plan = reconcile.write(settings)
+                # What stands in the state and is not wanted any more can't be running: supervisord is not up yet.
+                state.remove_specs(plan.removed, settings)
+                tell(f"mirroring {len(plan.generations)} cameras to {settings.mirror_root}")
+                for bad in plan.unusable:
+                    tell(f"camera {bad.camera_id}: {bad.reason}")
+            except (DatabaseError, VolumeError) as error:
+                tell(f"{error} Going on with the last known good. Then: heldar-mirror reconcile")
+                if not settings.programs_file.exists():
+                    state.write_programs(programs.render_programs({}, settings), settings)
+            configuration = state.write_supervisord(
+                programs.render_supervisord(settings, str(os.geteuid()), _descriptors(tell, settings)), settings
+            )
+        return _run(configuration, settings, tell)
+
+
+def _descriptors(tell: Callable[[str], None], settings: Settings) -> int:
+    wanted = max(MIN_DESCRIPTORS, 256 + 2 * DESCRIPTORS_PER_PROGRAM * len(state.read_saved(settings)))
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY or hard >= wanted:
+        return wanted
+    tell(f"the limit of open files is {hard}, enough for {(hard - 64) // DESCRIPTORS_PER_PROGRAM} cameras: raise it")
+    return hard
+
+
+def _run(configuration: Path, settings: Settings, tell: Callable[[str], None]) -> int:
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    child = subprocess.Popen(
+        [
+            *["setpriv", "--pdeathsig", "TERM", "--"],
+            *[sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(configuration)],
+        ],
+        env={name: value for name, value in os.environ.items() if name not in SECRETS},
+        stdin=subprocess.DEVNULL,
+        # A terminal's Ctrl-C is for us: supervisord would stop one program after another.
+        start_new_session=True,
+    )
+    while child.poll() is None and not stopping.wait(0.5):
+        pass
+    if child.poll() is not None:
+        raise SupervisordError(
+            f"supervisord ended by itself, with exit status {child.returncode}: see above, and "
+            f"{settings.log_dir / 'supervisord.log'}"
+        )
+    try:
+        Gateway(settings).shut_down()
+    except MirrorError as error:
+        tell(f"{error} Stopping it by signal")
+        child.terminate()
+    try:
+        child.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        tell("supervisord did not end; killing it")
+        child.kill()
+        child.wait()
+    return 0

@@ -1,0 +1,240 @@
+"""Real parts for tests: Heldar's database, supervisord, RTSP cameras. Whatever a fixture starts, it ends."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+FAKE_FFMPEG = HERE / "fake_ffmpeg"
+USER, PASSWORD = "admin", "p@ss/w:rd"
+
+SCHEMA = """
+CREATE TABLE cameras (
+    id TEXT PRIMARY KEY, name TEXT NOT NULL, vendor TEXT NOT NULL DEFAULT 'generic', address TEXT,
+    rtsp_port INTEGER NOT NULL DEFAULT 554, username TEXT, password TEXT, main_stream_url TEXT, sub_stream_url TEXT,
+    record_stream TEXT NOT NULL DEFAULT 'main', record_enabled INTEGER NOT NULL DEFAULT 1,
+    enabled INTEGER NOT NULL DEFAULT 1, mirror_enabled INTEGER NOT NULL DEFAULT 0, segment_seconds INTEGER DEFAULT 60,
+    retention_hours INTEGER NOT NULL DEFAULT 24, storage_quota_bytes INTEGER, record_audio INTEGER NOT NULL DEFAULT 0,
+    record_mode TEXT NOT NULL DEFAULT 'continuous', updated_at TEXT NOT NULL DEFAULT '2026-01-01T00:00:00Z'
+);
+CREATE TABLE segments (
+    id TEXT PRIMARY KEY, camera_id TEXT NOT NULL, path TEXT UNIQUE NOT NULL, start_time TEXT NOT NULL, end_time TEXT,
+    duration_s REAL, size_bytes INTEGER, locked INTEGER NOT NULL DEFAULT 0, evidence_locked INTEGER NOT NULL DEFAULT 0
+);
+"""
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 30, every: float = 0.1) -> Any:
+    """Return what `condition` returns as soon as it is true; fail the test if that takes longer than `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not (result := condition()):
+        if time.monotonic() > deadline:
+            pytest.fail(f"not true within {seconds} s: {condition}")
+        time.sleep(every)
+    return result
+
+
+def processes_of(marker: str) -> dict[int, str]:
+    """Return the running processes whose command line holds `marker`, such as a test's own directory."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+                if marker in command and int(entry.name) != os.getpid():
+                    found[int(entry.name)] = command
+    return found
+
+
+@dataclass
+class Database:
+    """Heldar's database, in WAL mode as the kernel leaves it. No connection stays open in the test's own process."""
+
+    path: Path
+
+    def execute(self, sql: str, *values: object) -> None:
+        with contextlib.closing(sqlite3.connect(self.path)) as connection, connection:
+            connection.executescript(sql) if not values else connection.execute(sql, values)
+
+    def add(self, camera_id: object, **columns: object) -> None:
+        """Add a camera: a hikvision that wants a mirror, unless `columns` say otherwise."""
+        row = {
+            "id": camera_id,
+            "name": str(camera_id),
+            "vendor": "hikvision",
+            "address": "127.0.0.1",
+            "username": USER,
+            "password": PASSWORD,
+            "mirror_enabled": 1,
+        } | columns
+        names, marks = ", ".join(row), ", ".join("?" * len(row))
+        self.execute(f"INSERT INTO cameras ({names}) VALUES ({marks})", *row.values())  # noqa: S608
+
+    def update(self, camera_id: str, **columns: object) -> None:
+        assignments = ", ".join(f"{name} = ?" for name in columns)
+        self.execute(f"UPDATE cameras SET {assignments} WHERE id = ?", *columns.values(), camera_id)  # noqa: S608
+
+
+@dataclass
+class Mirror:
+    """heldar-mirror on the command line, with directories of its own below `home`."""
+
+    home: Path
+    database: Database
+    env: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def root(self) -> Path:
+        return self.home / "mirror"
+
+    @property
+    def state(self) -> Path:
+        return self.home / "state"
+
+    @property
+    def logs(self) -> Path:
+        return self.state / "log"
+
+    def command(self, *args: str) -> list[str]:
+        return [sys.executable, "-m", "heldar_mirror", *args]
+
+    def run(self, *args: str, code: int | None = 0, **env: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end, and check its exit code unless `code` is None."""
+        result = subprocess.run(
+            self.command(*args), env=self.env | env, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert code in (None, result.returncode), f"exit {result.returncode}\n{result.stdout}\n{result.stderr}"
+        return result
+
+    def json(self, *args: str, **env: str) -> Any:
+        return json.loads(self.run(*args, "--json", code=None, **env).stdout)
+
+    def status(self) -> dict[str, dict[str, Any]]:
+        """Return each camera's status, by its id."""
+        return {camera["camera_id"]: camera for camera in self.json("status")["cameras"]}
+
+    def supervisorctl(self, *args: str) -> str:
+        command = [sys.executable, "-m", "supervisor.supervisorctl", "-c", str(self.state / "supervisord.conf"), *args]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout
+
+    def segments(self, camera_id: str) -> list[Path]:
+        return sorted((self.root / camera_id).glob("*.mp4"))
+
+    @contextlib.contextmanager
+    def up(self, **env: str) -> Iterator["subprocess.Popen[bytes]"]:
+        """Run `heldar-mirror up` until the block ends, and see to it that nothing of it is left."""
+        with (self.home / "up.log").open("ab") as log:
+            process = subprocess.Popen(self.command("up"), env=self.env | env, stdout=log, stderr=log)
+        try:
+            wait_for(lambda: process.poll() is not None or (self.state / "supervisor.sock").exists())
+            assert process.poll() is None, self.up_log()
+            wait_for(lambda: self.run("reconcile", code=None).returncode != 5)
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(60)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+            leftovers = wait_for_none(str(self.home))
+        assert not leftovers, leftovers
+
+    def up_log(self) -> str:
+        return (self.home / "up.log").read_text()
+
+
+def wait_for_none(marker: str, seconds: float = 15) -> dict[int, str]:
+    """Wait until no process of a test is left; kill, and return, those that stay longer than `seconds`."""
+    deadline = time.monotonic() + seconds
+    while (left := processes_of(marker)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    for pid in left:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return left
+
+
+@pytest.fixture
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A directory of the test's own that every user can enter, removed at its end."""
+    path = tmp_path_factory.mktemp("m")
+    for directory in (path, *list(path.parents)[:2]):
+        if directory.stat().st_uid == os.geteuid() and directory != Path("/tmp"):
+            directory.chmod(0o755)
+    yield path
+    wait_for_none(str(path), seconds=0)
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def database(home: Path) -> Database:
+    """An empty database of Heldar's."""
+    (home / "heldar").mkdir()
+    made = Database(home / "heldar/heldar.db")
+    made.execute(f"PRAGMA journal_mode=WAL; {SCHEMA}")
+    return made
+
+
+@pytest.fixture
+def mirror(home: Path, database: Database) -> Mirror:
+    """A mirror with a fake ffmpeg, which records nothing and obeys signals; nothing runs yet."""
+    (home / "recordings").mkdir()
+    env = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "HELDAR_ENV_FILE": str(home / "heldar.env"),
+        "HELDAR_MIRROR_ENV_FILE": str(home / "mirror.env"),
+        "HELDAR_DATABASE_URL": f"sqlite://{database.path}",
+        "HELDAR_RECORDINGS_DIR": str(home / "recordings"),
+        "HELDAR_MIRROR_RECORDINGS_DIR": str(home / "mirror"),
+        "HELDAR_MIRROR_STATE_DIR": str(home / "state"),
+        "HELDAR_FFMPEG_BIN": str(FAKE_FFMPEG),
+    }
+    return Mirror(home, database, env)
+
+
+@dataclass
+class Camera:
+    """An RTSP camera on loopback, which can be unplugged and plugged in again."""
+
+    port: int = 0
+    process: "subprocess.Popen[str] | None" = None
+
+    def plug_in(self) -> None:
+        self.process = subprocess.Popen(
+            ["/usr/bin/python3", str(HERE / "rtsp_camera.py"), str(self.port), USER, PASSWORD],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout
+        self.port = int(self.process.stdout.readline().split()[1])
+
+    def unplug(self) -> None:
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            assert self.process.stdout
+            self.process.stdout.close()
+            self.process = None
+
+
+@pytest.fixture
+def camera() -> Iterator[Camera]:
+    """A plugged-in RTSP camera with a password: `/Streaming/Channels/101`, `/cam/realmonitor` and more."""
+    made = Camera()
+    made.plug_in()
+    yield made
+    made.unplug()

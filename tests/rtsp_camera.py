@@ -1,0 +1,71 @@
+#!/usr/bin/python3
+"""A real RTSP camera for tests and the demo: PORT [USER PASSWORD] in, `ready PORT` out, until it is told to end.
+
+Needs Debian's GStreamer RTSP server and its binding, which only the system's own Python sees.
+"""
+
+import argparse
+import ctypes
+import signal
+
+import gi
+
+gi.require_version("Gst", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+
+PR_SET_PDEATHSIG = 1
+VIDEO = (
+    "videotestsrc is-live=true pattern={pattern} ! video/x-raw,width=320,height=240,framerate=15/1 "
+    "! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=15 ! rtph264pay name=pay0 pt=96 config-interval=1"
+)
+AUDIO = "audiotestsrc is-live=true ! audio/x-raw,rate=8000,channels=1 ! alawenc ! rtppcmapay name=pay1 pt=8"
+
+
+def serve(port: int, user: str, password: str) -> None:
+    """Serve the streams of a hikvision and a dahua camera, and one with G.711 audio, until SIGTERM."""
+    Gst.init(None)
+    server = GstRtspServer.RTSPServer()
+    server.set_address("127.0.0.1")
+    server.set_service(str(port))
+    if user:
+        auth = GstRtspServer.RTSPAuth()
+        token = GstRtspServer.RTSPToken()
+        token.set_string("media.factory.role", "viewer")
+        auth.add_basic(GstRtspServer.RTSPAuth.make_basic(user, password), token)
+        server.set_auth(auth)
+    for mount, launch in (
+        ("/Streaming/Channels/101", VIDEO.format(pattern="smpte")),
+        ("/Streaming/Channels/102", VIDEO.format(pattern="snow")),
+        ("/cam/realmonitor", VIDEO.format(pattern="ball")),
+        ("/audio", f"{VIDEO.format(pattern='smpte')} {AUDIO}"),
+    ):
+        factory = GstRtspServer.RTSPMediaFactory()
+        factory.set_launch(f"( {launch} )")
+        factory.set_shared(True)
+        if user:
+            permissions = GstRtspServer.RTSPPermissions()
+            permissions.add_permission_for_role("viewer", "media.factory.access", True)
+            permissions.add_permission_for_role("viewer", "media.factory.construct", True)
+            factory.set_permissions(permissions)
+        server.get_mount_points().add_factory(mount, factory)
+    if not server.attach(None):
+        raise SystemExit(f"no RTSP server on port {port}: is it taken?")
+    print("ready", server.get_bound_port(), flush=True)
+    loop = GLib.MainLoop()
+    GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, signal.SIGTERM, loop.quit)
+    loop.run()
+
+
+def main() -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("port", type=int, help="0: any")
+    parser.add_argument("user", nargs="?", default="")
+    parser.add_argument("password", nargs="?", default="")
+    arguments = parser.parse_args()
+    serve(arguments.port, arguments.user, arguments.password)
+
+
+if __name__ == "__main__":
+    main()
