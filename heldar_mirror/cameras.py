@@ -61,9 +61,10 @@ class Camera:
 def should_mirror(row: Row) -> bool:
     """Whether a camera is enabled, recorded and mirrored; schedule and mode are the primary's matter.
 
-    Raises CameraError where a flag is neither 0 nor 1: that says nothing, least of all 'no'.
+    Any flag that is 0 says no. Raises CameraError where none does and one is not 1: that says nothing.
     """
-    return all([_flag(row, "enabled"), _flag(row, "record_enabled"), _flag(row, "mirror_enabled")])
+    flags = ("enabled", "record_enabled", "mirror_enabled")
+    return 0 not in [row[flag] for flag in flags] and all(_flag(row, flag) for flag in flags)
 
 
 def camera_id(row: Row) -> str:

@@ -9,12 +9,10 @@ from dataclasses import asdict
 from typing import Any
 
 import click
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
-from rich.table import Table
-from rich.text import Text
 
-from heldar_mirror import __version__, reconcile, state, status
+from heldar_mirror import __version__, reconcile, state, status, tables, volume
 from heldar_mirror import up as foreground
 from heldar_mirror.errors import MirrorError
 from heldar_mirror.plan import Plan
@@ -63,7 +61,7 @@ def up() -> None:
         raise click.UsageError(
             "HELDAR_MIRROR_PROGRAMS_FILE is set, so an existing supervisord runs the mirror: heldar-mirror reconcile"
         )
-    for warning in reconcile.warnings(settings):
+    for warning in foreground.warnings(settings):
         _tell(f"warning: {warning}")
     _enter(settings)
     sys.exit(foreground.up(settings, _tell))
@@ -76,7 +74,6 @@ def up() -> None:
 def reconcile_command(camera_ids: tuple[str, ...], *, dry_run: bool, as_json: bool) -> None:
     """Bring what is mirrored to what the cameras table asks for; restart the cameras that are named."""
     settings = _settings()
-    reconcile.warnings(settings)
     if dry_run:
         plan, applied = reconcile.dry_run(settings, camera_ids), None
     else:
@@ -85,7 +82,8 @@ def reconcile_command(camera_ids: tuple[str, ...], *, dry_run: bool, as_json: bo
     if as_json:
         click.echo(json.dumps(_plan_json(plan, applied), indent=2))
     else:
-        _print_plan(plan, applied)
+        for line in tables.plan_lines(plan, applied):
+            _console().print(line, soft_wrap=True)
     sys.exit(1 if plan.unusable else 0)
 
 
@@ -103,7 +101,7 @@ def status_command(*, as_json: bool, watch: bool) -> None:
         cameras = [{**asdict(camera), "well": camera.well} for camera in report.cameras]
         click.echo(json.dumps({"well": report.well, "problems": report.problems, "cameras": cameras}, indent=2))
     else:
-        _console().print(_status_table(report))
+        _console().print(tables.status_table(report))
     sys.exit(0 if report.well else 1)
 
 
@@ -111,7 +109,6 @@ def status_command(*, as_json: bool, watch: bool) -> None:
 def adopt_volume() -> None:
     """Make the mirror root ours: for a new disk, or one that was another instance's."""
     settings = _settings()
-    reconcile.warnings(settings)
     _enter(settings)
     with state.locked(settings):
         reconcile.adopt_volume(settings)
@@ -133,6 +130,8 @@ def _settings() -> Settings:
 def _enter(settings: Settings) -> None:
     """Get ready to write: make the directories, and become the recorders' user."""
     state.prepare(settings)
+    if settings.mirror_root and state.remembered_volume(settings) is None:
+        volume.make_root(settings.mirror_root, state.owner(settings))
     _become(settings)
 
 
@@ -147,37 +146,6 @@ def _tell(message: str) -> None:
 
 def _console() -> Console:
     return Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
-
-
-def _print_plan(plan: Plan, applied: reconcile.Applied | None) -> None:
-    console = _console()
-
-    def show(text: str, style: str) -> None:
-        console.print(Text(text, style), soft_wrap=True)
-
-    for changes, sign, style in ((plan.added, "+", "green"), (plan.changed, "~", "yellow"), (plan.removed, "-", "red")):
-        for change in changes:
-            show(f"{sign} {change.camera_id}", style)
-            for line in change.lines():
-                show(f"    {line}", "")
-    for bad in plan.unusable:
-        kept = " (what runs for it goes on)" if bad.camera_id in plan.kept else ""
-        show(f"! {bad.camera_id}: {bad.reason}{kept}", "red")
-    for camera_id in applied.held if applied else ():
-        show(f"= {camera_id}: stopped by hand, and left so; to start it: heldar-mirror reconcile {camera_id}", "yellow")
-    for camera_id in applied.revived if applied else ():
-        show(f"= {camera_id}: had failed for good, and was started again", "yellow")
-    counts = ", ".join(
-        f"{len(group)} {name}"
-        for name, group in (
-            ("added", plan.added),
-            ("changed", plan.changed),
-            ("removed", plan.removed),
-            ("unchanged", plan.unchanged),
-            ("unusable", plan.unusable),
-        )
-    )
-    show(f"{'applied' if applied else 'would be'}: {counts}", "bold")
 
 
 def _plan_json(plan: Plan, applied: reconcile.Applied | None) -> dict[str, Any]:
@@ -197,64 +165,7 @@ def _watch(settings: Settings) -> None:
     with Live(console=_console(), auto_refresh=False, screen=sys.stdout.isatty()) as live:
         try:
             while True:
-                live.update(_status_table(status.gather(settings)), refresh=True)
+                live.update(tables.status_table(status.gather(settings)), refresh=True)
                 time.sleep(1)
         except KeyboardInterrupt:
             sys.exit(0)
-
-
-def _status_table(report: status.Report) -> Group:
-    now = time.time()
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("camera", overflow="fold")
-    for name in ("wanted", "state", "for", "segment"):
-        table.add_column(name, no_wrap=True)
-    for name in ("size", "age"):
-        table.add_column(name, no_wrap=True, justify="right")
-    for camera in report.cameras:
-        segment = camera.segment
-        table.add_row(
-            Text(camera.camera_id, "" if camera.well else "red"),
-            {True: "yes", False: "no", None: "?"}[camera.wanted],
-            (camera.state or "-").lower(),
-            _span(now - camera.since) if camera.since else "-",
-            os.path.basename(segment.path) if segment else "-",  # noqa: PTH119
-            _size(segment.size_bytes) if segment else "-",
-            _span(now - segment.begun) if segment else "-",
-        )
-    wanted = [camera for camera in report.cameras if camera.wanted is not False]
-    recording = sum(camera.segment is not None for camera in wanted)
-    summary = Text(f"{recording} of {len(wanted)} mirrors record", "green" if report.well else "red")
-    notes = [note for camera in report.cameras if (note := _note(camera, now))]
-    return Group(table, summary, *notes, *(Text(f"! {problem}", "red") for problem in report.problems))
-
-
-def _note(camera: status.CameraStatus, now: float) -> Text | None:
-    """What is to be said of a camera below the table: what ails it, or what ailed it last."""
-    if camera.wanted and camera.state == "STOPPED":
-        return Text(f"{camera.camera_id}: stopped by hand; to start it: heldar-mirror reconcile {camera.camera_id}")
-    if not camera.last_error:
-        return None
-    ago = f"{_span(now - camera.last_error_at)} ago, " if camera.last_error_at else ""
-    return Text(f"{camera.camera_id}: {ago}{camera.last_error}", "dim" if camera.well else "red")
-
-
-def _span(seconds: float) -> str:
-    """A length of time in its two largest units at most: 7s, 3m12s, 5h03m, 2d04h."""
-    total = max(int(seconds), 0)
-    minutes, rest = divmod(total, 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return f"{days}d{hours:02}h"
-    if hours:
-        return f"{hours}h{minutes:02}m"
-    return f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
-
-
-def _size(size: float) -> str:
-    for unit in ("B", "KiB", "MiB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} GiB"

@@ -4,7 +4,6 @@ Nothing depends on an earlier run having come to its end: a launch spec is writt
 removed after its program, so whatever is left half done is a difference that the next run sees.
 """
 
-import os
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -49,6 +48,7 @@ def dry_run(settings: Settings, forced: Collection[str] = ()) -> Plan:
     """Return the plan, and write nothing anywhere. Raises MirrorError."""
     remembered = state.remembered_volume(settings)
     assert settings.mirror_root is not None  # noqa: S101 - the caller's matter
+    volume.check_apart(settings.mirror_root, settings.recordings_dir)
     if remembered:
         volume.prove(settings.mirror_root, remembered)
     return _plan(settings, remembered or "new", forced)
@@ -60,12 +60,15 @@ def _open_volume(settings: Settings) -> str:
     remembered = state.remembered_volume(settings)
     if remembered is None:
         return adopt_volume(settings)
+    volume.check_apart(settings.mirror_root, settings.recordings_dir)
     volume.prove(settings.mirror_root, remembered)
     return remembered
 
 
 def adopt_volume(settings: Settings) -> str:
     """Make the mirror root ours and return the volume's id. Raises MirrorError."""
+    assert settings.mirror_root is not None  # noqa: S101 - the caller's matter
+    volume.check_apart(settings.mirror_root, settings.recordings_dir)
     adopted = volume.adopt(settings, state.owner(settings))
     state.remember_volume(adopted, settings)
     return adopted
@@ -105,12 +108,3 @@ def _apply(plan: Plan, gateway: Gateway, settings: Settings) -> Applied:
         revived=tuple(wanted[name] for name in failed),
         held=tuple(wanted[name] for name, process_state in settled.items() if process_state == "STOPPED"),
     )
-
-
-def warnings(settings: Settings) -> list[str]:
-    """Return what a person should know before anything runs. Raises VolumeError where it must not run at all."""
-    assert settings.mirror_root is not None  # noqa: S101 - the caller's matter
-    found = [volume.check_apart(settings.mirror_root, settings.recordings_dir)]
-    if os.geteuid() == 0 and settings.user is None:
-        found.append("recorders run as root: set HELDAR_MIRROR_USER to a user that needs to own nothing but the mirror")
-    return [warning for warning in found if warning]

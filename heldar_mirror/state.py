@@ -161,7 +161,7 @@ def _told(settings: Settings) -> Iterator[None]:
     except PermissionError as error:
         raise StateError(
             f"cannot use the state in {settings.state_dir}: {error}. It belongs to the recorders' user: "
-            f"run this as root{f' or as {settings.user}' if settings.user else ', or as that user'}"
+            f"run this as root, or as {settings.user or 'that user'}. If another user made it: chown -R it"
         ) from None
     except OSError as error:
         raise StateError(f"cannot use the state in {settings.state_dir}: {error}") from None

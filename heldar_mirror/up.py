@@ -2,15 +2,17 @@
 
 import os
 import pwd
+import re
 import resource
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-from heldar_mirror import programs, reconcile, state
+from heldar_mirror import programs, reconcile, state, volume
 from heldar_mirror.errors import DatabaseError, MirrorError, StateError, SupervisordError, VolumeError
 from heldar_mirror.gateway import STOP_SECONDS, Gateway
 from heldar_mirror.settings import Settings
@@ -20,7 +22,38 @@ from heldar_mirror.settings import Settings
 DESCRIPTORS_PER_PROGRAM = 3
 MIN_DESCRIPTORS = 4096
 
+# Before 5.0 `-timeout` meant 'listen', and recording fails at once.
+OLDEST_FFMPEG = 5
+
+PTRACE_SCOPE = Path("/proc/sys/kernel/yama/ptrace_scope")
+
 SECRETS = ("HELDAR_SECRET_KEY", "HELDAR_MIRROR_SUPERVISOR_PASSWORD")
+
+
+def warnings(settings: Settings) -> list[str]:
+    """Return what a person should know before anything runs. Raises VolumeError where it must not run at all."""
+    assert settings.mirror_root is not None  # noqa: S101 - the caller's matter
+    found = [volume.check_apart(settings.mirror_root, settings.recordings_dir), _ffmpeg_warning(settings.ffmpeg)]
+    if os.geteuid() == 0 and settings.user is None:
+        found.append("recorders run as root: set HELDAR_MIRROR_USER to a user that needs to own nothing but the mirror")
+    with suppress(OSError):
+        if int(PTRACE_SCOPE.read_text()) > 1:
+            found.append(f"{PTRACE_SCOPE} keeps ffmpeg's password from being hidden: mount /proc with hidepid=2")
+    return [warning for warning in found if warning]
+
+
+def _ffmpeg_warning(ffmpeg: str) -> str | None:
+    try:
+        banner = subprocess.run([ffmpeg, "-version"], capture_output=True, text=True, timeout=10, check=True).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"HELDAR_FFMPEG_BIN={ffmpeg}: expected an ffmpeg that can be run: {error}"
+    version = re.match(r"ffmpeg version n?(\d+)\.", banner)
+    if version and int(version[1]) < OLDEST_FFMPEG:
+        return (
+            f"HELDAR_FFMPEG_BIN={ffmpeg} is version {version[1]}, and can't record: its -timeout makes it wait for a "
+            f"caller. Expected {OLDEST_FFMPEG} or later"
+        )
+    return None
 
 
 def become(user: str) -> None:

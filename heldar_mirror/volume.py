@@ -49,6 +49,16 @@ def prove(root: Path, volume: str) -> None:
         )
 
 
+def make_root(root: Path, owner: tuple[int, int] | None) -> None:
+    """Make a mirror root that is used for the first time, if it is missing; an empty one is handed to `owner`."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        if owner and not os.listdir(root):
+            os.chown(root, *owner)
+    except OSError as error:
+        raise _unusable(root, error) from None
+
+
 def adopt(settings: Settings, owner: tuple[int, int] | None) -> str:
     """Make the mirror root ours, with a marker of a new id, and return the id. Raises VolumeError.
 
@@ -59,14 +69,12 @@ def adopt(settings: Settings, owner: tuple[int, int] | None) -> str:
     assert root is not None  # noqa: S101 - the callers' matter
     volume = str(uuid.uuid4())
     try:
-        root.mkdir(parents=True, exist_ok=True, mode=0o777 & ~settings.umask)
+        make_root(root, owner)
         fd = os.open(root / MARKER, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         with open(fd, "r+") as marker:
             fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if owner:
                 os.fchown(fd, *owner)
-                if not any(entry.name != MARKER for entry in os.scandir(root)):
-                    os.chown(root, *owner)
             marker.write(f"{volume}\n")
             marker.truncate()
             os.fsync(fd)
@@ -76,8 +84,12 @@ def adopt(settings: Settings, owner: tuple[int, int] | None) -> str:
             "Set HELDAR_MIRROR_RECORDINGS_DIR to another directory, or stop that instance"
         ) from None
     except OSError as error:
-        raise VolumeError(
-            f"cannot use mirror root {root}: {error}. Expected a directory that "
-            f"{settings.user or 'this user'} can write; make it, or set HELDAR_MIRROR_RECORDINGS_DIR to another"
-        ) from None
+        raise _unusable(root, error) from None
     return volume
+
+
+def _unusable(root: Path, error: OSError) -> VolumeError:
+    return VolumeError(
+        f"cannot use mirror root {root}: {error}. Expected a directory that the recorders' user can write; "
+        "make it, or set HELDAR_MIRROR_RECORDINGS_DIR to another"
+    )

@@ -1,0 +1,98 @@
+"""What people see: the status table and the plan, fit for a terminal."""
+
+import os
+import time
+from collections.abc import Iterator
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from heldar_mirror.plan import Plan
+from heldar_mirror.reconcile import Applied
+from heldar_mirror.status import CameraStatus, Report
+
+
+def plan_lines(plan: Plan, applied: Applied | None) -> Iterator[Text]:
+    """Return a plan as a diff, and what was done beyond it; `applied` is None for a plan that was only shown."""
+    for sign, style, changes in (("+", "green", plan.added), ("~", "yellow", plan.changed), ("-", "red", plan.removed)):
+        for change in changes:
+            yield Text(f"{sign} {change.camera_id}", style)
+            yield from (Text(f"    {line}") for line in change.lines())
+    for bad in plan.unusable:
+        kept = " (what runs for it goes on)" if bad.camera_id in plan.kept else ""
+        yield Text(f"! {bad.camera_id}: {bad.reason}{kept}", "red")
+    for camera_id in applied.held if applied else ():
+        yield Text(f"= {camera_id}: {_held(camera_id)}", "yellow")
+    for camera_id in applied.revived if applied else ():
+        yield Text(f"= {camera_id}: had failed for good, and was started again", "yellow")
+    counts = {
+        "added": plan.added,
+        "changed": plan.changed,
+        "removed": plan.removed,
+        "unchanged": plan.unchanged,
+        "unusable": plan.unusable,
+    }
+    summary = ", ".join(f"{len(cameras)} {name}" for name, cameras in counts.items())
+    yield Text(f"{'applied' if applied else 'would be'}: {summary}", "bold")
+
+
+def _held(camera_id: str) -> str:
+    return f"stopped by hand, and left so; to start it: heldar-mirror reconcile {camera_id}"
+
+
+def status_table(report: Report) -> Group:
+    """Return one row a camera, and below the table what ails one, or ailed it last."""
+    now = time.time()
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("camera", overflow="fold")
+    for name in ("wanted", "state", "for", "segment"):
+        table.add_column(name, no_wrap=True)
+    for name in ("size", "age"):
+        table.add_column(name, no_wrap=True, justify="right")
+    for camera in report.cameras:
+        segment = camera.segment
+        table.add_row(
+            Text(camera.camera_id, "" if camera.well else "red"),
+            {True: "yes", False: "no", None: "?"}[camera.wanted],
+            (camera.state or "-").lower(),
+            _span(now - camera.since) if camera.since else "-",
+            os.path.basename(segment.path) if segment else "-",  # noqa: PTH119
+            _size(segment.size_bytes) if segment else "-",
+            _span(now - segment.begun) if segment else "-",
+        )
+    wanted = [camera for camera in report.cameras if camera.wanted is not False]
+    recording = sum(camera.segment is not None for camera in wanted)
+    summary = Text(f"{recording} of {len(wanted)} mirrors record", "green" if report.well else "red")
+    notes = [note for camera in report.cameras if (note := _note(camera, now))]
+    return Group(table, summary, *notes, *(Text(f"! {problem}", "red") for problem in report.problems))
+
+
+def _note(camera: CameraStatus, now: float) -> Text | None:
+    if camera.wanted and camera.state == "STOPPED":
+        return Text(f"{camera.camera_id}: {_held(camera.camera_id)}", "yellow")
+    if not camera.last_error:
+        return None
+    ago = f"{_span(now - camera.last_error_at)} ago, " if camera.last_error_at else ""
+    return Text(f"{camera.camera_id}: {ago}{camera.last_error}", "dim" if camera.well else "red")
+
+
+def _span(seconds: float) -> str:
+    """A length of time in its two largest units at most: 7s, 3m12s, 5h03m, 2d04h."""
+    total = max(int(seconds), 0)
+    minutes, rest = divmod(total, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days}d{hours:02}h"
+    if hours:
+        return f"{hours}h{minutes:02}m"
+    return f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
+
+
+def _size(size: float) -> str:
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"

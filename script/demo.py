@@ -1,0 +1,155 @@
+"""The demo: a camera server, a database of Heldar's with four cameras, and the mirror at work on it."""
+
+import contextlib
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+import click
+from rich.console import Console
+from rich.live import Live
+
+from heldar_mirror import status, tables
+from heldar_mirror.settings import load_settings
+
+TESTS = Path(__file__).parent.parent / "tests"
+USER, PASSWORD = "admin", "p@ss/w:rd"
+SEGMENT_SECONDS = 5
+FIRST_ACT_SECONDS = 25
+SECOND_ACT = "UPDATE cameras SET mirror_enabled = 1 - mirror_enabled WHERE id IN ('gate', 'hall')"
+
+console = Console(highlight=False)
+
+
+def heldar_mirror(*args: str) -> list[str]:
+    return [sys.executable, "-m", "heldar_mirror", *args]
+
+
+@contextlib.contextmanager
+def child(name: str, command: list[str], home: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run a process in the background, its output in a log, until the block ends; it dies with us in any case."""
+    with (home / f"{name}.log").open("wb") as log:
+        process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "TERM", "--", *command], stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def make_database(path: Path, port: int) -> None:
+    """Make Heldar's database: two cameras that mirror, one that doesn't, and one that wants to and has no URL."""
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript("PRAGMA journal_mode=WAL;" + (TESTS / "heldar.sql").read_text())
+        for camera_id, vendor, mirror_enabled in (
+            ("gate", "hikvision", 1),
+            ("yard", "dahua", 1),
+            ("hall", "hikvision", 0),
+        ):
+            connection.execute(
+                "INSERT INTO cameras (id, name, vendor, address, rtsp_port, username, password, segment_seconds, "
+                "mirror_enabled) VALUES (?, ?, ?, '127.0.0.1', ?, ?, ?, ?, ?)",
+                (camera_id, camera_id.title(), vendor, port, USER, PASSWORD, SEGMENT_SECONDS, mirror_enabled),
+            )
+        connection.execute("INSERT INTO cameras (id, name, mirror_enabled) VALUES ('attic', 'Attic', 1)")
+
+
+def watch(seconds: float) -> None:
+    """Show the status table, live on a terminal and every five seconds elsewhere."""
+    settings = load_settings(os.environ)
+    end = time.monotonic() + seconds
+    if not console.is_terminal:
+        while time.monotonic() < end:
+            time.sleep(min(5, max(0, end - time.monotonic())))
+            console.print(tables.status_table(status.gather(settings)))
+        return
+    with Live(console=console, auto_refresh=False) as live:
+        while time.monotonic() < end:
+            live.update(tables.status_table(status.gather(settings)), refresh=True)
+            time.sleep(0.5)
+
+
+def playable(segment: Path) -> int:
+    """Return how many frames of a segment can be read."""
+    command = ["ffprobe", "-v", "error", "-count_frames", "-select_streams", "v", "-show_entries"]
+    command += ["stream=nb_read_frames", "-of", "csv=p=0", str(segment)]
+    output = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip().strip(",")
+    return int(output) if output.isdigit() else 0
+
+
+def found(root: Path) -> bool:
+    """Say what was recorded. Return whether the two cameras that mirror from the start have playable segments."""
+    frames = {
+        camera_id: [playable(segment) for segment in sorted((root / camera_id).glob("*.mp4"))]
+        for camera_id in ("gate", "yard", "hall")
+    }
+    for camera_id, counts in frames.items():
+        good = sum(count > 0 for count in counts)
+        console.print(f"{camera_id}: {good} of {len(counts)} segments playable, {sum(counts)} frames")
+    return all(any(frames[camera_id]) for camera_id in ("gate", "yard"))
+
+
+def play(home: Path, seconds: float) -> None:
+    """Both acts, `seconds` in all."""
+    with child("camera", ["/usr/bin/python3", str(TESTS / "rtsp_camera.py"), "0", USER, PASSWORD], home) as camera:
+        while not (ready := (home / "camera.log").read_text()).startswith("ready"):
+            if camera.poll() is not None:
+                raise click.ClickException(f"the camera server ended: {ready}")
+            time.sleep(0.1)
+        make_database(home / "heldar.db", int(ready.split()[1]))
+        console.print("Two cameras mirror, one doesn't, one wants to and has no URL.", style="bold")
+        with child("up", heldar_mirror("up"), home) as mirror:
+            while not (home / "state/supervisor.sock").exists():
+                if mirror.poll() is not None:
+                    raise click.ClickException((home / "up.log").read_text())
+                time.sleep(0.1)
+            first = min(FIRST_ACT_SECONDS, seconds / 2)
+            watch(first)
+            console.print(f'\n$ sqlite3 heldar.db "{SECOND_ACT}"\n$ heldar-mirror reconcile', style="bold")
+            with contextlib.closing(sqlite3.connect(home / "heldar.db")) as connection, connection:
+                connection.execute(SECOND_ACT)
+            subprocess.run(heldar_mirror("reconcile"), check=False)
+            watch(seconds - first)
+
+
+@click.command()
+@click.option("--seconds", type=click.FloatRange(min=20), default=float("inf"), help="End by itself; else at Ctrl-C.")
+def main(seconds: float) -> None:
+    """Mirror two real RTSP cameras before your eyes."""
+    home = Path(tempfile.mkdtemp(prefix="heldar-mirror-demo-"))
+    for directory in ("recordings", "mirror"):
+        (home / directory).mkdir()
+    for name in [name for name in os.environ if name.startswith("HELDAR_")]:
+        del os.environ[name]
+    os.environ |= {
+        "HELDAR_ENV_FILE": str(home / "heldar.env"),
+        "HELDAR_MIRROR_ENV_FILE": str(home / "mirror.env"),
+        "HELDAR_DATABASE_URL": f"sqlite://{home}/heldar.db",
+        "HELDAR_RECORDINGS_DIR": str(home / "recordings"),
+        "HELDAR_MIRROR_RECORDINGS_DIR": str(home / "mirror"),
+        "HELDAR_MIRROR_STATE_DIR": str(home / "state"),
+    }
+    signal.signal(signal.SIGTERM, interrupt)
+    with contextlib.suppress(KeyboardInterrupt):
+        play(home, seconds)
+    console.print("\nTaken down.", style="bold")
+    good = found(home / "mirror")
+    console.print(f"The files are in {home}/mirror, the logs in {home}/state/log; yours to delete.", soft_wrap=True)
+    sys.exit(0 if good else 1)
+
+
+def interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()
