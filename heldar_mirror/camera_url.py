@@ -67,7 +67,10 @@ def _host(address: str) -> str:
 
 
 def secrets(camera: Camera, url: str) -> tuple[str, ...]:
-    """Return the texts that must be masked wherever they stand: each secret raw and percent-encoded."""
+    """Return the texts that must be masked wherever they stand: each secret raw and percent-encoded.
+
+    None holds a line break: of a raw secret with one, each line is a text of its own.
+    """
     found = {camera.password, *(match[1] for match in SECRET_VALUE.finditer(url))}
     rest = url.partition("://")[2]
     # A raw password may hold any character: the user information ends at the last '@' before the query, if not earlier.
@@ -76,4 +79,5 @@ def secrets(camera: Camera, url: str) -> tuple[str, ...]:
         if at:
             found |= {user, user.partition(":")[2]}
     plain = {urllib.parse.unquote(text) for text in found} | found
-    return tuple(sorted({form for text in plain for form in (text, encode(text)) if form}))
+    forms = {line for text in plain for form in (text, encode(text)) for line in form.split("\n")}
+    return tuple(sorted(filter(None, forms)))

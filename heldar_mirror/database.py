@@ -8,6 +8,7 @@ import fcntl
 import os
 import sqlite3
 import stat
+import time
 import urllib.parse
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -91,12 +92,22 @@ def _held(path: Path) -> Iterator[None]:
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise sqlite3.DatabaseError("it is not a file")
-        fcntl.lockf(fd, fcntl.LOCK_SH | fcntl.LOCK_NB, SHARED_SIZE, SHARED_FIRST)
+        deadline = time.monotonic() + BUSY_SECONDS
+        while not _share(fd):
+            if time.monotonic() > deadline:
+                raise sqlite3.OperationalError("database is locked")
+            time.sleep(0.02)
         yield
-    except BlockingIOError:
-        raise sqlite3.OperationalError("database is locked") from None
     finally:
         os.close(fd)
+
+
+def _share(fd: int) -> bool:
+    try:
+        fcntl.lockf(fd, fcntl.LOCK_SH | fcntl.LOCK_NB, SHARED_SIZE, SHARED_FIRST)
+    except (BlockingIOError, PermissionError):  # POSIX leaves it open which of the two a held lock gives
+        return False
+    return True
 
 
 def _connect(path: Path, options: str) -> sqlite3.Connection:

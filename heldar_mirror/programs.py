@@ -38,6 +38,7 @@ class LaunchSpec:
         return [recorder.mask(arg, self.secrets) for arg in self.args]
 
     def render(self, generation: int) -> str:
+        """Return the text of the recorder's file. Raises ValueError for a value that would be two of its lines."""
         fields = [
             ("generation", str(generation)),
             ("camera", self.camera_id),
@@ -48,6 +49,8 @@ class LaunchSpec:
             ("url", self.url),
             *(("arg", arg) for arg in self.args),
         ]
+        if broken := [key for key, value in fields if "\n" in value]:
+            raise ValueError(f"a line break in {', '.join(broken)} of {self.camera_id}")
         return "".join(f"{key}={value}\n" for key, value in fields)
 
 

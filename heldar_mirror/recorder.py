@@ -76,12 +76,12 @@ def blot(url: str, secrets: "tuple[str, ...] | list[str]") -> str:
 def parse_spec(text: str) -> "dict[str, list[str]]":
     """Return a launch spec's fields, each with its values in order. Raises ValueError on what is not one."""
     spec: dict[str, list[str]] = {field: [] for field in FIELDS}
-    for line in text.split("\n"):
+    for number, line in enumerate(text.split("\n"), 1):
         key, equals, value = line.partition("=")
         if equals and key in spec:
             spec[key].append(value)
         elif line:
-            raise ValueError(f"no line of a launch spec: {key[:20]}")
+            raise ValueError(f"line {number} is none of a launch spec")
     for field in ("camera", "root", "volume", "directory", "url", "arg"):
         if not spec[field]:
             raise ValueError(f"a launch spec without {field}")
@@ -134,8 +134,13 @@ def lock_directory(directory: str) -> int:
         posix.mkdir(directory)
     except FileExistsError:
         pass
-    # A link would lead out of the volume that was proven.
-    posix.close(posix.open(directory, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW))
+    try:
+        posix.close(posix.open(directory, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW))
+    except NotADirectoryError:
+        raise RefusedError(
+            f"{directory} is a file or a symbolic link, which would lead out of the volume that was proven: "
+            "expected a directory; move it away"
+        ) from None
     fd = posix.open(f"{directory}/{LOCK}", posix.O_RDWR | posix.O_CREAT | posix.O_NOFOLLOW, 0o640)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -222,7 +227,10 @@ class Child:
         self.stopping = True
         if self.pid and not self.told:
             self.told = True
-            posix.kill(self.pid, _signal.SIGTERM)
+            try:
+                posix.kill(self.pid, _signal.SIGTERM)
+            except ProcessLookupError:
+                pass  # it ended by itself, just now
 
     def spawn(self, args: "list[str]", stderr: int) -> None:
         """Start ffmpeg so that it dies with this process, and can never open a file that exists for writing."""
@@ -302,10 +310,13 @@ def record(spec: "dict[str, list[str]]", child: Child) -> int:
     url_bytes, blotted = url.encode(), blot(url, secrets).encode()
     tail = drain(reader, lambda: hide_credentials(child.pid, url_bytes, blotted))
     status = child.wait()
-    remove_stub(directory, begun, time.time())
+    lines = mask(tail.decode(errors="replace"), secrets).splitlines()
+    try:
+        remove_stub(directory, begun, time.time())
+    except OSError as error:
+        lines.append(f"cannot see whether its last file is a stub: {error}")
 
     how = f"signal {-status}" if status < 0 else f"exit status {status}"
-    lines = mask(tail.decode(errors="replace"), secrets).splitlines()
     say(
         "INFO" if child.stopping else "ERROR",
         f"{'stopped' if child.stopping else 'ffmpeg ended'} after {time.monotonic() - clock:.0f} s, {how}"

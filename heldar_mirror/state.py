@@ -83,7 +83,7 @@ def read_saved(settings: Settings) -> dict[str, Saved]:
 
 def _read_spec(path: Path) -> Saved:
     try:
-        return Saved(*programs.parse_launch_spec(path.read_text()))
+        return Saved(*programs.parse_launch_spec(path.read_bytes().decode()))
     except ValueError:
         return Saved(None, 0)
 
@@ -144,11 +144,11 @@ def _replace(path: Path, text: str, mode: int, owner_ids: tuple[int, int] | None
     temporary = path.with_name(f".{path.name}.new")
     temporary.unlink(missing_ok=True)
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with open(fd, "w") as file:
+    with open(fd, "wb") as file:
         os.fchmod(fd, mode)
         if owner_ids:
             os.fchown(fd, *owner_ids)
-        file.write(text)
+        file.write(text.encode())
         file.flush()
         os.fsync(fd)
     temporary.rename(path)
