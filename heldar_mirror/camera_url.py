@@ -79,5 +79,5 @@ def secrets(camera: Camera, url: str) -> tuple[str, ...]:
         if at:
             found |= {user, user.partition(":")[2]}
     plain = {urllib.parse.unquote(text) for text in found} | found
-    forms = {line for text in plain for form in (text, encode(text)) for line in form.split("\n")}
+    forms = {line for text in plain for form in (text, encode(text)) for line in form.splitlines()}
     return tuple(sorted(filter(None, forms)))
