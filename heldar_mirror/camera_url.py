@@ -15,11 +15,13 @@ PATHS = {
 }
 
 # Cameras take credentials in the query (?user=admin&password=x) and in the path (/user=admin_password=x_channel=1).
-SECRET_VALUE = re.compile(
-    r"(?:pass|passwd|password|pwd|pw|psw|token|secret|key|auth|signature|sig)="
-    r"(.*?)(?=[&;?#/\s'\"]|_[A-Za-z]+=|$)",
-    re.IGNORECASE,
-)
+# Where a value ends depends on what may stand in it raw, so the shortest and the longer readings are all secrets.
+SECRET_VALUES = [
+    re.compile(
+        rf"(?:pass|passwd|password|pwd|pw|psw|token|secret|key|auth|signature|sig)=(.*?)(?={end}|$)", re.IGNORECASE
+    )
+    for end in (r"[&;?#/\s'\"]|_[a-z]+=", r"[&;#\s]|_[a-z]+=", r"[&;#\s]")
+]
 
 
 def record_url(camera: Camera) -> str:
@@ -71,13 +73,11 @@ def secrets(camera: Camera, url: str) -> tuple[str, ...]:
 
     None holds a line break: of a raw secret with one, each line is a text of its own.
     """
-    found = {camera.password, *(match[1] for match in SECRET_VALUE.finditer(url))}
+    found = {camera.password, *(match[1] for values in SECRET_VALUES for match in values.finditer(url))}
     rest = url.partition("://")[2]
-    # A raw password may hold any character: the user information ends at the last '@' before the query, if not earlier.
-    for part in (rest, rest.partition("?")[0], re.split(r"[/?#]", rest, maxsplit=1)[0]):
-        user, at, _ = part.rpartition("@")
-        if at:
-            found |= {user, user.partition(":")[2]}
+    # A raw password may hold any character: the user information may end at any '@'.
+    for user in (rest[: at.start()] for at in re.finditer("@", rest)):
+        found |= {user, user.partition(":")[2]}
     plain = {urllib.parse.unquote(text) for text in found} | found
     forms = {line for text in plain for form in (text, encode(text)) for line in form.splitlines()}
     return tuple(sorted(filter(None, forms)))

@@ -131,7 +131,7 @@ def _enter(settings: Settings) -> None:
     """Get ready to write: make the directories, and become the recorders' user."""
     state.prepare(settings)
     if settings.mirror_root and state.remembered_volume(settings) is None:
-        volume.make_root(settings.mirror_root, state.owner(settings))
+        volume.make_root(settings.mirror_root, settings.umask, state.owner(settings))
     _become(settings)
 
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from heldar_mirror import recorder
 from heldar_mirror.cameras import Unusable
 from heldar_mirror.programs import Desired, LaunchSpec
 
@@ -29,11 +30,13 @@ class Change:
 
     def lines(self) -> Iterator[str]:
         """What changes, for people, as a diff without secrets."""
-        before, after = _options(self.existing), _options(self.new)
         if self.existing is None or self.new is None:
             spec = self.new or self.existing
             yield f"{spec.masked_url()} → {spec.directory}" if spec else "its launch spec is damaged"
-        elif before != after:
+            return
+        secrets = self.existing.secrets + self.new.secrets
+        before, after = _options(self.existing, secrets), _options(self.new, secrets)
+        if before != after:
             yield from (f"{line[0]} {line[2:]}" for line in difflib.ndiff(before, after) if line[0] in "+-")
         elif self.existing.volume != self.new.volume:
             yield "the volume was adopted anew"
@@ -43,9 +46,9 @@ class Change:
             yield "restart, as asked for"
 
 
-def _options(spec: LaunchSpec | None) -> list[str]:
+def _options(spec: LaunchSpec, secrets: tuple[str, ...]) -> list[str]:
     """A launch spec's arguments, masked, each option on one line with its value."""
-    text = "\n".join(spec.masked_args()) if spec else ""
+    text = "\n".join(recorder.mask(arg, secrets) for arg in spec.args)
     return re.sub(r"^(-.*)\n(?!-)", r"\1 ", text, flags=re.MULTILINE).split("\n")
 
 

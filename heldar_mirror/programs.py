@@ -34,9 +34,6 @@ class LaunchSpec:
     def masked_url(self) -> str:
         return recorder.mask(self.url, self.secrets)
 
-    def masked_args(self) -> list[str]:
-        return [recorder.mask(arg, self.secrets) for arg in self.args]
-
     def render(self, generation: int) -> str:
         """Return the text of the recorder's file. Raises ValueError for a value that would be two of its lines."""
         fields = [

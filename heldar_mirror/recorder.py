@@ -82,7 +82,7 @@ def parse_spec(text: str) -> "dict[str, list[str]]":
             spec[key].append(value)
         elif line:
             raise ValueError(f"line {number} is none of a launch spec")
-    for field in ("camera", "root", "volume", "directory", "url", "arg"):
+    for field in ("generation", "camera", "root", "volume", "directory", "url", "arg"):
         if not spec[field]:
             raise ValueError(f"a launch spec without {field}")
     return spec
@@ -299,7 +299,7 @@ def record(spec: "dict[str, list[str]]", child: Child) -> int:
     locks = prove_volume(spec["root"][0], spec["volume"][0]), lock_directory(directory)
     for fd in locks:
         posix.set_inheritable(fd, True)
-    while exists(segment_path(directory, time.time())):
+    while not child.stopping and exists(segment_path(directory, time.time())):
         time.sleep(0.05)  # ffmpeg would begin a file of this second's name
     if child.stopping:
         return 0

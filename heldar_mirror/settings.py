@@ -22,8 +22,9 @@ RUN_DIR = Path("/run/heldar-mirror")
 # A Unix socket's address holds 108 bytes, its closing zero included; supervisord binds NAME.PID first.
 SOCKET_PATH_BYTES = 108 - 1 - len(".4194304")
 
-# In supervisord's files ' ;' and ' #' begin a comment, quoted or not, and an include is a pattern.
-AWKWARD = re.compile(r" [;#]|[*?\[]")
+# In supervisord's files ' ;' and ' #' begin a comment, quoted or not; an include is a pattern; some values are expanded
+# twice, and blanks at an end are cut.
+AWKWARD = re.compile(r" [;#]|[*?\[]|%\(| $")
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,14 @@ class Settings:
 
 def load_settings(environ: Mapping[str, str]) -> Settings:
     """Return the settings in force. Raises SettingsError for a bad value, or a file that can't be read."""
-    heldar = read_env_file(Path(environ.get("HELDAR_ENV_FILE", HELDAR_ENV_FILE)))
-    mirror = read_env_file(Path(environ.get("HELDAR_MIRROR_ENV_FILE", MIRROR_ENV_FILE)))
+    heldar_file = environ.get("HELDAR_ENV_FILE", "").strip() or HELDAR_ENV_FILE
+    mirror_file = environ.get("HELDAR_MIRROR_ENV_FILE", "").strip() or MIRROR_ENV_FILE
+    heldar, mirror = read_env_file(Path(heldar_file)), read_env_file(Path(mirror_file))
     if root := heldar.get("HELDAR_MIRROR_RECORDINGS_DIR", "").strip():
         raise SettingsError(
             f"HELDAR_MIRROR_RECORDINGS_DIR={root} stands in Heldar's own env file "
-            f"{environ.get('HELDAR_ENV_FILE', HELDAR_ENV_FILE)}, so the kernel mirrors too, into the same files. "
-            f"Move that line to {environ.get('HELDAR_MIRROR_ENV_FILE', MIRROR_ENV_FILE)} and restart Heldar."
+            f"{heldar_file}, so the kernel mirrors too, into the same files. "
+            f"Move that line to {mirror_file} and restart Heldar."
         )
     return parse_settings({**heldar, **mirror, **environ})
 
@@ -83,7 +85,9 @@ def parse_env_file(text: str) -> dict[str, str]:
         if len(value) > 1 and value[0] == value[-1] == "'":
             value = value[1:-1]
         elif len(value) > 1 and value[0] == value[-1] == '"':
-            value = re.sub(r"\\(.)", r"\1", value[1:-1])
+            value = re.sub(r'\\(["\\`$])', r"\1", value[1:-1])
+        else:
+            value = re.sub(r"\\(.)", r"\1", value)
         variables[name.strip()] = value
     return variables
 
@@ -95,11 +99,16 @@ def parse_settings(variables: Mapping[str, str]) -> Settings:
     def path(name: str, default: Path) -> Path:
         return _path(name, values[name]) if name in values else default
 
+    def plain_path(name: str, default: Path) -> Path:
+        return _plain_path(name, values[name]) if name in values else default
+
     data_dir = path("HELDAR_DATA_DIR", Path("data").absolute())
     secret_key = values.get("HELDAR_SECRET_KEY")
-    state_dir = path("HELDAR_MIRROR_STATE_DIR", _default_state_dir())
+    state_dir = plain_path("HELDAR_MIRROR_STATE_DIR", _default_state_dir())
     at_home = state_dir == STATE_DIR
-    specs_dir = path("HELDAR_MIRROR_SPECS_DIR", _tmpfs_specs_dir(state_dir) if secret_key else state_dir / "specs")
+    specs_dir = plain_path(
+        "HELDAR_MIRROR_SPECS_DIR", _tmpfs_specs_dir(state_dir) if secret_key else state_dir / "specs"
+    )
     socket = state_dir / "supervisor.sock"
     joined = "HELDAR_MIRROR_PROGRAMS_FILE" in values
     settings = Settings(
@@ -111,8 +120,8 @@ def parse_settings(variables: Mapping[str, str]) -> Settings:
         secret_key=secret_key,
         state_dir=state_dir,
         specs_dir=specs_dir,
-        log_dir=path("HELDAR_MIRROR_LOG_DIR", LOG_DIR if at_home else state_dir / "log"),
-        programs_file=path("HELDAR_MIRROR_PROGRAMS_FILE", state_dir / "programs.conf"),
+        log_dir=plain_path("HELDAR_MIRROR_LOG_DIR", LOG_DIR if at_home else state_dir / "log"),
+        programs_file=plain_path("HELDAR_MIRROR_PROGRAMS_FILE", state_dir / "programs.conf"),
         joined=joined,
         prefix=_prefix(values.get("HELDAR_MIRROR_PREFIX", "mirror-")),
         user=_user(values.get("HELDAR_MIRROR_USER")),
@@ -133,13 +142,14 @@ def _default_state_dir() -> Path:
     """The machine's, for whoever can use it or asks about it; a user's own where there is none."""
     if os.geteuid() == 0 or STATE_DIR.exists():
         return STATE_DIR
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "heldar-mirror"
+    home = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state")
+    return _plain_path("XDG_STATE_HOME", str(home / "heldar-mirror"))
 
 
 def _tmpfs_specs_dir(state_dir: Path) -> Path:
     """Where specs go that must not lie on a disk: a name of its own for each state directory."""
     run = RUN_DIR if os.geteuid() == 0 or RUN_DIR.exists() else Path(f"/run/user/{os.geteuid()}/heldar-mirror")
-    return run / ("specs" if state_dir == STATE_DIR else str(state_dir).strip("/").replace("/", "-"))
+    return run / ("specs" if state_dir == STATE_DIR else urllib.parse.quote(str(state_dir), safe=""))
 
 
 def _one_line(name: str, value: str) -> str:
@@ -149,10 +159,14 @@ def _one_line(name: str, value: str) -> str:
 
 
 def _path(name: str, value: str) -> Path:
-    _one_line(name, value)
-    if name.startswith("HELDAR_MIRROR_") and name != "HELDAR_MIRROR_RECORDINGS_DIR" and AWKWARD.search(value):
-        raise SettingsError(f"{name}={value!r}: expected a path without '*', '?', '[', ' ;' and ' #'")
-    return Path(os.path.abspath(value))  # noqa: PTH100 - resolve() would follow links, absolute() keep '..'
+    return Path(os.path.abspath(_one_line(name, value)))  # noqa: PTH100 - resolve() would follow links
+
+
+def _plain_path(name: str, value: str) -> Path:
+    """A path that goes into supervisord's files."""
+    if AWKWARD.search(value):
+        raise SettingsError(f"{name}={value!r}: expected a path without '*', '?', '[', '%(', ' ;', ' #', ' ' at its end")
+    return _path(name, value)
 
 
 def _database(url: str) -> Path:
@@ -160,8 +174,7 @@ def _database(url: str) -> Path:
     scheme, _, rest = url.partition(":")
     path = urllib.parse.unquote(rest.removeprefix("//").partition("?")[0])
     if scheme != "sqlite" or not path or path == ":memory:":
-        shown = urllib.parse.urlsplit(url).scheme or url[:20]
-        raise SettingsError(f"HELDAR_DATABASE_URL={shown}:…: expected sqlite:// and the path of a file")
+        raise SettingsError(f"HELDAR_DATABASE_URL={scheme[:20]}:…: expected sqlite:// and the path of a file")
     _one_line("HELDAR_DATABASE_URL", path)
     return Path(path).absolute()
 
@@ -197,11 +210,9 @@ def _umask(value: str) -> int:
 
 
 def _supervisor_url(value: str) -> str:
-    parts = urllib.parse.urlsplit(value)
-    if parts.scheme not in {"unix", "http"} or "@" in parts.netloc or not (parts.netloc or parts.path):
-        shown = value.rpartition("@")[2]
+    if not re.fullmatch(r"unix:///[^@]+|http://([\w.-]+|\[[0-9a-fA-F:]+\])(:\d{1,5})?/?(RPC2)?", value):
         raise SettingsError(
-            f"HELDAR_MIRROR_SUPERVISOR_URL=…{shown}: expected unix:///path/of/a/socket or http://host:port; "
-            "a user and a password go into HELDAR_MIRROR_SUPERVISOR_USERNAME and HELDAR_MIRROR_SUPERVISOR_PASSWORD"
+            f"HELDAR_MIRROR_SUPERVISOR_URL=…{value.rpartition('@')[2][-40:]}: expected unix:///path/of/a/socket or "
+            "http://host:port; a user and a password go into HELDAR_MIRROR_SUPERVISOR_USERNAME and …_PASSWORD"
         )
     return value

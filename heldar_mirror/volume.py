@@ -49,10 +49,12 @@ def prove(root: Path, volume: str) -> None:
         )
 
 
-def make_root(root: Path, owner: tuple[int, int] | None) -> None:
+def make_root(root: Path, umask: int, owner: tuple[int, int] | None) -> None:
     """Make a mirror root that is used for the first time, if it is missing; an empty one is handed to `owner`."""
     try:
-        root.mkdir(parents=True, exist_ok=True)
+        if not root.is_dir():
+            root.mkdir(parents=True)
+            root.chmod(0o777 & ~umask)
         if owner and not os.listdir(root):
             os.chown(root, *owner)
     except OSError as error:
@@ -69,10 +71,11 @@ def adopt(settings: Settings, owner: tuple[int, int] | None) -> str:
     assert root is not None  # noqa: S101 - the callers' matter
     volume = str(uuid.uuid4())
     try:
-        make_root(root, owner)
+        make_root(root, settings.umask, owner)
         fd = os.open(root / MARKER, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         with open(fd, "r+") as marker:
             fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.fchmod(fd, 0o666 & ~settings.umask)
             if owner:
                 os.fchown(fd, *owner)
             marker.write(f"{volume}\n")
