@@ -15,13 +15,9 @@ PATHS = {
 }
 
 # Cameras take credentials in the query (?user=admin&password=x) and in the path (/user=admin_password=x_channel=1).
-# Where a value ends depends on what may stand in it raw, so the shortest and the longer readings are all secrets.
-SECRET_VALUES = [
-    re.compile(
-        rf"(?:pass|passwd|password|pwd|pw|psw|token|secret|key|auth|signature|sig)=(.*?)(?={end}|$)", re.IGNORECASE
-    )
-    for end in (r"[&;?#/\s'\"]|_[a-z]+=", r"[&;#\s]|_[a-z]+=", r"[&;#\s]")
-]
+SECRET_NAME = re.compile(r"(?:pass|passwd|password|pwd|pw|psw|token|secret|key|auth|signature|sig)=", re.IGNORECASE)
+# Raw, a value may hold what looks like its end, so each length that it can have is a secret.
+VALUE_END = re.compile(r"[&;?#/'\"]|_[a-z]+=|$", re.IGNORECASE)
 
 
 def record_url(camera: Camera) -> str:
@@ -73,10 +69,14 @@ def secrets(camera: Camera, url: str) -> tuple[str, ...]:
 
     None holds a line break: of a raw secret with one, each line is a text of its own.
     """
-    found = {camera.password, *(match[1] for values in SECRET_VALUES for match in values.finditer(url))}
+    found = {camera.password}
+    for name in SECRET_NAME.finditer(url):
+        value = url[name.end() :]
+        found |= {value[: end.start()] for end in VALUE_END.finditer(value)}
     rest = url.partition("://")[2]
-    # A raw password may hold any character: the user information may end at any '@'.
-    for user in (rest[: at.start()] for at in re.finditer("@", rest)):
+    # The user information ends at the last '@' of the authority; or at a later one, if a raw password cuts that short.
+    first = re.split(r"[/?#]", rest, maxsplit=1)[0].rfind("@")
+    for user in (rest[: at.start()] for at in re.finditer("@", rest) if at.start() >= first):
         found |= {user, user.partition(":")[2]}
     plain = {urllib.parse.unquote(text) for text in found} | found
     forms = {line for text in plain for form in (text, encode(text)) for line in form.splitlines()}

@@ -124,6 +124,8 @@ def _settings() -> Settings:
             "environment. To mirror, set it to a directory on a second volume."
         )
         sys.exit(0)
+    if not settings.recorder_enabled:
+        _tell("HELDAR_RECORDER_ENABLED is false: no camera is to be mirrored")
     return settings
 
 

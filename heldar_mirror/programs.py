@@ -13,7 +13,7 @@ from heldar_mirror import camera_url, cameras, recorder, sealed
 from heldar_mirror.cameras import Camera, CameraError, Row, Unusable
 from heldar_mirror.settings import Settings
 
-RECORDER = Path(recorder.__file__).absolute()
+RECORDER = Path(recorder.__file__).with_name("start_recorder.py").absolute()
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """The recorder of one camera: runs one ffmpeg for as long as it lasts, and says in one line how it ended.
 
-Started by supervisord as `python -I -S recorder.py SPEC GENERATION`. Its memory is paid once a camera, so it
-imports the few built-in modules that it needs and nothing else: `os` alone would cost a tenth more. Whoever wants
-a recording restarted, with backoff or without, is supervisord; the recorder never tries twice.
+Started by supervisord as `python -I -S start_recorder.py SPEC GENERATION`. Its memory is paid once a camera, so it
+imports the few built-in modules that it needs and nothing else: `os` alone would cost a tenth more. Whoever wants a
+recording restarted, with backoff or without, is supervisord; the recorder never tries twice.
 
 A launch spec is a file of `key=value` lines:
 
@@ -18,7 +18,6 @@ A launch spec is a file of `key=value` lines:
 import fcntl
 import posix
 import select
-import sys
 import time
 
 TYPE_CHECKING = False
@@ -342,7 +341,3 @@ def main(path: str) -> int:
     except ValueError as error:
         say("ERROR", f"cannot record: {path}: {error}. Have it written anew: heldar-mirror reconcile")
     return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))

@@ -164,9 +164,10 @@ def _path(name: str, value: str) -> Path:
 
 def _plain_path(name: str, value: str) -> Path:
     """A path that goes into supervisord's files."""
-    if AWKWARD.search(value):
-        raise SettingsError(f"{name}={value!r}: expected a path without '*', '?', '[', '%(', ' ;', ' #', ' ' at its end")
-    return _path(name, value)
+    path = _path(name, value)
+    if AWKWARD.search(str(path)):
+        raise SettingsError(f"{name}={value!r}: expected a path without '*', '?', '[', '%(', ' ;', ' #', or ' ' last")
+    return path
 
 
 def _database(url: str) -> Path:
@@ -210,9 +211,9 @@ def _umask(value: str) -> int:
 
 
 def _supervisor_url(value: str) -> str:
-    if not re.fullmatch(r"unix:///[^@]+|http://([\w.-]+|\[[0-9a-fA-F:]+\])(:\d{1,5})?/?(RPC2)?", value):
+    if not re.fullmatch(r"unix:///.+|http://([\w.-]+|\[[0-9a-fA-F:]+\])(:\d{1,5})?/?(RPC2)?", value):
         raise SettingsError(
-            f"HELDAR_MIRROR_SUPERVISOR_URL=…{value.rpartition('@')[2][-40:]}: expected unix:///path/of/a/socket or "
-            "http://host:port; a user and a password go into HELDAR_MIRROR_SUPERVISOR_USERNAME and …_PASSWORD"
+            f"HELDAR_MIRROR_SUPERVISOR_URL=…{value.rpartition('@')[2][-40:]!a}: expected unix:///path/of/a/socket "
+            "or http://host:port; a user and a password go into HELDAR_MIRROR_SUPERVISOR_USERNAME and …_PASSWORD"
         )
     return value

@@ -5,7 +5,6 @@ No directory of segments is looked at, nor anything else on the mirror's volume:
 
 import os
 import re
-import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -52,10 +51,11 @@ class CameraStatus:
 
 @dataclass(frozen=True)
 class Report:
-    """All cameras, and what could not be learnt."""
+    """All cameras, and what could not be learnt; `known` is whether it could be seen what is recorded."""
 
     cameras: tuple[CameraStatus, ...]
     problems: tuple[str, ...]
+    known: bool
 
     @property
     def well(self) -> bool:
@@ -68,8 +68,7 @@ def gather(settings: Settings) -> Report:
     wanted: dict[str, bool | None] = {}
     reasons: dict[str, str] = {}
     try:
-        rows = database.read_cameras(settings.database) if settings.recorder_enabled else []
-        desired = programs.desired_state(rows, settings, volume="")
+        desired = programs.desired_state(database.read_cameras(settings.database), settings, volume="")
         wanted |= dict.fromkeys(desired.unwanted, False) | dict.fromkeys(desired.specs, True)
         wanted |= {bad.camera_id: None for bad in desired.unusable}
         reasons = {bad.camera_id: bad.reason for bad in desired.unusable}
@@ -77,6 +76,7 @@ def gather(settings: Settings) -> Report:
         problems.append(str(error))
 
     active: dict[str, Process] = {}
+    known = True
     try:
         processes = Gateway(settings).processes()
         active = {
@@ -84,21 +84,28 @@ def gather(settings: Settings) -> Report:
             for name, process in processes.items()
             if name.startswith(settings.prefix)
         }
-        known = state.read_saved(settings)
-        active = {camera_id: active[camera_id] for camera_id in active if camera_id in known}
+        saved = state.read_saved(settings)
+        active = {camera_id: active[camera_id] for camera_id in active if camera_id in saved}
     except MirrorError as error:
+        known = False
         problems.append(str(error))
     segments, refused = open_segments(process.pid for process in active.values() if process.pid)
     if refused:
         owner = f" or as {settings.user}" if settings.user else ", or as the recorders' user"
         problems.append(f"the open files of {refused} recorders can't be seen: run this as root{owner}")
 
+    errors: dict[str, tuple[float, str]] = {}
+    try:
+        for camera_id in [camera_id for camera_id, wish in wanted.items() if wish]:
+            if found := read_last_error(programs.log_path(camera_id, settings)):
+                errors[camera_id] = found
+    except OSError as error:
+        problems.append(f"cannot read the programs' logs: {error}. Run this as root, or as the recorders' user")
+
     statuses = []
     for camera_id in sorted(wanted.keys() | active.keys()):
         process = active.get(camera_id)
-        found = None
-        if wanted.get(camera_id) and camera_id not in reasons:
-            found = read_last_error(programs.log_path(camera_id, settings))
+        error_at, error_text = errors.get(camera_id, (None, None))
         statuses.append(
             CameraStatus(
                 camera_id=camera_id,
@@ -106,23 +113,24 @@ def gather(settings: Settings) -> Report:
                 state=process.state if process else None,
                 since=process.since if process else None,
                 segment=segments.get(process.pid) if process else None,
-                last_error=reasons.get(camera_id) or (found[1] if found else None),
-                last_error_at=found[0] if found else None,
+                last_error=reasons.get(camera_id, error_text),
+                last_error_at=error_at,
             )
         )
-    return Report(tuple(statuses), tuple(problems))
+    return Report(tuple(statuses), tuple(problems), known=known and not refused)
 
 
 def read_last_error(log: Path) -> tuple[float, str] | None:
-    """Return when a program's log last tells of an error (Unix seconds), and of which; None if it tells of none."""
+    """Return when a program's log last tells of an error (Unix seconds), and of which; None if it tells of none.
+
+    Raises OSError where it can't be read.
+    """
     try:
         with log.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 2 * TAIL_BYTES))
             text = file.read().decode(errors="replace")
     except FileNotFoundError:
         return None
-    except OSError as error:
-        return time.time(), f"cannot read its log: {error}"
     return last_error(text)
 
 

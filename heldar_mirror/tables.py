@@ -63,7 +63,9 @@ def status_table(report: Report) -> Group:
         )
     wanted = [camera for camera in report.cameras if camera.wanted is not False]
     recording = sum(camera.segment is not None for camera in wanted)
-    summary = Text(f"{recording} of {len(wanted)} mirrors record", "green" if report.well else "red")
+    summary = Text(
+        f"{recording if report.known else '?'} of {len(wanted)} mirrors record", "green" if report.well else "red"
+    )
     notes = [note for camera in report.cameras if (note := _note(camera, now))]
     return Group(table, summary, *notes, *(Text(f"! {problem}", "red") for problem in report.problems))
 

@@ -86,6 +86,8 @@ def up(settings: Settings, tell: Callable[[str], None]) -> int:
                 for bad in plan.unusable:
                     tell(f"camera {bad.camera_id}: {bad.reason}")
             except (DatabaseError, VolumeError) as error:
+                if state.remembered_volume(settings) is None:
+                    raise  # it was never up, so there is no last known good
                 tell(f"{error} Going on with the last known good. Then: heldar-mirror reconcile")
                 if not settings.programs_file.exists():
                     state.write_programs(programs.render_programs({}, settings), settings)

@@ -1,0 +1,57 @@
+"""Made-up rows, cameras and settings for tests of the pure parts; nothing here touches a file."""
+
+import base64
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from hypothesis import strategies as st
+
+from heldar_mirror import sealed
+from heldar_mirror.cameras import Camera, Row, parse_camera
+from heldar_mirror.settings import Settings, parse_settings
+
+# Any plain text that a column of Heldar's can hold.
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12).filter(lambda text: sealed.PREFIX not in text)
+# What a URL may hold: neither white space nor control characters.
+url_characters = st.characters(exclude_categories=["C", "Z"])
+camera_ids = st.from_regex(r"[a-z0-9_]{1,20}", fullmatch=True)
+
+
+def row(**columns: object) -> Row:
+    """A row of a hikvision camera that wants a mirror, but for what `columns` say."""
+    return {
+        "id": "gate",
+        "vendor": "hikvision",
+        "address": "10.0.0.1",
+        "rtsp_port": 554,
+        "username": "admin",
+        "password": "p@ss/w:rd",
+        "main_stream_url": None,
+        "sub_stream_url": None,
+        "record_stream": "main",
+        "record_enabled": 1,
+        "enabled": 1,
+        "mirror_enabled": 1,
+        "segment_seconds": 60,
+        "record_audio": 0,
+    } | columns
+
+
+def camera(**columns: object) -> Camera:
+    """The camera of such a row; nothing of it is sealed."""
+    return parse_camera(row(**columns), lambda value: value)
+
+
+def settings(**variables: str) -> Settings:
+    """Settings with a mirror root and a state directory; `MIRROR_PREFIX="x"` sets HELDAR_MIRROR_PREFIX."""
+    given = {"MIRROR_RECORDINGS_DIR": "/mnt/mirror", "MIRROR_STATE_DIR": "/s"} | variables
+    return parse_settings({f"HELDAR_{name}": value for name, value in given.items()})
+
+
+KEY = base64.b64encode(bytes(range(32))).decode()
+
+
+def seal(plain: bytes, key: str = KEY) -> str:
+    """Seal a value as Heldar's kernel does, but for the nonce, which is always the same."""
+    nonce = b"used only once"[: sealed.NONCE_BYTES]
+    box = nonce + AESGCM(base64.b64decode(key)).encrypt(nonce, plain, None)
+    return sealed.PREFIX + base64.b64encode(box).decode()

@@ -1,0 +1,41 @@
+"""The recorder's memory is paid once a camera, so what it imports is held to a short list."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from heldar_mirror import recorder
+from heldar_mirror.programs import RECORDER
+
+# Each is built into the interpreter: none brings another one along.
+ALLOWED = {"_signal", "fcntl", "posix", "select", "sys", "time"}
+SOURCE = Path(recorder.__file__)
+
+
+@pytest.mark.parametrize("source", [SOURCE, RECORDER], ids=lambda path: path.name)
+def test_the_recorder_names_no_import_but_the_allowed(source: Path) -> None:
+    """Nothing is imported in the recorder's source beyond the list, but for type checkers, and nothing relative."""
+    tree = ast.parse(source.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            node.body = []
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    assert imported
+    assert imported <= ALLOWED
+    assert not [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+
+
+def test_the_recorder_loads_no_module_but_the_allowed() -> None:
+    """A recorder that runs has loaded what a bare interpreter loads, itself, and modules of the list."""
+
+    def loaded(*args: str) -> set[str]:
+        command = [sys.executable, "-I", "-S", "-X", "importtime", *args]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        return {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
+
+    added = loaded(str(RECORDER), "/nonexistent/gate.spec", "1") - loaded("-c", "pass")
+    assert "recorder" in added
+    assert added <= ALLOWED | {"recorder"}
