@@ -98,8 +98,8 @@ def _apply(plan: Plan, gateway: Gateway, settings: Settings) -> Applied:
     processes = gateway.processes()
     if missing := wanted.keys() - processes.keys():
         raise SupervisordError(
-            f"supervisord at {settings.supervisor_url} does not know {min(missing)} and {len(missing) - 1} more: "
-            f"does its [include] name {settings.programs_file}?"
+            f"supervisord at {settings.supervisor_url} does not know {len(missing)} of the programs, such as "
+            f"{min(missing)}: does its [include] name {settings.programs_file}?"
         )
     settled = {name: processes[name].state for name in sorted(wanted.keys() - fresh)}
     failed = [name for name, process_state in settled.items() if process_state in {"FATAL", "EXITED"}]

@@ -91,6 +91,8 @@ def _read_spec(path: Path) -> Saved:
 def write_specs(changes: tuple[Change, ...], settings: Settings) -> None:
     """Write the launch specs that a plan changes, each whole or not at all. Raises StateError."""
     with _told(settings):
+        for leftover in settings.specs_dir.glob(".*.new"):  # of one that was killed
+            leftover.unlink()
         for change in changes:
             assert change.new is not None  # noqa: S101 - a written change has one
             path = programs.spec_path(change.camera_id, settings)

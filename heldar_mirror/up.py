@@ -117,6 +117,8 @@ def _run(configuration: Path, settings: Settings, tell: Callable[[str], None]) -
         ],
         env={name: value for name, value in os.environ.items() if name not in SECRETS},
         stdin=subprocess.DEVNULL,
+        # In the foreground supervisord ignores its own umask setting.
+        umask=settings.umask,
         # A terminal's Ctrl-C is for us: supervisord would stop one program after another.
         start_new_session=True,
     )

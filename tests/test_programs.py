@@ -81,7 +81,7 @@ def test_supervisord_reads_the_programs_that_were_meant(
     assert server.parse_warnings == []
     section = server.configroot.supervisord
     assert {Path(section.logfile).parent, Path(section.childlogdir)} == {made.log_dir}
-    assert (Path(section.pidfile).parent, section.umask, section.minfds) == (made.state_dir, 0o027, 4096)
+    assert (Path(section.pidfile).parent, section.minfds) == (made.state_dir, 4096)
     assert [server_config["file"] for server_config in section.server_configs] == [f"{made.state_dir}/supervisor.sock"]
     assert client.serverurl == made.supervisor_url
 
