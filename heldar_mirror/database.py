@@ -6,13 +6,16 @@ own database any more. So the database is looked at first, and opened in the one
 
 import fcntl
 import os
+import shutil
 import sqlite3
 import stat
+import tempfile
 import time
 import urllib.parse
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from heldar_mirror.cameras import COLUMNS, Row
 from heldar_mirror.errors import DatabaseError
@@ -24,6 +27,7 @@ SHARED_SIZE = 510
 
 BUSY_SECONDS = 2.0
 ATTEMPTS = 5
+STARTING_SECONDS = 0.2
 
 
 class _ChangedError(Exception):
@@ -35,9 +39,9 @@ def read_cameras(path: Path) -> list[Row]:
 
     Raises DatabaseError where they can't be read, with the reason and the next step.
     """
-    for _ in range(ATTEMPTS):
+    for attempt in range(ATTEMPTS):
         try:
-            return _read(path)
+            return _read(path, attempt)
         except _ChangedError:
             continue
         except (OSError, sqlite3.Error) as error:
@@ -57,32 +61,48 @@ def _next_step(path: Path, error: Exception) -> str:
     return "Is HELDAR_DATABASE_URL the database of a Heldar kernel, and is it whole?"
 
 
-def _read(path: Path) -> list[Row]:
+def _read(path: Path, attempt: int) -> list[Row]:
     with _held(path):
-        wal, shm = Path(f"{path}-wal"), Path(f"{path}-shm")
-        before = path.stat()
+        before = _look(path)
         if Path(f"{path}-journal").exists():
             raise sqlite3.DatabaseError(f"a writer is at work, or crashed, by way of {path.name}-journal")
-        if not wal.exists():
-            options = "immutable=1"
-        elif shm.exists():
-            # As a reader among others; readonly_shm, because what we may write is not ours to write.
-            options = "mode=ro&readonly_shm=1"
-        else:
-            # After a crash, and without its index: SQLite makes one in memory, if nobody else may come in.
-            options = "mode=ro&vfs=unix-none"
-        with closing(_connect(path, options)) as connection:
-            if "unix-none" in options:
-                connection.execute("PRAGMA locking_mode=EXCLUSIVE")
-            try:
-                return _query(connection)
-            finally:
-                after = path.stat()
-                alone = "readonly_shm" not in options
-                if (wal.exists(), shm.exists()) != (options != "immutable=1", not alone) or (
-                    alone and (before.st_ino, before.st_mtime_ns) != (after.st_ino, after.st_mtime_ns)
-                ):
-                    raise _ChangedError
+        try:
+            if not before.wal:
+                return _query(path, "immutable=1")
+            if before.shm:
+                # As a reader among others; readonly_shm, because what we may write is not ours to write.
+                return _query(path, "mode=ro&readonly_shm=1")
+            if attempt == 0:
+                time.sleep(STARTING_SECONDS)  # a kernel that is just starting has one without the other, too
+                raise _ChangedError
+            return _query_copy(path)
+        finally:
+            if _look(path) != before:
+                raise _ChangedError
+
+
+class _Look(NamedTuple):
+    """What lies beside a database; and what would show a change, where it is not a running kernel's to change."""
+
+    wal: bool
+    shm: bool
+    versions: tuple[object, ...]
+
+
+def _look(path: Path) -> _Look:
+    wal, shm = Path(f"{path}-wal"), Path(f"{path}-shm")
+    present = wal.exists(), shm.exists()
+    files = () if all(present) else (path.stat(), wal.stat()) if present[0] else (path.stat(),)
+    return _Look(*present, tuple((file.st_ino, file.st_size, file.st_mtime_ns) for file in files))
+
+
+def _query_copy(path: Path) -> list[Row]:
+    """Read a private copy: whoever opens a `-wal` without its index, and be it read-only, tidies up when done."""
+    with tempfile.TemporaryDirectory(prefix="heldar-mirror-") as directory:
+        copy = Path(directory, path.name)
+        for suffix in ("", "-wal"):
+            shutil.copyfile(f"{path}{suffix}", f"{copy}{suffix}")
+        return _query(copy, "mode=rw")
 
 
 @contextmanager
@@ -118,12 +138,14 @@ def _connect(path: Path, options: str) -> sqlite3.Connection:
     return connection
 
 
-def _query(connection: sqlite3.Connection) -> list[Row]:
-    present = {row["name"] for row in connection.execute("PRAGMA table_info(cameras)")}
-    if not present:
-        raise sqlite3.DatabaseError("it has no table cameras")
-    if missing := [column for column in COLUMNS if column not in present]:
-        raise sqlite3.DatabaseError(
-            f"the table cameras lacks the column {', '.join(missing)}: Heldar's schema is not one that is known here"
-        )
-    return [dict(row) for row in connection.execute(f"SELECT {', '.join(COLUMNS)} FROM cameras ORDER BY id")]  # noqa: S608
+def _query(path: Path, options: str) -> list[Row]:
+    with closing(_connect(path, options)) as connection:
+        present = {row["name"] for row in connection.execute("PRAGMA table_info(cameras)")}
+        if not present:
+            raise sqlite3.DatabaseError("it has no table cameras")
+        if missing := [column for column in COLUMNS if column not in present]:
+            raise sqlite3.DatabaseError(
+                f"the table cameras lacks the column {', '.join(missing)}: "
+                "Heldar's schema is not one that is known here"
+            )
+        return [dict(row) for row in connection.execute(f"SELECT {', '.join(COLUMNS)} FROM cameras ORDER BY id")]  # noqa: S608

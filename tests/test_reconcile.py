@@ -9,13 +9,14 @@ import re
 import shutil
 import subprocess
 import sys
+import urllib.parse
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from conftest import FAKE_FFMPEG, PASSWORD, Mirror, processes_of, wait_for
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from mirrors import (
     MirrorForAll,
     as_root,
@@ -33,6 +34,7 @@ NOWHERE = "unix:///nowhere/supervisor.sock"
 
 # A stand-in that fails for each camera that has a file in the directory `broken`.
 BREAKABLE_FFMPEG = f"""#!/bin/sh
+[ "$1" != -version ] || exec {FAKE_FFMPEG} -version
 for output; do :; done
 camera=$(basename "$(dirname "$output")")
 if [ -e "$(dirname "$0")/broken/$camera" ]; then
@@ -44,6 +46,7 @@ exec {FAKE_FFMPEG} "$@"
 
 # A stand-in that ends only when all ten were told to, or after six seconds; `together` says which of the two it was.
 TEN_FFMPEGS = f"""#!/bin/sh
+[ "$1" != -version ] || exec {FAKE_FFMPEG} -version
 for output; do :; done
 camera=$(basename "$(dirname "$output")")
 cd "$(dirname "$0")/told"
@@ -51,7 +54,7 @@ exec 9>"$(date -u +"$output")"
 trap 'touch "$camera"; for _ in $(seq 60); do
     [ "$(ls | wc -l)" -ge 10 ] && {{ touch "../together/$camera"; exit 255; }}; sleep 0.1
 done; exit 255' TERM
-while :; do sleep 0.2; done # {FAKE_FFMPEG}
+while :; do sleep 0.2; done
 """
 
 
@@ -62,9 +65,9 @@ def script(path: Path, text: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
+def running() -> Iterator[Mirror]:
     """A mirror that runs, with the camera `gate`, and `broken`, whose ffmpeg fails. Tests add cameras of their own."""
-    with new_mirror(tmp_path_factory) as mirror:
+    with new_mirror() as mirror:
         mirror.env["HELDAR_FFMPEG_BIN"] = script(mirror.home / "ffmpeg", BREAKABLE_FFMPEG)
         (mirror.home / "broken").mkdir()
         (mirror.home / "broken/broken").touch()
@@ -87,23 +90,27 @@ def record(mirror: Mirror, *camera_ids: str) -> dict[str, int]:
     return wait_until_recording(mirror, *camera_ids)
 
 
+def has_one_ffmpeg(mirror: Mirror, camera_id: str) -> bool:
+    return len(ffmpegs(mirror, camera_id)) == 1
+
+
 def assert_in_step(mirror: Mirror) -> None:
     """Launch specs, programs file and running recorders are of the same cameras and the same generations."""
     specs = {
         path.stem: dict(line.split("=", 1) for line in path.read_text().splitlines())["generation"]
-        for path in (mirror.state / "specs").iterdir()
+        for path in (mirror.state / "specs").glob("*.spec")
     }
     stanzas = dict(re.findall(r"/specs/(\S+)\.spec (\d+)$", (mirror.state / "programs.conf").read_text(), re.MULTILINE))
     assert stanzas == specs
 
     def running() -> dict[str, str]:
-        commands = processes_of(f"{mirror.state}/specs/").values()
-        return dict(match.groups() for command in commands if (match := re.search(r"/(\w+)\.spec (\d+)$", command)))
+        commands = "\n".join(processes_of(f"{mirror.state}/specs/").values())
+        return dict(re.findall(r"/(\w+)\.spec (\d+)$", commands, re.MULTILINE))
 
     specs.pop("broken", None)
     wait_for(lambda: {name: found for name, found in running().items() if name != "broken"} == specs)
     for camera_id in specs:
-        wait_for(lambda camera_id=camera_id: len(ffmpegs(mirror, camera_id)) == 1)
+        wait_for(partial(has_one_ffmpeg, mirror, camera_id))
 
 
 def test_every_mirrored_camera_has_a_program_and_no_other(mirror: Mirror) -> None:
@@ -264,6 +271,7 @@ def test_supervisorctl_works_as_a_sysadmin_expects(running: Mirror) -> None:
     assert "administered" not in recorders(running)
     assert " INFO stopped after " in running.supervisorctl("tail", "mirror-administered")
     assert re.search(r"^mirror-administered +STOPPED", running.supervisorctl("status", "mirror-administered"))
+    running.run("reconcile", "administered")
 
 
 def test_what_failed_for_good_is_told_and_started_again(running: Mirror) -> None:
@@ -379,6 +387,7 @@ def test_ten_changed_cameras_are_stopped_together(mirror: Mirror) -> None:
         mirror.database.add(camera_id)
     with mirror.up():
         before = wait_until_recording(mirror, *cameras)
+        assert not list(told.iterdir())
         mirror.database.execute("UPDATE cameras SET segment_seconds = 30")
         assert counts(mirror.run("reconcile")) == {"changed": 10}
         assert sorted(path.name for path in together.iterdir()) == cameras
@@ -427,7 +436,7 @@ def test_up_with_an_unreadable_database_mirrors_the_last_known_good(mirror: Mirr
 
 
 def test_up_with_an_unreadable_database_at_first_use_waits_for_it(mirror: Mirror) -> None:
-    """With nothing known yet nothing is mirrored; as soon as the database can be read a reconcile starts the cameras."""
+    """With nothing known yet nothing is mirrored; once the database can be read, a reconcile starts the cameras."""
     mirror.database.add("gate")
     mirror.database.path.parent.rename(mirror.home / "dead")
     with mirror.up():
@@ -471,7 +480,9 @@ def test_neither_the_key_nor_what_it_opens_gets_where_it_should_not(mirror: Mirr
     mirror.env["HELDAR_SECRET_KEY"] = shown_key
     mirror.database.add("gate", password=seal(PASSWORD, key))
     mirror.database.add("hall", vendor="generic", main_stream_url=seal(f"rtsp://x:{ENCODED_PASSWORD}@127.0.0.1/", key))
-    specs = Path("/run/heldar-mirror") / str(mirror.state).strip("/").replace("/", "-")
+    run = Path("/run/heldar-mirror")
+    before = set(run.iterdir()) if run.exists() else set()
+    specs = run / urllib.parse.quote(str(mirror.state), safe="")
     try:
         with mirror.up() as up:
             wait_for(lambda: mirror.segments("gate") and mirror.segments("hall"))
@@ -492,9 +503,11 @@ def test_neither_the_key_nor_what_it_opens_gets_where_it_should_not(mirror: Mirr
                 assert secret.encode() not in content, path
         assert not processes_of(str(specs))
     finally:
-        shutil.rmtree(specs, ignore_errors=True)
+        for path in set(run.iterdir()) - before if run.exists() else ():
+            if urllib.parse.quote(str(mirror.home), safe="") in path.name:
+                shutil.rmtree(path, ignore_errors=True)
         with contextlib.suppress(OSError):
-            specs.parent.rmdir()
+            run.rmdir()
 
 
 def mode(path: Path) -> int:
@@ -531,16 +544,18 @@ def test_the_umask_is_a_setting(mirror: Mirror) -> None:
 
 
 @as_root
-def test_started_as_root_the_mirror_runs_as_its_own_user(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_started_as_root_the_mirror_runs_as_its_own_user() -> None:
     """With HELDAR_MIRROR_USER supervisord, recorders and ffmpegs are that user's, and so is what they write; root's
     commands work on it."""
     games = pwd.getpwnam("games")
-    with new_mirror(tmp_path_factory, MirrorForAll) as mirror:
+    with new_mirror(MirrorForAll) as mirror:
         mirror.env["HELDAR_MIRROR_USER"] = "games"
         mirror.database.add("gate")
         with mirror.up():
             before = wait_until_recording(mirror, "gate")["gate"]
-            owners = {command: Path(f"/proc/{pid}").stat().st_uid for pid, command in processes_of(str(mirror.home)).items()}
+            owners = {
+                command: Path(f"/proc/{pid}").stat().st_uid for pid, command in processes_of(str(mirror.home)).items()
+            }
             assert len(owners) >= 3
             assert set(owners.values()) == {games.pw_uid}, owners
             mirror.run("status")

@@ -1,0 +1,167 @@
+"""Mirrors that a whole file of tests shares, other users of the machine, and who runs what."""
+
+import contextlib
+import functools
+import importlib.metadata
+import os
+import pwd
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import FAKE_FFMPEG, SCHEMA, Database, Mirror, processes_of, wait_for, wait_for_none
+
+import heldar_mirror
+
+# The kernel's own user, and one that has nothing to do with it. No such users need to exist.
+KERNEL, STRANGER = 64001, 65534
+
+# Where an interpreter that is not in a venv, or can't see it, finds what the tests are run with.
+PYTHONPATH = os.pathsep.join(
+    dict.fromkeys(
+        str(path)
+        for path in (
+            Path(heldar_mirror.__file__).parents[1],
+            *(importlib.metadata.distribution(name).locate_file("") for name in ("click", "cryptography")),
+        )
+    )
+)
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become other users")
+
+
+@functools.cache
+def python_for_all() -> str:
+    """Return a Python that every user can run, with everything that is needed; skip the test where there is none."""
+    for candidate in (sys.executable, "/usr/bin/python3"):
+        with contextlib.suppress(OSError):
+            needs = f"""
+import os, heldar_mirror.cli, cryptography.hazmat.primitives.ciphers.aead
+assert os.access({str(FAKE_FFMPEG)!r}, os.R_OK | os.X_OK)
+"""
+            if run_as(STRANGER, [candidate, "-c", needs]).returncode == 0:
+                return candidate
+    pytest.skip("no Python that other users could run, or they can't read this checkout")
+
+
+def run_as(uid: int, command: list[str], **env: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as a user by number, with his own group alone."""
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": PYTHONPATH, **env}
+    return subprocess.run(
+        command,
+        **identity(uid),
+        env=environment,
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def identity(uid: int) -> dict[str, Any]:
+    """The arguments of subprocess that make a child another user's."""
+    if uid == os.geteuid():
+        return {}
+    try:
+        group = pwd.getpwuid(uid).pw_gid
+    except KeyError:
+        group = uid
+    return {"user": uid, "group": group, "extra_groups": []}
+
+
+@dataclass
+class MirrorForAll(Mirror):
+    """A mirror that other users can run as well."""
+
+    def command(self, *args: str) -> list[str]:
+        return [python_for_all(), "-m", "heldar_mirror", *args]
+
+    def run_as(self, uid: int, *args: str, code: int, **env: str) -> subprocess.CompletedProcess[str]:
+        result = run_as(uid, self.command(*args), **self.env | env)
+        assert result.returncode == code, f"exit {result.returncode}\n{result.stdout}\n{result.stderr}"
+        return result
+
+
+@contextlib.contextmanager
+def new_home() -> Iterator[Path]:
+    """A directory that every user can enter; pytest's own are closed to others by each run that begins meanwhile."""
+    home = Path(tempfile.mkdtemp(prefix="mirror-test-"))
+    home.chmod(0o755)
+    try:
+        yield home
+    finally:
+        wait_for_none(str(home), seconds=0)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def new_mirror(kind: type[Mirror] = Mirror) -> Iterator[Any]:
+    """A mirror with a fake ffmpeg and a home of its own, for tests that share it; nothing runs yet."""
+    with new_home() as home:
+        yield _mirror_in(home, kind)
+
+
+def _mirror_in(home: Path, kind: type[Mirror]) -> Mirror:
+    for name in ("heldar", "recordings"):
+        (home / name).mkdir()
+    database = Database(home / "heldar/heldar.db")
+    database.execute(f"PRAGMA journal_mode=WAL; {SCHEMA}")
+    env = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "PYTHONPATH": PYTHONPATH,
+        "HELDAR_ENV_FILE": str(home / "heldar.env"),
+        "HELDAR_MIRROR_ENV_FILE": str(home / "mirror.env"),
+        "HELDAR_DATABASE_URL": f"sqlite://{database.path}",
+        "HELDAR_RECORDINGS_DIR": str(home / "recordings"),
+        "HELDAR_MIRROR_RECORDINGS_DIR": str(home / "mirror"),
+        "HELDAR_MIRROR_STATE_DIR": str(home / "state"),
+        "HELDAR_FFMPEG_BIN": str(FAKE_FFMPEG),
+    }
+    return kind(home, database, env)
+
+
+def recorders(mirror: Mirror) -> dict[str, int]:
+    """Return the process id of each camera's recorder."""
+    found = {}
+    for pid, command in processes_of(f"{mirror.state}/specs/").items():
+        if match := re.search(r"/specs/(\S+)\.spec \d+$", command):
+            found[match[1]] = pid
+    return found
+
+
+def ffmpegs(mirror: Mirror, camera_id: str) -> list[int]:
+    """Return the process ids of a camera's ffmpeg: there is one, or none."""
+    return sorted(processes_of(f"{mirror.root}/{camera_id}/"))
+
+
+def wait_until_recording(mirror: Mirror, *camera_ids: str) -> dict[str, int]:
+    """Wait until each of the cameras has a segment of its own ffmpeg; return all recorders."""
+    wait_for(lambda: all(ffmpegs(mirror, name) and mirror.segments(name) for name in camera_ids))
+    running: dict[str, int] = wait_for(lambda: (r := recorders(mirror)) and r.keys() >= set(camera_ids) and r)
+    return running
+
+
+def kill(pid: int) -> None:
+    """Kill one process of the test's own, with no chance for it to clean up."""
+    os.kill(pid, signal.SIGKILL)
+
+
+def counts(result: subprocess.CompletedProcess[str]) -> dict[str, int]:
+    """Return the numbers of a plan's last line, by their name; only those that are not 0."""
+    last = result.stdout.strip().splitlines()[-1]
+    return {name: int(number) for number, name in re.findall(r"(\d+) (\w+)", last) if number != "0"}
+
+
+def below(*directories: Path) -> dict[Path, bytes]:
+    """Return the contents of all files below directories."""
+    return {path: path.read_bytes() for top in directories for path in sorted(top.rglob("*")) if path.is_file()}
