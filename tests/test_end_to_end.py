@@ -1,0 +1,157 @@
+"""From the cameras table to frames on disk: a real camera, a real supervisord, real ffmpegs."""
+
+import re
+import subprocess
+import time
+from pathlib import Path
+from urllib.parse import quote
+
+import imageio_ffmpeg
+import pytest
+from conftest import PASSWORD, Camera, Mirror, processes_of, wait_for
+
+pytestmark = pytest.mark.slow
+
+FRAMES_PER_SECOND = 15
+WRONG = "wr/ong@pass:word"
+
+
+@pytest.fixture
+def mirror(mirror: Mirror) -> Mirror:
+    """A mirror with Debian's ffmpeg."""
+    mirror.env["HELDAR_FFMPEG_BIN"] = "ffmpeg"
+    return mirror
+
+
+def frames(segment: Path) -> int:
+    """Return how many video packets a segment holds, by reading all of it."""
+    command = ["ffprobe", "-v", "error", "-count_packets", "-select_streams", "v"]
+    result = subprocess.run(
+        [*command, "-show_entries", "stream=nb_read_packets", "-of", "csv=p=0", str(segment)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert not result.stderr, f"{segment}: {result.stderr}"
+    return int(result.stdout or 0)
+
+
+def records(mirror: Mirror, *camera_ids: str) -> bool:
+    """Whether each camera has a segment that is being written."""
+    cameras = mirror.status()
+    return all(cameras[camera_id]["segment"] for camera_id in camera_ids)
+
+
+@pytest.mark.parametrize("ffmpeg", ["ffmpeg", imageio_ffmpeg.get_ffmpeg_exe()], ids=["debian", "newest"])
+def test_two_cameras_are_recorded_at_once(mirror: Mirror, camera: Camera, ffmpeg: str) -> None:
+    """Both cameras have segments of playable frames, named by their time in UTC and readable for the group."""
+    mirror.env["HELDAR_FFMPEG_BIN"] = ffmpeg
+    mirror.database.add("gate", rtsp_port=camera.port, segment_seconds=2)
+    mirror.database.add("hall", vendor="dahua", rtsp_port=camera.port, segment_seconds=2)
+    with mirror.up():
+        wait_for(lambda: all(len(mirror.segments(camera_id)) > 3 for camera_id in ("gate", "hall")), seconds=90)
+        assert mirror.status()["gate"]["well"]
+        assert mirror.status()["hall"]["well"]
+    for camera_id in ("gate", "hall"):
+        assert (mirror.root / camera_id).stat().st_mode & 0o777 == 0o750
+        first, *middle, _last = segments = mirror.segments(camera_id)
+        assert all(re.fullmatch(r"\d{8}_\d{6}\.mp4", segment.name) for segment in segments)
+        today = {time.strftime("%Y%m%d", time.gmtime(time.time() - age)) for age in (0, 600)}
+        assert {segment.name[:8] for segment in segments} <= today
+        assert {segment.stat().st_mode & 0o777 for segment in segments} == {0o440}
+        # A segment is cut at the first keyframe after its two seconds, and a keyframe comes every second.
+        assert all(2 * FRAMES_PER_SECOND <= frames(segment) <= 4 * FRAMES_PER_SECOND for segment in middle)
+        assert frames(first) > 0
+        decoded = subprocess.run(
+            ["ffmpeg", "-v", "error", "-i", str(middle[0]), "-f", "null", "-"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        assert not decoded.stderr
+
+
+def test_a_wrong_password_is_told_and_never_shown(mirror: Mirror, camera: Camera) -> None:
+    """A camera that refuses us is told of with its reason; no password shows anywhere, and others record on."""
+    mirror.database.add("gate", rtsp_port=camera.port)
+    mirror.database.add("hall", rtsp_port=camera.port, password=WRONG)
+    with mirror.up():
+        wait_for(lambda: records(mirror, "gate") and mirror.status()["hall"]["last_error"], seconds=60)
+        status = mirror.status()
+        assert "401 Unauthorized" in status["hall"]["last_error"]
+        assert not status["hall"]["well"]
+        assert status["gate"]["well"]
+
+        def shown_by_ps() -> str:
+            return "\n".join(processes_of(str(mirror.home)).values())
+
+        assert "-rtsp_transport" in shown_by_ps()
+        told = [mirror.run(*args, code=None) for args in (["status"], ["reconcile"], ["reconcile", "--dry-run"])]
+        texts = {
+            "status --json": str(status),
+            **{f"output {number}": result.stdout + result.stderr for number, result in enumerate(told)},
+            "supervisorctl": mirror.supervisorctl("status") + mirror.supervisorctl("tail", "mirror-hall"),
+            "up": mirror.up_log(),
+        }
+        # Where a password is refused, ffmpeg comes and goes; each is seen by ps until its socket is open.
+        secrets = [form for password in (PASSWORD, WRONG) for form in (password, quote(password, safe=""))]
+        wait_for(lambda: not any(secret in shown_by_ps() for secret in secrets))
+        files = [path for path in mirror.state.rglob("*") if path.is_file() and path.suffix != ".spec"]
+        assert {"mirror-hall.log", "programs.conf", "supervisord.conf", "supervisord.log"} <= {p.name for p in files}
+        texts |= {path.name: path.read_text() for path in files}
+        assert "401 Unauthorized" in texts["mirror-hall.log"]
+        assert not [(name, secret) for name, text in texts.items() for secret in secrets if secret in text]
+
+
+@pytest.mark.parametrize("away", ["a blip", "a night"])
+def test_a_camera_that_vanishes_is_recorded_again(mirror: Mirror, camera: Camera, away: str) -> None:
+    """A camera that comes back is recorded again: by supervisord's retries, or after FATAL by a reconcile."""
+    mirror.database.add("gate", rtsp_port=camera.port)
+    with mirror.up():
+        wait_for(lambda: records(mirror, "gate"), seconds=60)
+        time.sleep(3)
+        camera.unplug()
+        state = "BACKOFF" if away == "a blip" else "FATAL"
+        wait_for(lambda: mirror.status()["gate"]["state"] in {state, "FATAL"}, seconds=90)
+        assert not mirror.status()["gate"]["well"]
+        before = mirror.segments("gate")
+        camera.plug_in()
+
+        def records_again() -> bool:
+            # On a machine under load the camera may take longer to come back than supervisord tries.
+            if mirror.status()["gate"]["state"] == "FATAL":
+                mirror.run("reconcile")
+            return records(mirror, "gate")
+
+        wait_for(records_again, seconds=90)
+    assert frames(before[-1]) > FRAMES_PER_SECOND
+    assert len(mirror.segments("gate")) > len(before)
+    assert all(frames(segment) for segment in mirror.segments("gate"))
+
+
+def test_a_stop_keeps_the_footage_of_the_last_segment(mirror: Mirror, camera: Camera) -> None:
+    """Of 20 stops, by supervisorctl and by a reconcile, none loses what was recorded last."""
+    camera_ids = [f"camera_{number}" for number in range(10)]
+    for camera_id in camera_ids:
+        mirror.database.add(camera_id, rtsp_port=camera.port)
+    stopped: list[Path] = []
+
+    def about_to_stop() -> None:
+        wait_for(lambda: records(mirror, *camera_ids), seconds=90)
+        time.sleep(3)
+        stopped.extend(mirror.segments(camera_id)[-1] for camera_id in camera_ids)
+
+    with mirror.up():
+        about_to_stop()
+        mirror.supervisorctl("stop", "all")
+        wait_for(lambda: {camera["state"] for camera in mirror.status().values()} == {"STOPPED"})
+        mirror.run("reconcile", *camera_ids)
+        about_to_stop()
+        mirror.run("reconcile", *camera_ids)
+    assert len(set(stopped)) == 20
+    for segment in stopped:
+        assert b"moof" in segment.read_bytes(), segment
+        # A stop that were not obeyed would leave nothing: three seconds of this camera fit into ffmpeg's write buffer.
+        assert frames(segment) >= FRAMES_PER_SECOND, segment

@@ -1,0 +1,52 @@
+"""A mirror beside a primary: the same packets, bit for bit."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import Camera, Mirror, wait_for
+
+from heldar_mirror import camera_url, cameras
+from heldar_mirror.database import read_cameras
+from heldar_mirror.programs import build_record_command
+
+
+def packets(segments: list[Path]) -> list[str]:
+    """Return the hash of each packet of the segments, in order."""
+    hashes = []
+    for segment in segments:
+        command = ["ffmpeg", "-v", "error", "-i", str(segment), "-c", "copy", "-f", "framehash", "-hash", "md5", "-"]
+        frames = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+        hashes += [line.split(",")[-1].strip() for line in frames.splitlines() if not line.startswith("#")]
+    return hashes
+
+
+@pytest.mark.slow
+def test_every_packet_of_the_mirror_is_in_the_primary(mirror: Mirror, camera: Camera, tmp_path: Path) -> None:
+    """What a mirror records while a primary records the same camera is what the primary has, packet by packet."""
+    mirror.env["HELDAR_FFMPEG_BIN"] = "ffmpeg"
+    mirror.database.add("gate", rtsp_port=camera.port, segment_seconds=2)
+    (row,) = read_cameras(mirror.database.path)
+    gate = cameras.parse_camera(row, unseal=str)
+    directory = tmp_path / "gate"
+    directory.mkdir()
+    command = build_record_command("ffmpeg", gate, camera_url.record_url(gate), str(directory))
+    with (tmp_path / "primary.log").open("wb") as log:
+        # stdin is not inherited: ffmpeg would take what is typed there for commands.
+        primary = subprocess.Popen(
+            command, env=mirror.env | {"TZ": "UTC"}, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
+    try:
+        wait_for(lambda: len(list(directory.glob("*.mp4"))) > 1, seconds=90)
+        with mirror.up():
+            wait_for(lambda: len(mirror.segments("gate")) > 4, seconds=90)
+        mirrored = packets(mirror.segments("gate"))
+        ended = len(list(directory.glob("*.mp4")))
+        wait_for(lambda: len(list(directory.glob("*.mp4"))) > ended, seconds=90)
+    finally:
+        primary.terminate()
+        primary.wait()
+    recorded = packets(sorted(directory.glob("*.mp4")))
+    assert len(mirrored) > 4 * 15
+    start = recorded.index(mirrored[0])
+    assert recorded[start : start + len(mirrored)] == mirrored
