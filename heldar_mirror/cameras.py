@@ -78,6 +78,8 @@ def camera_id(row: Row) -> str:
 def shown_id(row: Row) -> str:
     """Return a row's id as it can be shown on a terminal, whatever it holds."""
     text = str(row["id"])
+    if ID.fullmatch(text):
+        return text
     if not text.isprintable() or text != text.strip() or not text:
         text = ascii(row["id"])
     return text if len(text) <= 60 else text[:57] + "..."

@@ -61,9 +61,9 @@ def up() -> None:
         raise click.UsageError(
             "HELDAR_MIRROR_PROGRAMS_FILE is set, so an existing supervisord runs the mirror: heldar-mirror reconcile"
         )
-    for warning in foreground.warnings(settings):
+    apart = _enter(settings)
+    for warning in filter(None, [apart, *foreground.warnings(settings)]):
         _tell(f"warning: {warning}")
-    _enter(settings)
     sys.exit(foreground.up(settings, _tell))
 
 
@@ -73,7 +73,7 @@ def up() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 def reconcile_command(camera_ids: tuple[str, ...], *, dry_run: bool, as_json: bool) -> None:
     """Bring what is mirrored to what the cameras table asks for; restart the cameras that are named."""
-    settings = _settings()
+    settings = _settings(as_json=as_json)
     if dry_run:
         plan, applied = reconcile.dry_run(settings, camera_ids), None
     else:
@@ -92,7 +92,7 @@ def reconcile_command(camera_ids: tuple[str, ...], *, dry_run: bool, as_json: bo
 @click.option("--watch", is_flag=True, help="Show it anew every second, until Ctrl-C.")
 def status_command(*, as_json: bool, watch: bool) -> None:
     """Show what each camera's mirror is doing: one row a camera."""
-    settings = _settings()
+    settings = _settings(as_json=as_json)
     _become(settings)
     if watch:
         _watch(settings)
@@ -111,30 +111,35 @@ def adopt_volume() -> None:
     settings = _settings()
     _enter(settings)
     with state.locked(settings):
-        reconcile.adopt_volume(settings)
+        reconcile.adopt_volume(settings, take_over=True)
     click.echo(f"{settings.mirror_root} is ours now; to record there: heldar-mirror reconcile")
 
 
-def _settings() -> Settings:
+def _settings(*, as_json: bool = False) -> Settings:
     """The settings, where mirroring is on; else says that it is off, and ends."""
     settings = load_settings(os.environ)
     if settings.mirror_root is None:
-        click.echo(
-            "mirroring is off: HELDAR_MIRROR_RECORDINGS_DIR is not set, neither in /etc/heldar/mirror.env nor in the "
-            "environment. To mirror, set it to a directory on a second volume."
+        reason = (
+            "HELDAR_MIRROR_RECORDINGS_DIR is not set, neither in the mirror's env file nor in the environment. "
+            "To mirror, set it to a directory on a second volume. What runs is left alone."
         )
+        click.echo(json.dumps({"mirroring": False, "reason": reason}) if as_json else f"mirroring is off: {reason}")
         sys.exit(0)
     if not settings.recorder_enabled:
         _tell("HELDAR_RECORDER_ENABLED is false: no camera is to be mirrored")
     return settings
 
 
-def _enter(settings: Settings) -> None:
-    """Get ready to write: make the directories, and become the recorders' user."""
+def _enter(settings: Settings) -> str | None:
+    """Get ready to write: make the directories, and become the recorders' user. Returns what to be warned of."""
+    assert settings.mirror_root is not None  # noqa: S101 - _settings() saw to it
+    warning = volume.check_apart(settings.mirror_root, settings.recordings_dir)
     state.prepare(settings)
-    if settings.mirror_root and state.remembered_volume(settings) is None:
+    if state.remembered_volume(settings) is None:
         volume.make_root(settings.mirror_root, settings.umask, state.owner(settings))
     _become(settings)
+    state.prepare(settings)
+    return warning
 
 
 def _become(settings: Settings) -> None:

@@ -73,8 +73,11 @@ class Gateway:
         """Make programs active as the files have them, and start those that start by themselves."""
         self._batch("addProcessGroup", [(name,) for name in names])
 
-    def remove(self, names: Iterable[str]) -> None:
-        """Stop programs, all at once, and take them out of supervisord, each as soon as it is down."""
+    def remove(self, names: Iterable[str]) -> frozenset[str]:
+        """Stop programs, all at once, and take them out of supervisord, each as soon as it is down.
+
+        Returns those that did not stop within STOP_SECONDS: a recorder on a hung volume can't even be killed.
+        """
         remaining = sorted(names)
         deadline = time.monotonic() + STOP_SECONDS
         while remaining:
@@ -88,12 +91,10 @@ class Gateway:
             gone = {name for name, done in zip(down, removed, strict=True) if done}
             remaining = [name for name in known if name not in gone]
             if remaining and time.monotonic() > deadline:
-                raise SupervisordError(
-                    f"did not stop within {STOP_SECONDS} s: {', '.join(remaining)}. "
-                    "A hung volume? They are stopped as soon as it answers; then: heldar-mirror reconcile"
-                )
+                break
             if remaining:
                 time.sleep(POLL_SECONDS)
+        return frozenset(remaining)
 
     def shut_down(self) -> None:
         """Stop every program of this supervisord, all at once, then end it."""

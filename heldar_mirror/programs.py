@@ -15,6 +15,8 @@ from heldar_mirror.settings import Settings
 
 RECORDER = Path(recorder.__file__).with_name("start_recorder.py").absolute()
 
+STANZA = re.compile(r"^\[program:(.+)\]\ncommand=.* (\d+)$", re.MULTILINE)
+
 
 @dataclass(frozen=True)
 class LaunchSpec:
@@ -30,6 +32,10 @@ class LaunchSpec:
     @property
     def directory(self) -> str:
         return f"{self.root}/{self.camera_id}"
+
+    @property
+    def segment_seconds(self) -> int:
+        return int(self.args[self.args.index("-segment_time") + 1])
 
     def masked_url(self) -> str:
         return recorder.mask(self.url, self.secrets)
@@ -152,6 +158,11 @@ def render_programs(generations: Mapping[str, int], settings: Settings) -> str:
 def render_supervisord(settings: Settings, user: str, minfds: int) -> str:
     """Return the configuration of a supervisord of our own that runs as `user` and can hold `minfds` descriptors."""
     return _template("supervisord.conf.j2").render(settings=settings, user=user, minfds=minfds)
+
+
+def parse_programs(text: str) -> dict[str, int]:
+    """Return the names of a rendered file's programs, with the generations of their launch specs."""
+    return {name: int(generation) for name, generation in STANZA.findall(text)}
 
 
 def _command_line(*args: str) -> str:

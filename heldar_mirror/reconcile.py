@@ -9,8 +9,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from heldar_mirror import database, programs, state, volume
+from heldar_mirror.cameras import Row
 from heldar_mirror.errors import MirrorError, SupervisordError
-from heldar_mirror.gateway import Gateway
+from heldar_mirror.gateway import STOP_SECONDS, Gateway
 from heldar_mirror.plan import Plan, make_plan
 from heldar_mirror.programs import program_name
 from heldar_mirror.settings import Settings
@@ -30,15 +31,19 @@ def reconcile(settings: Settings, forced: Collection[str] = ()) -> tuple[Plan, A
     Returns what was planned and applied. Raises MirrorError; what runs goes on then.
     """
     with state.locked(settings):
+        before = state.read_programs(settings)
         plan = write(settings, forced)
-        applied = _apply(plan, Gateway(settings), settings)
+        applied = _apply(plan, before, Gateway(settings), settings)
         state.remove_specs(plan.removed, settings)
     return plan, applied
 
 
 def write(settings: Settings, forced: Collection[str] = ()) -> Plan:
     """Write the launch specs and the programs file that the table asks for, and return the plan. Raises MirrorError."""
-    plan = _plan(settings, _open_volume(settings), forced)
+    rows = _rows(settings)
+    # With the recorder switched off nothing is recorded, so no volume has to be there.
+    volume_id = _open_volume(settings) if settings.recorder_enabled else ""
+    plan = _plan(rows, settings, volume_id, forced)
     state.write_specs(plan.written, settings)
     state.write_programs(programs.render_programs(plan.generations, settings), settings)
     return plan
@@ -46,36 +51,37 @@ def write(settings: Settings, forced: Collection[str] = ()) -> Plan:
 
 def dry_run(settings: Settings, forced: Collection[str] = ()) -> Plan:
     """Return the plan, and write nothing anywhere. Raises MirrorError."""
-    remembered = state.remembered_volume(settings)
     assert settings.mirror_root is not None  # noqa: S101 - the caller's matter
     volume.check_apart(settings.mirror_root, settings.recordings_dir)
+    remembered = state.remembered_volume(settings)
     if remembered:
         volume.prove(settings.mirror_root, remembered)
-    return _plan(settings, remembered or "new", forced)
+    return _plan(_rows(settings), settings, remembered or "new", forced)
+
+
+def _rows(settings: Settings) -> list[Row]:
+    return database.read_cameras(settings.database) if settings.recorder_enabled else []
 
 
 def _open_volume(settings: Settings) -> str:
     """Return the id of the proven volume; a root that was never used is made ours. Raises VolumeError."""
-    assert settings.mirror_root is not None  # noqa: S101 - the caller's matter
     remembered = state.remembered_volume(settings)
     if remembered is None:
-        return adopt_volume(settings)
-    volume.check_apart(settings.mirror_root, settings.recordings_dir)
+        return adopt_volume(settings, take_over=False)
+    assert settings.mirror_root is not None  # noqa: S101 - the caller's matter
     volume.prove(settings.mirror_root, remembered)
     return remembered
 
 
-def adopt_volume(settings: Settings) -> str:
+def adopt_volume(settings: Settings, *, take_over: bool) -> str:
     """Make the mirror root ours and return the volume's id. Raises MirrorError."""
-    assert settings.mirror_root is not None  # noqa: S101 - the caller's matter
-    volume.check_apart(settings.mirror_root, settings.recordings_dir)
-    adopted = volume.adopt(settings, state.owner(settings))
-    state.remember_volume(adopted, settings)
-    return adopted
+    intended = state.intended_volume(settings)
+    volume.mark(settings, intended, state.owner(settings), take_over=take_over)
+    state.remember_volume(intended, settings)
+    return intended
 
 
-def _plan(settings: Settings, volume_id: str, forced: Collection[str]) -> Plan:
-    rows = database.read_cameras(settings.database) if settings.recorder_enabled else []
+def _plan(rows: list[Row], settings: Settings, volume_id: str, forced: Collection[str]) -> Plan:
     desired = programs.desired_state(rows, settings, volume_id)
     if strangers := sorted(set(forced) - desired.specs.keys()):
         reasons = {bad.camera_id: bad.reason for bad in desired.unusable}
@@ -86,14 +92,24 @@ def _plan(settings: Settings, volume_id: str, forced: Collection[str]) -> Plan:
     return make_plan(desired, state.read_saved(settings), int(time.time()), forced)
 
 
-def _apply(plan: Plan, gateway: Gateway, settings: Settings) -> Applied:
-    """Have supervisord compute the difference to what is active, and apply what is ours of it."""
+def _apply(plan: Plan, before: Collection[str], gateway: Gateway, settings: Settings) -> Applied:
+    """Have supervisord compute the difference to what is active, and apply what is ours of it.
+
+    `before` are the programs of the programs file as it was.
+    """
     wanted = {program_name(camera_id, settings): camera_id for camera_id in plan.generations}
-    ours = wanted.keys() | {program_name(change.camera_id, settings) for change in plan.removed}
     difference = gateway.reload()
-    gateway.remove((difference.changed | difference.removed) & ours)
+    ours = wanted.keys() | {program_name(change.camera_id, settings) for change in plan.removed} | set(before)
+    if not settings.joined:
+        ours |= difference.changed | difference.removed
+    left = gateway.remove((difference.changed | difference.removed) & ours)
     fresh = (difference.added | difference.changed) & ours
-    gateway.add(sorted(fresh))
+    gateway.add(sorted(fresh - left))
+    if left:
+        raise SupervisordError(
+            f"did not stop within {STOP_SECONDS} s: {', '.join(sorted(left))}. All else was applied. A hung volume? "
+            "They stop as soon as it answers; then: heldar-mirror reconcile"
+        )
 
     processes = gateway.processes()
     if missing := wanted.keys() - processes.keys():
@@ -102,9 +118,9 @@ def _apply(plan: Plan, gateway: Gateway, settings: Settings) -> Applied:
             f"{min(missing)}: does its [include] name {settings.programs_file}?"
         )
     settled = {name: processes[name].state for name in sorted(wanted.keys() - fresh)}
-    failed = [name for name, process_state in settled.items() if process_state in {"FATAL", "EXITED"}]
+    failed = [name for name, found in settled.items() if found == "FATAL"]
     gateway.start(failed)
     return Applied(
         revived=tuple(wanted[name] for name in failed),
-        held=tuple(wanted[name] for name, process_state in settled.items() if process_state == "STOPPED"),
+        held=tuple(wanted[name] for name, found in settled.items() if found == "STOPPED"),
     )

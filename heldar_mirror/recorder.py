@@ -135,10 +135,10 @@ def lock_directory(directory: str) -> int:
         pass
     try:
         posix.close(posix.open(directory, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW))
-    except NotADirectoryError:
+    except OSError as error:
         raise RefusedError(
-            f"{directory} is a file or a symbolic link, which would lead out of the volume that was proven: "
-            "expected a directory; move it away"
+            f"{directory}: {error.strerror}: expected a directory of the recorders' user; a symbolic link would lead "
+            "out of the volume that was proven"
         ) from None
     fd = posix.open(f"{directory}/{LOCK}", posix.O_RDWR | posix.O_CREAT | posix.O_NOFOLLOW, 0o640)
     try:
@@ -334,10 +334,14 @@ def main(path: str) -> int:
         if error.filename != path:
             say("ERROR", f"cannot record: {error}")
             return 1
-        say("INFO", f"no launch spec {path}: this camera is not to be mirrored. Or: heldar-mirror reconcile")
+        say(
+            "INFO",
+            f"no launch spec {path}: the camera is not to be mirrored, or specs lie on a tmpfs and the machine has "
+            "booted since. To have it written: heldar-mirror reconcile",
+        )
         return 0
     except (RefusedError, OSError) as error:
-        say("ERROR", f"cannot record: {error}")
+        say("ERROR", f"cannot record: {error}" + (f": {path}" if getattr(error, "filename", path) is None else ""))
     except ValueError as error:
         say("ERROR", f"cannot record: {path}: {error}. Have it written anew: heldar-mirror reconcile")
     return 1

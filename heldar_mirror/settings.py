@@ -22,6 +22,15 @@ RUN_DIR = Path("/run/heldar-mirror")
 # A Unix socket's address holds 108 bytes, its closing zero included; supervisord binds NAME.PID first.
 SOCKET_PATH_BYTES = 108 - 1 - len(".4194304")
 
+# Each setting of the mirror's own. A misspelt one would leave a default in force, unseen.
+OWN = [
+    f"HELDAR_MIRROR_{name}"
+    for name in (
+        *["RECORDINGS_DIR", "USER", "STATE_DIR", "SPECS_DIR", "LOG_DIR", "UMASK", "PREFIX", "PROGRAMS_FILE"],
+        *["SUPERVISOR_URL", "SUPERVISOR_USERNAME", "SUPERVISOR_PASSWORD", "ENV_FILE"],
+    )
+]
+
 # In supervisord's files ' ;' and ' #' begin a comment, quoted or not; an include is a pattern; some values are expanded
 # twice, and blanks at an end are cut.
 AWKWARD = re.compile(r" [;#]|[*?\[]|%\(| $")
@@ -81,6 +90,8 @@ def parse_env_file(text: str) -> dict[str, str]:
         name, equals, value = line.partition("=")
         if not equals or line[0] in "#;":
             continue
+        if name.split()[0] == "export":
+            raise SettingsError(f"{line.split('=')[0]}: expected a line without export, as systemd reads it")
         value = value.strip()
         if len(value) > 1 and value[0] == value[-1] == "'":
             value = value[1:-1]
@@ -104,13 +115,18 @@ def parse_settings(variables: Mapping[str, str]) -> Settings:
 
     data_dir = path("HELDAR_DATA_DIR", Path("data").absolute())
     secret_key = values.get("HELDAR_SECRET_KEY")
-    state_dir = plain_path("HELDAR_MIRROR_STATE_DIR", _default_state_dir())
+    if unknown := sorted(name for name in values if name.startswith("HELDAR_MIRROR_") and name not in OWN):
+        raise SettingsError(f"{unknown[0]} is no setting: expected one of {', '.join(OWN)}")
+    joined = "HELDAR_MIRROR_PROGRAMS_FILE" in values
+    if "HELDAR_MIRROR_STATE_DIR" in values:
+        state_dir = _plain_path("HELDAR_MIRROR_STATE_DIR", values["HELDAR_MIRROR_STATE_DIR"])
+    else:
+        state_dir = _default_state_dir()
     at_home = state_dir == STATE_DIR
     specs_dir = plain_path(
         "HELDAR_MIRROR_SPECS_DIR", _tmpfs_specs_dir(state_dir) if secret_key else state_dir / "specs"
     )
     socket = state_dir / "supervisor.sock"
-    joined = "HELDAR_MIRROR_PROGRAMS_FILE" in values
     settings = Settings(
         mirror_root=path("HELDAR_MIRROR_RECORDINGS_DIR", Path()) if "HELDAR_MIRROR_RECORDINGS_DIR" in values else None,
         recordings_dir=path("HELDAR_RECORDINGS_DIR", data_dir / "recordings"),
@@ -130,6 +146,11 @@ def parse_settings(variables: Mapping[str, str]) -> Settings:
         supervisor_username=values.get("HELDAR_MIRROR_SUPERVISOR_USERNAME"),
         supervisor_password=values.get("HELDAR_MIRROR_SUPERVISOR_PASSWORD"),
     )
+    if "HELDAR_MIRROR_SUPERVISOR_URL" in values and not joined:
+        raise SettingsError(
+            "HELDAR_MIRROR_SUPERVISOR_URL names a supervisord to join: expected HELDAR_MIRROR_PROGRAMS_FILE as well, "
+            "a file that its configuration includes"
+        )
     if not joined and len(os.fsencode(socket)) > SOCKET_PATH_BYTES:
         raise SettingsError(
             f"HELDAR_MIRROR_STATE_DIR={state_dir}: expected a path short enough for a socket in it, "
@@ -142,7 +163,10 @@ def _default_state_dir() -> Path:
     """The machine's, for whoever can use it or asks about it; a user's own where there is none."""
     if os.geteuid() == 0 or STATE_DIR.exists():
         return STATE_DIR
-    home = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state")
+    try:
+        home = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state")
+    except RuntimeError:
+        raise SettingsError("this user has no home: expected HELDAR_MIRROR_STATE_DIR, a directory of its own") from None
     return _plain_path("XDG_STATE_HOME", str(home / "heldar-mirror"))
 
 

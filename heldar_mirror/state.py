@@ -4,8 +4,9 @@ import fcntl
 import os
 import pwd
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from heldar_mirror import programs
@@ -14,6 +15,9 @@ from heldar_mirror.plan import Change, Saved
 from heldar_mirror.settings import Settings
 
 LOCK_SECONDS = 60
+
+# Before a root in the list of volumes: it was about to be marked. No absolute path begins so.
+INTENDED = "about to be "
 
 
 def owner(settings: Settings) -> tuple[int, int] | None:
@@ -25,36 +29,76 @@ def owner(settings: Settings) -> tuple[int, int] | None:
 
 
 def prepare(settings: Settings) -> None:
-    """Make the directories of state, specs and logs, for the recorders' user. Raises StateError."""
+    """Make the directories of state, specs and logs. Raises StateError.
+
+    As root for another user it makes only what no other user could have put a link into; the rest is made when called
+    again as that user.
+    """
+    # A supervisord of root's hands specs to their user one by one: what it reads itself must stay root's.
+    handed = settings.joined and owner(settings) is not None
+    ids = None if handed else owner(settings)
     for variable, directory, mode in (
-        ("HELDAR_MIRROR_STATE_DIR", settings.state_dir, 0o700),
-        ("HELDAR_MIRROR_SPECS_DIR", settings.specs_dir, 0o700),
+        ("HELDAR_MIRROR_STATE_DIR", settings.state_dir, 0o711 if handed else 0o700),
+        ("HELDAR_MIRROR_SPECS_DIR", settings.specs_dir, 0o711 if handed else 0o700),
         ("HELDAR_MIRROR_LOG_DIR", settings.log_dir, 0o750),
     ):
         try:
+            if ids and not _all_of_root(directory.parent):
+                continue
             directory.parent.mkdir(parents=True, exist_ok=True)
-            directory.mkdir(exist_ok=True)
-            if ids := owner(settings):
-                os.chown(directory, *ids)
-            directory.chmod(mode)
+            with suppress(FileExistsError):
+                directory.mkdir(mode=0o700)
+            fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                _claim(fd, directory, ids)
+                os.fchmod(fd, mode)
+            finally:
+                os.close(fd)
         except OSError as error:
+            if isinstance(error, PermissionError) and os.path.exists(directory):  # noqa: PTH110 - it may not be ours to see
+                raise _refused(error, settings) from None
             raise StateError(
                 f"cannot use {directory}: {error}. Expected a directory of the recorders' own user; "
                 f"make it, or set {variable} to another"
             ) from None
 
 
+def _all_of_root(directory: Path) -> bool:
+    return all(place.stat().st_uid == 0 for place in (directory, *directory.parents) if place.exists())
+
+
+def _claim(fd: int, directory: Path, ids: tuple[int, int] | None) -> None:
+    if ids:
+        os.fchown(fd, *ids)
+    elif os.geteuid() == 0 != os.fstat(fd).st_uid:
+        raise StateError(
+            f"{directory} belongs to user {os.fstat(fd).st_uid}, who could have root run anything: expected "
+            "one of root's. Set HELDAR_MIRROR_USER to that user, or chown -R it"
+        )
+
+
 @contextmanager
 def locked(settings: Settings) -> Iterator[None]:
     """Keep every other reconcile of this state waiting. Raises StateError when one does not end."""
     path = settings.state_dir / "lock"
-    with _told(settings), path.open("a") as lock:
+    with lock_file(path, settings) as fd:
         deadline = time.monotonic() + LOCK_SECONDS
-        while not take(lock.fileno()):
+        while not take(fd):
             if time.monotonic() > deadline:
                 raise StateError(f"another reconcile has been at work for {LOCK_SECONDS} s: see who holds {path}")
             time.sleep(0.1)
         yield
+
+
+@contextmanager
+def lock_file(path: Path, settings: Settings) -> Iterator[int]:
+    """Open a file of the state to lock it, and return its descriptor. Raises StateError."""
+    with _told(settings):
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def take(fd: int) -> bool:
@@ -74,18 +118,27 @@ def read_saved(settings: Settings) -> dict[str, Saved]:
             names = os.listdir(settings.specs_dir)
         except FileNotFoundError:
             return {}
+        generations = read_programs(settings)
         return {
-            name.removesuffix(".spec"): _read_spec(settings.specs_dir / name)
-            for name in names
-            if name.endswith(".spec")
+            camera_id: _read_spec(camera_id, generations, settings)
+            for camera_id in (name.removesuffix(".spec") for name in names if name.endswith(".spec"))
         }
 
 
-def _read_spec(path: Path) -> Saved:
+def _read_spec(camera_id: str, generations: Mapping[str, int], settings: Settings) -> Saved:
     try:
-        return Saved(*programs.parse_launch_spec(path.read_bytes().decode()))
+        return Saved(*programs.parse_launch_spec(programs.spec_path(camera_id, settings).read_bytes().decode()))
     except ValueError:
-        return Saved(None, 0)
+        return Saved(None, generations.get(programs.program_name(camera_id, settings), 0))
+
+
+def read_programs(settings: Settings) -> dict[str, int]:
+    """Return the programs of the programs file, with their generations. Raises StateError where it can't be read."""
+    with _told(settings):
+        try:
+            return programs.parse_programs(settings.programs_file.read_text())
+        except FileNotFoundError:
+            return {}
 
 
 def write_specs(changes: tuple[Change, ...], settings: Settings) -> None:
@@ -117,29 +170,52 @@ def write_supervisord(text: str, settings: Settings) -> Path:
 
 
 def remove_specs(changes: tuple[Change, ...], settings: Settings) -> None:
-    """Remove the launch specs of cameras whose programs are gone. Raises StateError."""
-    with _told(settings):
-        for change in changes:
-            programs.spec_path(change.camera_id, settings).unlink(missing_ok=True)
-
-
-def remembered_volume(settings: Settings) -> str | None:
-    """Return the id of the volume that the mirror root held when it was adopted; None if it never was."""
-    with _told(settings):
-        try:
-            volume, _, root = (settings.state_dir / "volume").read_text().rstrip("\n").partition(" ")
-        except FileNotFoundError:
-            return None
-        return volume if root == str(settings.mirror_root) else None
-
-
-def remember_volume(volume: str, settings: Settings) -> None:
-    """Remember the volume of the mirror root. It lies on disk always: at a boot it tells a lost mount from a first use.
+    """Remove the launch specs of cameras whose programs are gone, and those of before specs moved to a tmpfs.
 
     Raises StateError.
     """
     with _told(settings):
-        _replace(settings.state_dir / "volume", f"{volume} {settings.mirror_root}\n", 0o600, owner(settings))
+        for change in changes:
+            programs.spec_path(change.camera_id, settings).unlink(missing_ok=True)
+        if settings.specs_dir != settings.state_dir / "specs":
+            for path in (settings.state_dir / "specs").glob("*.spec"):
+                path.unlink()
+
+
+def remembered_volume(settings: Settings) -> str | None:
+    """Return the id of the volume that the mirror root was proven to be; None if it never was used."""
+    return _volumes(settings).get(str(settings.mirror_root))
+
+
+def intended_volume(settings: Settings) -> str:
+    """Return an id for a mirror root that is being marked: the same one, if that was cut off before."""
+    intended = _volumes(settings).get(f"{INTENDED}{settings.mirror_root}") or str(uuid.uuid4())
+    _write_volumes(_volumes(settings) | {f"{INTENDED}{settings.mirror_root}": intended}, settings)
+    return intended
+
+
+def remember_volume(volume: str, settings: Settings) -> None:
+    """Remember the volume of the mirror root, beside those of earlier roots.
+
+    It lies on disk always: at a boot it tells a lost mount from a first use. Raises StateError.
+    """
+    known = {root: found for root, found in _volumes(settings).items() if root != f"{INTENDED}{settings.mirror_root}"}
+    _write_volumes(known | {str(settings.mirror_root): volume}, settings)
+
+
+def _volumes(settings: Settings) -> dict[str, str]:
+    with _told(settings):
+        try:
+            lines = (settings.state_dir / "volumes").read_text().splitlines()
+        except FileNotFoundError:
+            return {}
+        return {root: volume for volume, _, root in (line.partition(" ") for line in lines)}
+
+
+def _write_volumes(volumes: Mapping[str, str], settings: Settings) -> None:
+    text = "".join(f"{volume} {root}\n" for root, volume in sorted(volumes.items()))
+    with _told(settings):
+        _replace(settings.state_dir / "volumes", text, 0o600, None)
 
 
 def _replace(path: Path, text: str, mode: int, owner_ids: tuple[int, int] | None) -> None:
@@ -161,9 +237,13 @@ def _told(settings: Settings) -> Iterator[None]:
     try:
         yield
     except PermissionError as error:
-        raise StateError(
-            f"cannot use the state in {settings.state_dir}: {error}. It belongs to the recorders' user: "
-            f"run this as root, or as {settings.user or 'that user'}. If another user made it: chown -R it"
-        ) from None
+        raise _refused(error, settings) from None
     except OSError as error:
         raise StateError(f"cannot use the state in {settings.state_dir}: {error}") from None
+
+
+def _refused(error: PermissionError, settings: Settings) -> StateError:
+    return StateError(
+        f"cannot use the state in {settings.state_dir}: {error}. It belongs to the recorders' user: "
+        f"run this as root, or as {settings.user or 'that user'}. If another user made it: chown -R it"
+    )

@@ -5,7 +5,9 @@ No directory of segments is looked at, nor anything else on the mirror's volume:
 
 import os
 import re
+import time
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -15,6 +17,9 @@ from heldar_mirror.errors import MirrorError
 from heldar_mirror.gateway import Gateway, Process
 from heldar_mirror.recorder import SEGMENT_NAME, TAIL_BYTES
 from heldar_mirror.settings import Settings
+
+# A segment that is open for longer, and for three times its length, is one that no media comes for.
+STALLED_SECONDS = 120
 
 RECORDER_ERROR = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) ERROR (.*)$", re.MULTILINE)
 
@@ -38,6 +43,7 @@ class CameraStatus:
     state: str | None
     since: int | None
     segment: Segment | None
+    stalled: bool
     last_error: str | None
     last_error_at: float | None
 
@@ -46,7 +52,7 @@ class CameraStatus:
         """Whether the mirror does what its row asks for."""
         if self.wanted is None:
             return False
-        return (self.segment is not None) == self.wanted
+        return (self.segment is not None) == self.wanted and not self.stalled
 
 
 @dataclass(frozen=True)
@@ -66,11 +72,13 @@ def gather(settings: Settings) -> Report:
     """Return what each camera's mirror is doing. What can't be learnt is told as a problem, not raised."""
     problems = []
     wanted: dict[str, bool | None] = {}
+    cuts: dict[str, int] = {}
     reasons: dict[str, str] = {}
     try:
         desired = programs.desired_state(database.read_cameras(settings.database), settings, volume="")
         wanted |= dict.fromkeys(desired.unwanted, False) | dict.fromkeys(desired.specs, True)
         wanted |= {bad.camera_id: None for bad in desired.unusable}
+        cuts = {camera_id: spec.segment_seconds for camera_id, spec in desired.specs.items()}
         reasons = {bad.camera_id: bad.reason for bad in desired.unusable}
     except MirrorError as error:
         problems.append(str(error))
@@ -84,8 +92,13 @@ def gather(settings: Settings) -> Report:
             for name, process in processes.items()
             if name.startswith(settings.prefix)
         }
-        saved = state.read_saved(settings)
-        active = {camera_id: active[camera_id] for camera_id in active if camera_id in saved}
+        if settings.joined:
+            ours = state.read_programs(settings)
+            active = {
+                camera_id: active[camera_id]
+                for camera_id in active
+                if programs.program_name(camera_id, settings) in ours
+            }
     except MirrorError as error:
         known = False
         problems.append(str(error))
@@ -105,6 +118,7 @@ def gather(settings: Settings) -> Report:
     statuses = []
     for camera_id in sorted(wanted.keys() | active.keys()):
         process = active.get(camera_id)
+        segment = segments.get(process.pid) if process else None
         error_at, error_text = errors.get(camera_id, (None, None))
         statuses.append(
             CameraStatus(
@@ -112,7 +126,9 @@ def gather(settings: Settings) -> Report:
                 wanted=wanted.get(camera_id),
                 state=process.state if process else None,
                 since=process.since if process else None,
-                segment=segments.get(process.pid) if process else None,
+                segment=segment,
+                stalled=segment is not None
+                and time.time() - segment.begun > max(3 * cuts.get(camera_id, 0), STALLED_SECONDS),
                 last_error=reasons.get(camera_id, error_text),
                 last_error_at=error_at,
             )
@@ -177,14 +193,16 @@ def _children(parents: Collection[int]) -> Iterable[tuple[int, int]]:
 def _open_segment(pid: int) -> Segment | None:
     """The segment that a process has open. Its size is the file position: the volume itself is not asked."""
     try:
-        for fd in os.listdir(f"/proc/{pid}/fd"):
+        descriptors = os.listdir(f"/proc/{pid}/fd")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    for fd in descriptors:
+        with suppress(FileNotFoundError, ProcessLookupError):  # it may be closed while we look
             path = os.readlink(f"/proc/{pid}/fd/{fd}")  # noqa: PTH115
             begun = segment_begun(os.path.basename(path))  # noqa: PTH119
             if begun is not None:
                 position = Path(f"/proc/{pid}/fdinfo/{fd}").read_text().split("\n", 1)[0]
                 return Segment(path, int(position.split()[1]), begun)
-    except (FileNotFoundError, ProcessLookupError):
-        pass  # it ended, or began its next segment, while we looked
     return None
 
 

@@ -73,6 +73,8 @@ def status_table(report: Report) -> Group:
 def _note(camera: CameraStatus, now: float) -> Text | None:
     if camera.wanted and camera.state == "STOPPED":
         return Text(f"{camera.camera_id}: {_held(camera.camera_id)}", "yellow")
+    if camera.stalled:
+        return Text(f"{camera.camera_id}: its segment is open far longer than one lasts: does the camera send?", "red")
     if not camera.last_error:
         return None
     ago = f"{_span(now - camera.last_error_at)} ago, " if camera.last_error_at else ""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from heldar_mirror import programs, reconcile, state, volume
+from heldar_mirror import programs, reconcile, state
 from heldar_mirror.errors import DatabaseError, MirrorError, StateError, SupervisordError, VolumeError
 from heldar_mirror.gateway import STOP_SECONDS, Gateway
 from heldar_mirror.settings import Settings
@@ -31,9 +31,8 @@ SECRETS = ("HELDAR_SECRET_KEY", "HELDAR_MIRROR_SUPERVISOR_PASSWORD")
 
 
 def warnings(settings: Settings) -> list[str]:
-    """Return what a person should know before anything runs. Raises VolumeError where it must not run at all."""
-    assert settings.mirror_root is not None  # noqa: S101 - the caller's matter
-    found = [volume.check_apart(settings.mirror_root, settings.recordings_dir), _ffmpeg_warning(settings.ffmpeg)]
+    """Return what a person should know before anything runs."""
+    found = [_ffmpeg_warning(settings.ffmpeg)]
     if os.geteuid() == 0 and settings.user is None:
         found.append("recorders run as root: set HELDAR_MIRROR_USER to a user that needs to own nothing but the mirror")
     with suppress(OSError):
@@ -72,12 +71,13 @@ def up(settings: Settings, tell: Callable[[str], None]) -> int:
     itself. Raises MirrorError where it can't begin. What the table asks for can't be known? Then what it asked for
     when it was last read is mirrored.
     """
-    with (settings.state_dir / "up.lock").open("a") as lock:
-        if not state.take(lock.fileno()):
+    with state.lock_file(settings.state_dir / "up.lock", settings) as lock:
+        if not state.take(lock):
             raise StateError(
                 f"heldar-mirror up is running already on {settings.state_dir}: expected one for each state"
             )
         with state.locked(settings):
+            known = settings.programs_file.exists()
             try:
                 plan = reconcile.write(settings)
                 # What stands in the state and is not wanted any more can't be running: supervisord is not up yet.
@@ -86,11 +86,11 @@ def up(settings: Settings, tell: Callable[[str], None]) -> int:
                 for bad in plan.unusable:
                     tell(f"camera {bad.camera_id}: {bad.reason}")
             except (DatabaseError, VolumeError) as error:
-                if state.remembered_volume(settings) is None:
+                if not known:
                     raise  # it was never up, so there is no last known good
                 tell(f"{error} Going on with the last known good. Then: heldar-mirror reconcile")
-                if not settings.programs_file.exists():
-                    state.write_programs(programs.render_programs({}, settings), settings)
+                if lost := len(state.read_programs(settings)) - len(state.read_saved(settings)):
+                    tell(f"{lost} mirrors can't start until then: their credentials were on a tmpfs")
             configuration = state.write_supervisord(
                 programs.render_supervisord(settings, str(os.geteuid()), _descriptors(tell, settings)), settings
             )
@@ -119,12 +119,14 @@ def _run(configuration: Path, settings: Settings, tell: Callable[[str], None]) -
         stdin=subprocess.DEVNULL,
         # In the foreground supervisord ignores its own umask setting.
         umask=settings.umask,
+        # Where we were started there may be files that are named like modules.
+        cwd="/",
         # A terminal's Ctrl-C is for us: supervisord would stop one program after another.
         start_new_session=True,
     )
     while child.poll() is None and not stopping.wait(0.5):
         pass
-    if child.poll() is not None:
+    if child.poll() is not None and not stopping.is_set():
         raise SupervisordError(
             f"supervisord ended by itself, with exit status {child.returncode}: see above, and "
             f"{settings.log_dir / 'supervisord.log'}"

@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import uuid
 from pathlib import Path
 
 from heldar_mirror.errors import VolumeError
@@ -11,23 +10,36 @@ from heldar_mirror.settings import Settings
 
 
 def check_apart(root: Path, recordings_dir: Path) -> str | None:
-    """Refuse a mirror root that equals, contains or lies in the primary's directory, links resolved.
+    """Refuse a mirror root that equals, contains or lies in the primary's directory, links and bind mounts resolved.
 
     Returns a warning where both are on one file system, else None. Raises VolumeError.
     """
-    mirror, primary = root.resolve(), recordings_dir.resolve()
-    if mirror == primary or mirror in primary.parents or primary in mirror.parents:
+    try:
+        mirror, primary = root.resolve(), recordings_dir.resolve()
+    except (OSError, RuntimeError) as error:
+        raise VolumeError(f"cannot tell mirror root {root} from the primary's {recordings_dir}: {error}") from None
+    places, others = _places(mirror), _places(primary)
+    nested = (
+        mirror == primary
+        or mirror in primary.parents
+        or primary in mirror.parents
+        or (places[0] in others and os.path.exists(mirror))  # noqa: PTH110 - False on a disk that died, as for _places
+        or (others[0] in places and os.path.exists(primary))  # noqa: PTH110
+    )
+    if nested:
         raise VolumeError(
             f"HELDAR_MIRROR_RECORDINGS_DIR={root} is, holds or lies in the primary's recordings {recordings_dir}"
             f"{f' (by way of {mirror})' if mirror != root else ''}: expected a directory apart, on another volume"
         )
-    try:
-        same = root.stat().st_dev == recordings_dir.stat().st_dev
-    except OSError:
-        return None  # the primary's disk may be the one that died
-    if same:
+    if places[0][0] == others[0][0]:
         return f"the mirror root {root} is on the primary's file system: one dead disk would take both copies"
     return None
+
+
+def _places(path: Path) -> list[tuple[int, int]]:
+    """File system and inode of each directory on the way up from `path`, beginning with the first that exists."""
+    found = (os.stat(place) for place in (path, *path.parents) if os.path.exists(place))  # noqa: PTH110, PTH116
+    return [(place.st_dev, place.st_ino) for place in found]
 
 
 def prove(root: Path, volume: str) -> None:
@@ -43,10 +55,7 @@ def prove(root: Path, volume: str) -> None:
     except (OSError, UnicodeDecodeError) as error:
         raise VolumeError(f"cannot read the marker of mirror root {root}: {error}") from None
     if found != volume:
-        raise VolumeError(
-            f"mirror root {root} holds the marker of another volume, or of another instance that took it over. "
-            "Mount the right one; if this one is to be ours: heldar-mirror adopt-volume"
-        )
+        raise _foreign(root)
 
 
 def make_root(root: Path, umask: int, owner: tuple[int, int] | None) -> None:
@@ -56,39 +65,48 @@ def make_root(root: Path, umask: int, owner: tuple[int, int] | None) -> None:
             root.mkdir(parents=True)
             root.chmod(0o777 & ~umask)
         if owner and not os.listdir(root):
-            os.chown(root, *owner)
+            os.chown(root, *owner, follow_symlinks=False)
     except OSError as error:
         raise _unusable(root, error) from None
 
 
-def adopt(settings: Settings, owner: tuple[int, int] | None) -> str:
-    """Make the mirror root ours, with a marker of a new id, and return the id. Raises VolumeError.
+def mark(settings: Settings, volume: str, owner: tuple[int, int] | None, *, take_over: bool = False) -> None:
+    """Make the mirror root ours, with a marker that says `volume`. Raises VolumeError.
 
-    The root is made where it is missing, for `owner` (user and group id) if given. Refused while recorders of
-    another instance are at work there: each of them has a shared lock on the marker.
+    The root is made where it is missing, for `owner` (user and group id) if given. A marker that says something else
+    is replaced to `take_over` alone, and never while recorders are at work: each of them has a shared lock on it.
     """
     root = settings.mirror_root
     assert root is not None  # noqa: S101 - the callers' matter
-    volume = str(uuid.uuid4())
+    make_root(root, settings.umask, owner)
     try:
-        make_root(root, settings.umask, owner)
         fd = os.open(root / MARKER, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         with open(fd, "r+") as marker:
             fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if (found := marker.read().strip()) and found != volume and not take_over:
+                raise _foreign(root)
             os.fchmod(fd, 0o666 & ~settings.umask)
             if owner:
                 os.fchown(fd, *owner)
+            marker.seek(0)
             marker.write(f"{volume}\n")
             marker.truncate()
+            marker.flush()
             os.fsync(fd)
     except BlockingIOError:
         raise VolumeError(
-            f"mirror root {root} is in use by recorders of another instance; expected a root of its own for each. "
-            "Set HELDAR_MIRROR_RECORDINGS_DIR to another directory, or stop that instance"
+            f"mirror root {root} is in use by recorders, of this instance or of another: expected a root of its own "
+            "for each. Stop them, or set HELDAR_MIRROR_RECORDINGS_DIR to another directory"
         ) from None
     except OSError as error:
         raise _unusable(root, error) from None
-    return volume
+
+
+def _foreign(root: Path) -> VolumeError:
+    return VolumeError(
+        f"mirror root {root} holds the marker of another volume, or of another instance. "
+        "Mount the right one; if this one is to be ours: heldar-mirror adopt-volume"
+    )
 
 
 def _unusable(root: Path, error: OSError) -> VolumeError:

@@ -29,6 +29,8 @@ from mirrors import (
     wait_until_recording,
 )
 
+from heldar_mirror import recorder
+
 ENCODED_PASSWORD = "p%40ss%2Fw%3Ard"
 NOWHERE = "unix:///nowhere/supervisor.sock"
 
@@ -56,6 +58,14 @@ trap 'touch "$camera"; for _ in $(seq 60); do
 done; exit 255' TERM
 while :; do sleep 0.2; done
 """
+
+
+def unreachable(mirror: Mirror) -> dict[str, str]:
+    """Settings with which what is written is what `up` reads, and supervisord can't be reached."""
+    return {
+        "HELDAR_MIRROR_SUPERVISOR_URL": NOWHERE,
+        "HELDAR_MIRROR_PROGRAMS_FILE": str(mirror.state / "programs.conf"),
+    }
 
 
 def script(path: Path, text: str) -> str:
@@ -301,13 +311,13 @@ def test_two_reconciles_at_once_wait_for_each_other(running: Mirror) -> None:
 
 def died_with_specs_written(mirror: Mirror) -> None:
     programs = (mirror.state / "programs.conf").read_bytes()
-    mirror.run("reconcile", code=5, HELDAR_MIRROR_SUPERVISOR_URL=NOWHERE)
+    mirror.run("reconcile", code=5, **unreachable(mirror))
     (mirror.state / "programs.conf").write_bytes(programs)
     (mirror.state / "specs/.changing.spec.new").write_text("generation=1\ncam")
 
 
 def died_with_programs_written(mirror: Mirror) -> None:
-    mirror.run("reconcile", code=5, HELDAR_MIRROR_SUPERVISOR_URL=NOWHERE)
+    mirror.run("reconcile", code=5, **unreachable(mirror))
     (mirror.state / ".programs.conf.new").write_text("[program:half")
 
 
@@ -435,14 +445,14 @@ def test_up_with_an_unreadable_database_mirrors_the_last_known_good(mirror: Mirr
         assert counts(mirror.run("reconcile")) == {"unchanged": 1}
 
 
-def test_up_with_an_unreadable_database_at_first_use_waits_for_it(mirror: Mirror) -> None:
-    """With nothing known yet nothing is mirrored; once the database can be read, a reconcile starts the cameras."""
+def test_a_first_up_with_an_unreadable_database_ends(mirror: Mirror) -> None:
+    """With nothing known yet `up` does not run with nothing, as if all were well: it ends, and marks no volume."""
     mirror.database.add("gate")
     mirror.database.path.parent.rename(mirror.home / "dead")
+    assert "cannot read the cameras" in mirror.run("up", code=4).stderr
+    assert not (mirror.root / recorder.MARKER).exists()
+    (mirror.home / "dead").rename(mirror.database.path.parent)
     with mirror.up():
-        assert "cannot read the cameras" in mirror.up_log()
-        (mirror.home / "dead").rename(mirror.database.path.parent)
-        assert counts(mirror.run("reconcile")) == {"added": 1}
         wait_until_recording(mirror, "gate")
 
 

@@ -84,7 +84,8 @@ def test_a_blank_value_counts_as_unset(blank: str) -> None:
 )
 def test_what_is_set_is_used(variable: str, value: str, field: str, expected: object) -> None:
     """Each variable has its field, trimmed; paths are absolute."""
-    assert getattr(settings(**{variable: value}), field) == expected
+    joined = {"MIRROR_PROGRAMS_FILE": "/etc/x.conf"} if variable == "MIRROR_SUPERVISOR_URL" else {}
+    assert getattr(settings(**joined, **{variable: value}), field) == expected
 
 
 @pytest.mark.parametrize(
