@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -154,20 +155,19 @@ def wait_for_none(marker: str, seconds: float = 15) -> dict[int, str]:
     return left
 
 
-@pytest.fixture
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A directory of the test's own that every user can enter, removed at its end."""
-    path = tmp_path_factory.mktemp("m")
-    for directory in (path, *list(path.parents)[:2]):
-        if directory.stat().st_uid == os.geteuid() and directory != Path("/tmp"):
-            directory.chmod(0o755)
-    yield path
-    wait_for_none(str(path), seconds=0)
-    shutil.rmtree(path, ignore_errors=True)
+@contextlib.contextmanager
+def new_home() -> Iterator[Path]:
+    """A directory that every user can enter; pytest's own are closed to others by each run that begins meanwhile."""
+    path = Path(tempfile.mkdtemp(prefix="mirror-test-"))
+    path.chmod(0o755)
+    try:
+        yield path
+    finally:
+        wait_for_none(str(path), seconds=0)
+        shutil.rmtree(path, ignore_errors=True)
 
 
-@pytest.fixture
-def database(home: Path) -> Database:
+def new_database(home: Path) -> Database:
     """An empty database of Heldar's."""
     (home / "heldar").mkdir()
     made = Database(home / "heldar/heldar.db")
@@ -175,11 +175,10 @@ def database(home: Path) -> Database:
     return made
 
 
-@pytest.fixture
-def mirror(home: Path, database: Database) -> Mirror:
-    """A mirror with a fake ffmpeg, which records nothing and obeys signals; nothing runs yet."""
+def mirror_env(home: Path, database: Database) -> dict[str, str]:
+    """The environment of a mirror with all its directories below `home`, and with a fake ffmpeg."""
     (home / "recordings").mkdir()
-    env = {
+    return {
         "PATH": os.environ["PATH"],
         "HOME": str(home),
         "HELDAR_ENV_FILE": str(home / "heldar.env"),
@@ -190,7 +189,25 @@ def mirror(home: Path, database: Database) -> Mirror:
         "HELDAR_MIRROR_STATE_DIR": str(home / "state"),
         "HELDAR_FFMPEG_BIN": str(FAKE_FFMPEG),
     }
-    return Mirror(home, database, env)
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A directory of the test's own, removed at its end."""
+    with new_home() as path:
+        yield path
+
+
+@pytest.fixture
+def database(home: Path) -> Database:
+    """An empty database of Heldar's."""
+    return new_database(home)
+
+
+@pytest.fixture
+def mirror(home: Path, database: Database) -> Mirror:
+    """A mirror with a fake ffmpeg, which records nothing and obeys signals; nothing runs yet."""
+    return Mirror(home, database, mirror_env(home, database))
 
 
 @dataclass

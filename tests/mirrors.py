@@ -6,18 +6,16 @@ import importlib.metadata
 import os
 import pwd
 import re
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import FAKE_FFMPEG, SCHEMA, Database, Mirror, processes_of, wait_for, wait_for_none
+from conftest import FAKE_FFMPEG, Mirror, mirror_env, new_database, new_home, processes_of, wait_for
 
 import heldar_mirror
 
@@ -92,42 +90,11 @@ class MirrorForAll(Mirror):
 
 
 @contextlib.contextmanager
-def new_home() -> Iterator[Path]:
-    """A directory that every user can enter; pytest's own are closed to others by each run that begins meanwhile."""
-    home = Path(tempfile.mkdtemp(prefix="mirror-test-"))
-    home.chmod(0o755)
-    try:
-        yield home
-    finally:
-        wait_for_none(str(home), seconds=0)
-        shutil.rmtree(home, ignore_errors=True)
-
-
-@contextlib.contextmanager
 def new_mirror(kind: type[Mirror] = Mirror) -> Iterator[Any]:
     """A mirror with a fake ffmpeg and a home of its own, for tests that share it; nothing runs yet."""
     with new_home() as home:
-        yield _mirror_in(home, kind)
-
-
-def _mirror_in(home: Path, kind: type[Mirror]) -> Mirror:
-    for name in ("heldar", "recordings"):
-        (home / name).mkdir()
-    database = Database(home / "heldar/heldar.db")
-    database.execute(f"PRAGMA journal_mode=WAL; {SCHEMA}")
-    env = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(home),
-        "PYTHONPATH": PYTHONPATH,
-        "HELDAR_ENV_FILE": str(home / "heldar.env"),
-        "HELDAR_MIRROR_ENV_FILE": str(home / "mirror.env"),
-        "HELDAR_DATABASE_URL": f"sqlite://{database.path}",
-        "HELDAR_RECORDINGS_DIR": str(home / "recordings"),
-        "HELDAR_MIRROR_RECORDINGS_DIR": str(home / "mirror"),
-        "HELDAR_MIRROR_STATE_DIR": str(home / "state"),
-        "HELDAR_FFMPEG_BIN": str(FAKE_FFMPEG),
-    }
-    return kind(home, database, env)
+        database = new_database(home)
+        yield kind(home, database, mirror_env(home, database) | {"PYTHONPATH": PYTHONPATH})
 
 
 def recorders(mirror: Mirror) -> dict[str, int]:

@@ -12,14 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Database, Mirror
+from conftest import Database, Mirror, new_home
 from mirrors import (
     KERNEL,
     STRANGER,
     MirrorForAll,
     as_root,
     identity,
-    new_home,
     new_mirror,
     python_for_all,
     recorders,
