@@ -45,6 +45,8 @@ def read_cameras(path: Path) -> list[Row]:
         except _ChangedError:
             continue
         except (OSError, sqlite3.Error) as error:
+            if isinstance(error, FileNotFoundError) and path.exists():
+                continue  # it was the -wal that went away
             raise DatabaseError(
                 f"cannot read the cameras in {path}: {error}. What runs goes on. {_next_step(path, error)}"
             ) from None

@@ -9,7 +9,7 @@ from heldar_mirror.cameras import Row, camera_id, parse_camera, should_mirror, s
 from heldar_mirror.programs import Desired, desired_state
 
 FLAGS = ("enabled", "record_enabled", "mirror_enabled")
-GOOD_IDS = ["gate", "gate_a_01", "0", "_", "Hall-2", "a" * 100]
+GOOD_IDS = ["gate", "gate_a_01", "0", "_", "Hall-2", "a" * 61, "a" * 100]
 BAD_IDS: list[object] = [
     *["", " ", "gate 1", " gate", "gate ", "gate\n", "a\n[program:evil]", "a/b", "/etc", ".", "..", "../up", ".hidden"],
     *["gate[1]", "[", "100%", "%(here)s", "a;b", ";", "a:b", "a'b", 'a"b', "a\\b", "a=b", "-x", "a\0b", "a\x1b[2J"],
@@ -46,6 +46,13 @@ def test_an_id_of_letters_digits_and_underscores_is_taken(value: str) -> None:
     """It names a directory and a stanza as it stands."""
     assert camera_id(row(id=value)) == value
     assert desired(row(id=value)).specs[value].directory == f"/mnt/mirror/{value}"
+
+
+@pytest.mark.parametrize("value", GOOD_IDS)
+def test_an_id_that_is_taken_is_never_cut(value: str) -> None:
+    """A camera that is unwanted or unusable is known by the very id that its mirror is named after."""
+    assert desired(row(id=value, mirror_enabled=0)).unwanted == {value}
+    assert [bad.camera_id for bad in desired(row(id=value, mirror_enabled=None)).unusable] == [value]
 
 
 @pytest.mark.parametrize("value", BAD_IDS)

@@ -56,6 +56,16 @@ def test_one_cameras_lot(
     assert plan.unusable == desired.unusable
 
 
+@pytest.mark.parametrize("camera_id", ["x" * 61, "x" * 100])
+def test_a_camera_with_a_long_id_goes_on_when_its_row_becomes_unusable(camera_id: str) -> None:
+    """However long an id is, what runs for it is found by it."""
+    saved = {camera_id: Saved(launch_spec(camera_id), 7)}
+    plan = make_plan(desired_state([row(id=camera_id, address=None)], settings(), "volume"), saved, NOW)
+    assert plan.kept == {camera_id}
+    assert plan.removed == ()
+    assert plan.generations == {camera_id: 7}
+
+
 def test_cameras_are_planned_each_by_itself_and_in_order() -> None:
     """One of each kind, sorted within its kind whatever the order of the table."""
     specs = {name: launch_spec(name) for name in ("new2", "new1", "same", "other", "gone", "kept")}

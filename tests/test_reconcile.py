@@ -60,6 +60,17 @@ while :; do sleep 0.2; done
 """
 
 
+# A stand-in whose segment is of long ago for cameras named old_…, and of a minute ago for all others.
+AGED_FFMPEG = f"""#!/bin/sh
+[ "$1" != -version ] || exec {FAKE_FFMPEG} -version
+for output; do :; done
+case $output in */old_*) age=1000 ;; *) age=60 ;; esac
+exec 9>"$(date -u -d "$age seconds ago" +"$output")"
+trap 'exit 255' TERM
+while :; do sleep 0.2; done
+"""
+
+
 def unreachable(mirror: Mirror) -> dict[str, str]:
     """Settings with which what is written is what `up` reads, and supervisord can't be reached."""
     return {
@@ -86,6 +97,16 @@ def running() -> Iterator[Mirror]:
         with mirror.up():
             wait_until_recording(mirror, "gate")
             yield mirror
+
+
+class Installed(Mirror):
+    """A mirror whose command is a script, as pip makes it."""
+
+    def install(self) -> None:
+        (self.home / "heldar-mirror").write_text("from heldar_mirror.cli import main\n\nmain()\n")
+
+    def command(self, *args: str) -> list[str]:
+        return [sys.executable, str(self.home / "heldar-mirror"), *args]
 
 
 def supervisorctl_command(mirror: Mirror, *args: str) -> list[str]:
@@ -386,6 +407,40 @@ def test_a_second_up_on_the_same_state_is_refused(running: Mirror) -> None:
     assert recorders(running)["gate"] == before
 
 
+def test_a_changed_prefix_renames_every_program(mirror: Mirror) -> None:
+    """No program of the old prefix is left to keep the new one's recorder from the camera's directory."""
+    mirror.database.add("gate")
+    mirror.database.add("leaving")
+    with mirror.up():
+        before = wait_until_recording(mirror, "gate", "leaving")
+        mirror.database.update("leaving", mirror_enabled=0)
+        mirror.env["HELDAR_MIRROR_PREFIX"] = "other-"
+        mirror.run("reconcile")
+        assert re.findall(r"^\S+", mirror.supervisorctl("status"), re.MULTILINE) == ["other-gate"]
+        after = wait_until_recording(mirror, "gate")
+        assert after.keys() == {"gate"}
+        assert after["gate"] != before["gate"]
+        wait_for(lambda: mirror.status()["gate"]["well"])
+        assert counts(mirror.run("reconcile")) == {"unchanged": 1}
+
+
+def test_a_segment_that_is_open_far_longer_than_one_lasts_is_not_well(mirror: Mirror) -> None:
+    """It is one that no media comes for; how long is too long depends on the camera's segments."""
+    mirror.env["HELDAR_FFMPEG_BIN"] = script(mirror.home / "ffmpeg", AGED_FFMPEG)
+    seconds = {"old_short": 60, "old_long": 3600, "young_short": 2}
+    for camera_id, segment_seconds in seconds.items():
+        mirror.database.add(camera_id, segment_seconds=segment_seconds)
+    with mirror.up():
+        wait_until_recording(mirror, *seconds)
+        found = wait_for(lambda: (s := mirror.status()) and all(c["segment"] for c in s.values()) and s)
+        assert {name: camera["well"] for name, camera in found.items()} == {
+            "old_short": False,
+            "old_long": True,
+            "young_short": True,
+        }
+        assert "old_short: " in mirror.run("status", code=1).stdout
+
+
 def test_ten_changed_cameras_are_stopped_together(mirror: Mirror) -> None:
     """Each ffmpeg here ends only when all ten were told to: at a change of all, and at shutdown."""
     mirror.env["HELDAR_FFMPEG_BIN"] = script(mirror.home / "ffmpeg", TEN_FFMPEGS)
@@ -427,7 +482,26 @@ def test_without_a_mirror_directory_mirroring_is_off(mirror: Mirror, command: li
     mirror.database.add("gate")
     before = sorted(mirror.home.rglob("*"))
     result = mirror.run(*command, HELDAR_MIRROR_RECORDINGS_DIR=" ")
-    assert "mirroring is off: HELDAR_MIRROR_RECORDINGS_DIR is not set" in result.stdout
+    assert "mirroring is off: HELDAR_MIRROR_RECORDINGS_DIR is " in result.stdout
+    assert sorted(mirror.home.rglob("*")) == before
+
+
+@pytest.mark.parametrize("command", [["status"], ["reconcile"], ["reconcile", "--dry-run"]])
+def test_that_mirroring_is_off_is_json_where_that_is_asked_for(mirror: Mirror, command: list[str]) -> None:
+    """Whoever reads the output with a program is told so too."""
+    assert mirror.json(*command, HELDAR_MIRROR_RECORDINGS_DIR="")["mirroring"] is False
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [("export HELDAR_FFMPEG_BIN=/x", "export HELDAR_FFMPEG_BIN"), ("HELDAR_MIRROR_PREFIXX=x", "HELDAR_MIRROR_PREFIXX")],
+)
+@pytest.mark.parametrize("command", ["up", "reconcile", "status"])
+def test_a_line_of_an_env_file_that_would_be_lost_is_told(mirror: Mirror, command: str, line: str, named: str) -> None:
+    """It is exit code 3, with its name, and nothing is made."""
+    (mirror.home / "mirror.env").write_text(f"{line}\n")
+    before = sorted(mirror.home.rglob("*"))
+    assert named in mirror.run(command, code=3).stderr
     assert sorted(mirror.home.rglob("*")) == before
 
 
@@ -449,11 +523,30 @@ def test_a_first_up_with_an_unreadable_database_ends(mirror: Mirror) -> None:
     """With nothing known yet `up` does not run with nothing, as if all were well: it ends, and marks no volume."""
     mirror.database.add("gate")
     mirror.database.path.parent.rename(mirror.home / "dead")
-    assert "cannot read the cameras" in mirror.run("up", code=4).stderr
-    assert not (mirror.root / recorder.MARKER).exists()
+    for _ in range(2):
+        assert "cannot read the cameras" in mirror.run("up", code=4).stderr
+        assert not processes_of(str(mirror.home))
+        assert not (mirror.root / recorder.MARKER).exists()
     (mirror.home / "dead").rename(mirror.database.path.parent)
     with mirror.up():
         wait_until_recording(mirror, "gate")
+
+
+def test_what_lies_where_up_is_started_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory there that is named like a package of ours, or of supervisord's, is not imported."""
+    with new_mirror(Installed) as mirror:
+        mirror.install()
+        for package in ("supervisor", "heldar_mirror"):
+            planted = mirror.home / "planted" / package
+            planted.mkdir(parents=True)
+            (planted / "__init__.py").write_text(f"open({str(mirror.home / 'imported')!r}, 'a').close()\n")
+        monkeypatch.chdir(mirror.home / "planted")
+        mirror.database.add("gate")
+        try:
+            with mirror.up():
+                wait_until_recording(mirror, "gate")
+        finally:
+            assert not (mirror.home / "imported").exists()
 
 
 @pytest.mark.parametrize("whom", ["supervisord", "up"])
@@ -481,6 +574,41 @@ def seal(text: str, key: bytes) -> str:
     return "enc:v1:" + base64.b64encode(nonce + AESGCM(key).encrypt(nonce, text.encode(), None)).decode()
 
 
+@contextlib.contextmanager
+def specs_on_tmpfs(mirror: Mirror) -> Iterator[Path]:
+    """The directory of the launch specs where a key is set; afterwards nothing of it is left."""
+    run = Path("/run/heldar-mirror")
+    specs = run / urllib.parse.quote(str(mirror.state), safe="")
+    try:
+        yield specs
+    finally:
+        shutil.rmtree(specs, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            run.rmdir()
+
+
+@as_root
+def test_once_there_is_a_key_no_credential_stays_on_the_disk(mirror: Mirror) -> None:
+    """With HELDAR_SECRET_KEY set for the first time the specs move: all is recorded from there, what is not wanted any
+    more is stopped, and the old specs are gone."""
+    mirror.database.add("gate")
+    mirror.database.add("leaving")
+    with specs_on_tmpfs(mirror) as specs, mirror.up():
+        before = wait_until_recording(mirror, "gate", "leaving")
+        mirror.database.execute("DELETE FROM cameras WHERE id = 'leaving'")
+        mirror.env["HELDAR_SECRET_KEY"] = base64.b64encode(os.urandom(32)).decode()
+        mirror.run("reconcile")
+        assert not list((mirror.state / "specs").glob("*"))
+        for path, content in below(mirror.state).items():
+            assert ENCODED_PASSWORD.encode() not in content, path
+        assert [path.name for path in specs.iterdir()] == ["gate.spec"]
+        wait_for(lambda: mirror.status()["gate"]["well"])
+        assert not set(before.values()) & processes_of("start_recorder.py").keys()
+        assert not ffmpegs(mirror, "leaving")
+        assert re.findall(r"^\S+", mirror.supervisorctl("status"), re.MULTILINE) == ["mirror-gate"]
+        assert counts(mirror.run("reconcile")) == {"unchanged": 1}
+
+
 @as_root
 def test_neither_the_key_nor_what_it_opens_gets_where_it_should_not(mirror: Mirror) -> None:
     """With HELDAR_SECRET_KEY set sealed cameras are recorded; the key is in no child's environment, and no credential
@@ -490,10 +618,7 @@ def test_neither_the_key_nor_what_it_opens_gets_where_it_should_not(mirror: Mirr
     mirror.env["HELDAR_SECRET_KEY"] = shown_key
     mirror.database.add("gate", password=seal(PASSWORD, key))
     mirror.database.add("hall", vendor="generic", main_stream_url=seal(f"rtsp://x:{ENCODED_PASSWORD}@127.0.0.1/", key))
-    run = Path("/run/heldar-mirror")
-    before = set(run.iterdir()) if run.exists() else set()
-    specs = run / urllib.parse.quote(str(mirror.state), safe="")
-    try:
+    with specs_on_tmpfs(mirror) as specs:
         with mirror.up() as up:
             wait_for(lambda: mirror.segments("gate") and mirror.segments("hall"))
             assert f"rtsp://admin:{ENCODED_PASSWORD}@127.0.0.1:554/" in (specs / "gate.spec").read_text()
@@ -512,12 +637,6 @@ def test_neither_the_key_nor_what_it_opens_gets_where_it_should_not(mirror: Mirr
             for path, content in below(mirror.state, mirror.logs, mirror.root).items():
                 assert secret.encode() not in content, path
         assert not processes_of(str(specs))
-    finally:
-        for path in set(run.iterdir()) - before if run.exists() else ():
-            if urllib.parse.quote(str(mirror.home), safe="") in path.name:
-                shutil.rmtree(path, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            run.rmdir()
 
 
 def mode(path: Path) -> int:
@@ -578,6 +697,22 @@ def test_started_as_root_the_mirror_runs_as_its_own_user() -> None:
             # The user's own commands, without root.
             mirror.run_as(games.pw_uid, "status", code=0)
             assert counts(mirror.run_as(games.pw_uid, "reconcile", code=0)) == {"unchanged": 2}
+
+
+@as_root
+def test_ffmpeg_is_never_run_as_root_for_another_user() -> None:
+    """With HELDAR_MIRROR_USER not even its version is asked by root."""
+    with new_mirror(MirrorForAll) as mirror:
+        mirror.env["HELDAR_MIRROR_USER"] = "games"
+        users = mirror.home / "users"
+        users.touch()
+        users.chmod(0o666)
+        text = f'#!/bin/sh\necho "$(id -un) $1" >>{users}\nexec {FAKE_FFMPEG} "$@"\n'
+        mirror.env["HELDAR_FFMPEG_BIN"] = script(mirror.home / "ffmpeg", text)
+        mirror.database.add("gate")
+        with mirror.up():
+            wait_until_recording(mirror, "gate")
+        assert set(users.read_text().splitlines()) == {"games -version", "games -hide_banner"}
 
 
 @as_root

@@ -88,6 +88,29 @@ def test_what_is_set_is_used(variable: str, value: str, field: str, expected: ob
     assert getattr(settings(**joined, **{variable: value}), field) == expected
 
 
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9001", "unix:///run/s.sock"])
+def test_a_supervisord_is_joined_with_its_url_and_a_file_that_it_includes(url: str) -> None:
+    """With the URL alone, `up` would run one supervisord and ask another: both settings are named."""
+    made = settings(MIRROR_SUPERVISOR_URL=url, MIRROR_PROGRAMS_FILE="/etc/x.conf")
+    assert (made.supervisor_url, made.joined) == (url, True)
+    with pytest.raises(SettingsError, match="HELDAR_MIRROR_PROGRAMS_FILE") as caught:
+        settings(MIRROR_SUPERVISOR_URL=url)
+    assert "HELDAR_MIRROR_SUPERVISOR_URL" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["HELDAR_MIRROR_RECORDING_DIR", "HELDAR_MIRROR_", "HELDAR_MIRROR_user"])
+def test_a_setting_of_ours_that_is_none_is_named(name: str, env: dict[str, str]) -> None:
+    """A misspelt name is no silent default, wherever it stands; blank it says nothing, and Heldar's are Heldar's."""
+    with pytest.raises(SettingsError, match=f"{name} "):
+        load_settings(env | {name: "/m"})
+    file = Path(env["HELDAR_MIRROR_ENV_FILE"])
+    file.write_text(f"{name}=/m\n")
+    with pytest.raises(SettingsError, match=f"{name} "):
+        load_settings(env)
+    file.write_text(f"{name}= \nHELDAR_MIRRORED=1\n")
+    load_settings(env | {"HELDAR_NO_MIRROR": "1"})
+
+
 @pytest.mark.parametrize(
     ("url", "path"),
     [
@@ -145,8 +168,9 @@ AWKWARD = "expected a path without"
 )
 def test_a_bad_value_is_named_with_its_variable(variable: str, value: str, expected: str) -> None:
     """The message says what was expected, in one line, and shows no password."""
+    joined = {"MIRROR_PROGRAMS_FILE": "/etc/x.conf"} if variable == "MIRROR_SUPERVISOR_URL" else {}
     with pytest.raises(SettingsError) as caught:
-        settings(**{variable: value})
+        settings(**joined, **{variable: value})
     message = str(caught.value)
     assert message.startswith(f"HELDAR_{variable}=")
     assert expected in message
@@ -203,6 +227,21 @@ def test_who_is_not_root_has_a_state_directory_at_home(
             parse_settings({})
 
 
+def test_a_state_directory_of_ones_own_needs_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container's user without a home can run the mirror; where one is needed, what to set instead is named."""
+
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(Path, "home", no_home)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    assert settings(MIRROR_STATE_DIR="/s").state_dir == Path("/s")
+    if not STATE_DIR.exists():
+        with pytest.raises(SettingsError, match="HELDAR_MIRROR_STATE_DIR"):
+            parse_settings({})
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -246,6 +285,15 @@ def test_an_env_file_that_cannot_be_read_is_an_error(
     """It may hold what must be known, so it is never as if it were not there."""
     damage(Path(env[name]))
     with pytest.raises(SettingsError, match=f"cannot read the settings in {env[name]}: "):
+        load_settings(env)
+
+
+@pytest.mark.parametrize("line", ["export HELDAR_FFMPEG_BIN=/x", " export\tHELDAR_FFMPEG_BIN = '/x'"])
+@pytest.mark.parametrize("name", ["HELDAR_ENV_FILE", "HELDAR_MIRROR_ENV_FILE"])
+def test_a_line_for_a_shell_is_named(name: str, line: str, env: dict[str, str]) -> None:
+    """`export` is no part of an env file, and what it sets would be lost unseen."""
+    Path(env[name]).write_text(f"{line}\n# export A=1\n")
+    with pytest.raises(SettingsError, match=r"export\sHELDAR_FFMPEG_BIN"):
         load_settings(env)
 
 

@@ -1,6 +1,9 @@
 """The state directory: not everybody's to read, healed where it is damaged, and never mistaken for an empty one."""
 
 import fcntl
+import os
+import pwd
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -60,6 +63,27 @@ def test_a_launch_spec_that_is_not_text_is_healed(running: Mirror) -> None:
     (running.state / "specs/gate.spec").write_bytes(b"\xff\xfe\0")
     assert counts(running.run("reconcile")) == {"changed": 1, "unchanged": 1}
     wait_until_recording(running, "gate")
+
+
+def test_a_damaged_launch_spec_of_a_camera_that_can_not_be_used_keeps_its_generation(running: Mirror) -> None:
+    """What runs for it goes on as it is: its stanza stays, until the row can be used and the spec is written anew."""
+    running.run("reconcile")
+    before = wait_until_recording(running, "gate", "hall")
+    programs = running.state / "programs.conf"
+    text = programs.read_text()
+    (running.state / "specs/gate.spec").write_text("garbage\n")
+    running.database.update("gate", address=None)
+    assert counts(running.run("reconcile", code=1)) == {"unchanged": 1, "unusable": 1}
+    assert programs.read_text() == text
+    assert recorders(running) == before
+
+    running.database.update("gate", address="127.0.0.1")
+    assert counts(running.run("reconcile")) == {"changed": 1, "unchanged": 1}
+    old, new = (
+        int(re.findall(r"/gate\.spec (\d+)$", found, re.MULTILINE)[0]) for found in (text, programs.read_text())
+    )
+    assert new > old
+    wait_until_recording(running, "gate", "hall")
 
 
 def test_a_half_written_spec_is_swept_away(running: Mirror) -> None:
@@ -122,6 +146,48 @@ def test_a_file_in_the_state_directorys_place_is_told(mirror: Mirror) -> None:
     result = mirror.run("reconcile", code=7)
     assert f"cannot use {mirror.state}: " in result.stderr
     assert "HELDAR_MIRROR_STATE_DIR" in result.stderr
+
+
+@pytest.mark.parametrize(("command", "name"), [("reconcile", "lock"), ("adopt-volume", "lock"), ("up", "up.lock")])
+def test_a_link_in_a_locks_place_is_refused(mirror: Mirror, command: str, name: str) -> None:
+    """It would be followed to a file of somebody's choice: exit code 7, and none is made there."""
+    mirror.state.mkdir(mode=0o700)
+    target = mirror.home / "target"
+    (mirror.state / name).symlink_to(target)
+    assert str(mirror.state / name) in mirror.run(command, code=7).stderr
+    assert not target.exists()
+
+
+@as_root
+@pytest.mark.parametrize("name", ["specs", "log"])
+def test_a_link_that_the_mirrors_user_planted_gives_away_nothing(name: str) -> None:
+    """Root hands no directory to HELDAR_MIRROR_USER that a link of that user leads to, nor changes its mode."""
+    with new_mirror(MirrorForAll) as mirror:
+        mirror.state.mkdir(mode=0o700)
+        (mirror.state / name).symlink_to(mirror.home / "victim")
+        victim = mirror.home / "victim"
+        victim.mkdir()
+        victim.chmod(0o751)
+        os.chown(victim, STRANGER, STRANGER)
+        games = pwd.getpwnam("games")
+        for path in (mirror.state, mirror.state / name):
+            os.chown(path, games.pw_uid, games.pw_gid, follow_symlinks=False)
+        mirror.run("reconcile", code=7, HELDAR_MIRROR_USER="games")
+        found = victim.stat()
+        assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (STRANGER, STRANGER, 0o751)
+        assert list(victim.iterdir()) == []
+
+
+@as_root
+@pytest.mark.parametrize("command", ["up", "reconcile", "adopt-volume"])
+def test_root_does_not_work_in_another_users_state(mirror: Mirror, command: str) -> None:
+    """Whoever owns the state could have root run anything: exit code 7, with the setting that is missing."""
+    mirror.state.mkdir(mode=0o700)
+    os.chown(mirror.state, STRANGER, STRANGER)
+    result = mirror.run(command, code=7)
+    assert f"{mirror.state} belongs to user {STRANGER}" in result.stderr
+    assert "HELDAR_MIRROR_USER" in result.stderr
+    assert list(mirror.state.iterdir()) == []
 
 
 def test_without_a_supervisord_what_was_written_waits_for_one(mirror: Mirror) -> None:

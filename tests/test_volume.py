@@ -26,6 +26,16 @@ def mounted(directory: Path) -> Iterator[None]:
             unmount(directory)
 
 
+@contextlib.contextmanager
+def bound(directory: Path, place: Path) -> Iterator[None]:
+    """A directory that can be seen in another place as well."""
+    subprocess.run(["mount", "--bind", str(directory), str(place)], check=True)
+    try:
+        yield
+    finally:
+        unmount(place)
+
+
 def unmount(directory: Path) -> None:
     """Take a volume away at once, whoever is still using it."""
     subprocess.run(["umount", "--lazy", str(directory)], check=True)
@@ -94,6 +104,33 @@ def test_another_root_is_a_first_use(used: Mirror) -> None:
     assert (other / MARKER).exists()
 
 
+def test_an_earlier_root_is_still_known(used: Mirror) -> None:
+    """Back from another root, the first one is ours as it is; without its marker it is a lost mount, not a new root."""
+    other = {"HELDAR_MIRROR_RECORDINGS_DIR": str(used.home / "other")}
+    marker = (used.root / MARKER).read_text()
+    used.run("reconcile", code=5, **other)
+    used.run("reconcile", code=5)
+    assert (used.root / MARKER).read_text() == marker
+    used.run("reconcile", code=5, **other)
+    (used.root / MARKER).unlink()
+    assert f"mirror root {used.root} has lost its marker" in used.run("reconcile", code=6).stderr
+    assert list(used.root.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["reconcile", "up"])
+def test_a_root_of_another_instance_is_not_taken_over_unasked(mirror: Mirror, command: str) -> None:
+    """Its marker is told at the first use, whether or not recorders are at work there; `adopt-volume` makes it ours."""
+    mirror.root.mkdir()
+    (mirror.root / MARKER).write_text("another\n")
+    result = mirror.run(command, code=6)
+    assert f"mirror root {mirror.root} holds the marker of another" in result.stderr
+    assert "heldar-mirror adopt-volume" in result.stderr
+    assert (mirror.root / MARKER).read_text() == "another\n"
+    mirror.run("adopt-volume")
+    mirror.run("reconcile", code=5)
+    assert (mirror.root / MARKER).read_text() != "another\n"
+
+
 def test_a_root_whose_place_holds_a_file_is_told(mirror: Mirror) -> None:
     """A file in the root's place can't be used; it stays as it is."""
     mirror.root.write_text("mine")
@@ -134,6 +171,59 @@ def test_the_primarys_own_directory_is_refused(mirror: Mirror, where: str, linke
     assert not (root / MARKER).exists()
 
 
+@pytest.mark.parametrize("command", ["up", "reconcile", "adopt-volume"])
+@pytest.mark.parametrize("where", ["", "/sub/m"])
+def test_the_primarys_empty_directory_is_left_as_it_is(mirror: Mirror, where: str, command: str) -> None:
+    """A root in the primary's recordings that is not there yet is refused before anything is made."""
+    primary = mirror.home / "recordings"
+    mirror.run(command, code=6, HELDAR_MIRROR_RECORDINGS_DIR=f"{primary}{where}")
+    assert list(primary.iterdir()) == []
+
+
+@as_root
+@pytest.mark.parametrize("command", ["up", "reconcile", "adopt-volume"])
+def test_the_primarys_empty_directory_is_given_to_nobody(command: str) -> None:
+    """Refused as the mirror root, it has the owner and the mode that it had, whoever the recorders run as."""
+    with new_mirror(MirrorForAll) as mirror:
+        primary = mirror.home / "recordings"
+        primary.chmod(0o751)
+        os.chown(primary, STRANGER, STRANGER)
+        mirror.run(command, code=6, HELDAR_MIRROR_RECORDINGS_DIR=str(primary), HELDAR_MIRROR_USER="games")
+        found = primary.stat()
+        assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (STRANGER, STRANGER, 0o751)
+        assert list(primary.iterdir()) == []
+
+
+@as_root
+@pytest.mark.parametrize("command", [["up"], ["reconcile"], ["reconcile", "--dry-run"], ["adopt-volume"]])
+@pytest.mark.parametrize("where", ["", "deep"])
+def test_the_primarys_directory_by_way_of_a_bind_mount_is_refused(
+    mirror: Mirror, where: str, command: list[str]
+) -> None:
+    """Mounted in a second place, all of it or a part, it is the primary's still."""
+    primary = mirror.home / "recordings"
+    (primary / "deep").mkdir()
+    mirror.root.mkdir()
+    with bound(primary / where, mirror.root):
+        result = mirror.run(*command, code=6)
+        assert f"HELDAR_MIRROR_RECORDINGS_DIR={mirror.root} is, holds or lies in" in result.stderr
+    assert [path.name for path in primary.rglob("*")] == ["deep"]
+
+
+@pytest.mark.parametrize("command", [["up"], ["reconcile"], ["reconcile", "--dry-run"], ["adopt-volume"]])
+@pytest.mark.parametrize("name", ["mirror", "recordings"])
+def test_a_link_to_itself_is_told(mirror: Mirror, name: str, command: list[str]) -> None:
+    """A loop in the mirror root's place or the primary's is exit code 6, with the path, and no traceback."""
+    loop = mirror.home / name
+    if name == "recordings":
+        loop.rmdir()
+    loop.symlink_to(loop)
+    result = mirror.run(*command, code=6)
+    assert result.stderr.startswith("heldar-mirror: ")
+    assert str(loop) in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_the_primarys_directory_by_way_of_a_link_that_came_later_is_refused(used: Mirror) -> None:
     """A root that was fine once is looked at again each time."""
     moved = used.home / "recordings/moved"
@@ -142,9 +232,11 @@ def test_the_primarys_directory_by_way_of_a_link_that_came_later_is_refused(used
     assert f"(by way of {moved})" in used.run("reconcile", code=6).stderr
 
 
-def test_the_primarys_file_system_is_warned_about(mirror: Mirror) -> None:
+@pytest.mark.parametrize("made", [True, False], ids=["there", "not there yet"])
+def test_the_primarys_file_system_is_warned_about(mirror: Mirror, made: bool) -> None:
     """On one disk with the primary the mirror runs, and `up` says what that is worth."""
-    mirror.root.mkdir()
+    if made:
+        mirror.root.mkdir()
     with mirror.up():
         assert f"the mirror root {mirror.root} is on the primary's file system" in mirror.up_log()
 
@@ -204,6 +296,32 @@ def test_two_instances_do_not_share_a_root(used: Mirror) -> None:
             assert f"mirror root {used.root} is in use by recorders" in result.stderr
         assert (used.root / MARKER).read_text() == marker
         assert recorders(used) == before
+
+
+def test_a_root_is_not_adopted_from_under_our_own_recorders(used: Mirror) -> None:
+    """While they run `adopt-volume` is refused as what it is, not as another instance's doing; nothing changes."""
+    with used.up():
+        before = wait_until_recording(used, "gate")
+        marker = (used.root / MARKER).read_text()
+        result = used.run("adopt-volume", code=6)
+        assert f"mirror root {used.root} is in use by recorders" in result.stderr
+        assert "recorders of another instance" not in result.stderr
+        assert (used.root / MARKER).read_text() == marker
+        assert counts(used.run("reconcile")) == {"unchanged": 1}
+        assert recorders(used) == before
+    used.run("adopt-volume")
+    assert (used.root / MARKER).read_text() != marker
+
+
+def test_recording_is_switched_off_on_a_lost_volume_too(used: Mirror) -> None:
+    """What is to stop needs no volume; the plan says the same."""
+    with used.up():
+        wait_until_recording(used, "gate")
+        (used.root / MARKER).unlink()
+        used.env["HELDAR_RECORDER_ENABLED"] = "false"
+        assert counts(used.run("reconcile", "--dry-run")) == {"removed": 1}
+        assert counts(used.run("reconcile")) == {"removed": 1}
+        assert recorders(used) == {}
 
 
 @pytest.mark.parametrize("obstacle", ["a file", "another instance"])
