@@ -28,10 +28,14 @@ SHARED_SIZE = 510
 BUSY_SECONDS = 2.0
 ATTEMPTS = 5
 STARTING_SECONDS = 0.2
+CHANGING_SECONDS = 0.03
 
 
 class _ChangedError(Exception):
     """What was looked at is no longer so; look again."""
+
+    def __str__(self) -> str:
+        return "it changes all the time"
 
 
 def read_cameras(path: Path) -> list[Row]:
@@ -42,15 +46,21 @@ def read_cameras(path: Path) -> list[Row]:
     for attempt in range(ATTEMPTS):
         try:
             return _read(path, attempt)
-        except _ChangedError:
-            continue
-        except (OSError, sqlite3.Error) as error:
-            if isinstance(error, FileNotFoundError) and path.exists():
-                continue  # it was the -wal that went away
-            raise DatabaseError(
-                f"cannot read the cameras in {path}: {error}. What runs goes on. {_next_step(path, error)}"
-            ) from None
-    raise DatabaseError(f"cannot read the cameras in {path}: it changes all the time. What runs goes on; try again.")
+        except (_ChangedError, OSError, sqlite3.Error) as error:
+            reason: Exception = error
+            if not _passes(path, error):
+                break
+            time.sleep(attempt * CHANGING_SECONDS)
+    raise DatabaseError(f"cannot read the cameras in {path}: {reason}. What runs goes on. {_next_step(path, reason)}")
+
+
+def _passes(path: Path, error: Exception) -> bool:
+    """Whether an error is one of a kernel that is just starting or ending: its `-wal` went, its `-shm` is not filled."""
+    return (
+        isinstance(error, _ChangedError)
+        or (isinstance(error, FileNotFoundError) and path.exists())
+        or "readonly" in str(error)
+    )
 
 
 def _next_step(path: Path, error: Exception) -> str:
@@ -58,7 +68,7 @@ def _next_step(path: Path, error: Exception) -> str:
         return "Is HELDAR_DATABASE_URL the kernel's own? A relative path in it is relative to where you are."
     if isinstance(error, PermissionError) or "unable to open" in str(error):
         return f"It must be readable to this user, with its -wal and -shm, and so must {path.parent} be."
-    if "locked" in str(error):
+    if "locked" in str(error) or isinstance(error, _ChangedError):
         return "Try again when its writer is done."
     return "Is HELDAR_DATABASE_URL the database of a Heldar kernel, and is it whole?"
 
