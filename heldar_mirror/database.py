@@ -55,7 +55,7 @@ def read_cameras(path: Path) -> list[Row]:
 
 
 def _passes(path: Path, error: Exception) -> bool:
-    """Whether an error is one of a kernel that is just starting or ending: its `-wal` went, its `-shm` is not filled."""
+    """Whether a kernel that is just starting or ending gives such an error: its `-wal` went, its `-shm` is empty."""
     return (
         isinstance(error, _ChangedError)
         or (isinstance(error, FileNotFoundError) and path.exists())
