@@ -54,7 +54,7 @@ def dry_run(settings: Settings, forced: Collection[str] = ()) -> Plan:
     assert settings.mirror_root is not None  # noqa: S101 - the caller's matter
     volume.check_apart(settings.mirror_root, settings.recordings_dir)
     remembered = state.remembered_volume(settings)
-    if remembered:
+    if remembered and settings.recorder_enabled:
         volume.prove(settings.mirror_root, remembered)
     return _plan(_rows(settings), settings, remembered or "new", forced)
 

@@ -178,7 +178,7 @@ def remove_specs(changes: tuple[Change, ...], settings: Settings) -> None:
         for change in changes:
             programs.spec_path(change.camera_id, settings).unlink(missing_ok=True)
         if settings.specs_dir != settings.state_dir / "specs":
-            for path in (settings.state_dir / "specs").glob("*.spec"):
+            for path in (settings.state_dir / "specs").glob("*.spec*"):
                 path.unlink()
 
 

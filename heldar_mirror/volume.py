@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 from pathlib import Path
 
 from heldar_mirror.errors import VolumeError
@@ -18,28 +19,34 @@ def check_apart(root: Path, recordings_dir: Path) -> str | None:
         mirror, primary = root.resolve(), recordings_dir.resolve()
     except (OSError, RuntimeError) as error:
         raise VolumeError(f"cannot tell mirror root {root} from the primary's {recordings_dir}: {error}") from None
-    places, others = _places(mirror), _places(primary)
-    nested = (
-        mirror == primary
-        or mirror in primary.parents
-        or primary in mirror.parents
-        or (places[0] in others and os.path.exists(mirror))  # noqa: PTH110 - False on a disk that died, as for _places
-        or (others[0] in places and os.path.exists(primary))  # noqa: PTH110
-    )
-    if nested:
+    mounts = Path("/proc/self/mountinfo").read_text(errors="surrogateescape")
+    (device, place), (other_device, other_place) = _location(mirror, mounts), _location(primary, mounts)
+    if _nested(mirror, primary) or (device == other_device and _nested(place, other_place)):
         raise VolumeError(
             f"HELDAR_MIRROR_RECORDINGS_DIR={root} is, holds or lies in the primary's recordings {recordings_dir}"
             f"{f' (by way of {mirror})' if mirror != root else ''}: expected a directory apart, on another volume"
         )
-    if places[0][0] == others[0][0]:
+    if device == other_device:
         return f"the mirror root {root} is on the primary's file system: one dead disk would take both copies"
     return None
 
 
-def _places(path: Path) -> list[tuple[int, int]]:
-    """File system and inode of each directory on the way up from `path`, beginning with the first that exists."""
-    found = (os.stat(place) for place in (path, *path.parents) if os.path.exists(place))  # noqa: PTH110, PTH116
-    return [(place.st_dev, place.st_ino) for place in found]
+def _nested(one: Path, other: Path) -> bool:
+    return one == other or one in other.parents or other in one.parents
+
+
+def _location(path: Path, mountinfo: str) -> tuple[str, Path]:
+    """The device that a path lies on, and where on it, whatever is mounted where; neither is touched, nor has to be."""
+    device, place, longest = "", path, -1
+    for line in mountinfo.splitlines():
+        _, _, number, inside, point = (re.sub(r"\\(\d{3})", _unescaped, text) for text in line.split()[:5])
+        if path.is_relative_to(point) and len(point) >= longest:  # of two on one point, the later hides the earlier
+            device, place, longest = number, Path(inside) / path.relative_to(point), len(point)
+    return device, place
+
+
+def _unescaped(octal: re.Match[str]) -> str:
+    return chr(int(octal[1], 8))
 
 
 def prove(root: Path, volume: str) -> None:

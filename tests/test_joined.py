@@ -158,6 +158,19 @@ def test_a_second_instance_with_a_prefix_of_its_own_joins_too(joined: Joined) ->
     assert joined.pids("heldar_gate") == before
 
 
+def test_a_changed_prefix_renames_our_programs_alone(joined: Joined) -> None:
+    """The old names are gone, also where somebody else's program has the new prefix; that one is left alone."""
+    before = joined.pids("other", "mirror-foreign")
+    joined.run("reconcile", HELDAR_MIRROR_PREFIX="mirror-")
+    wait_until_recording(joined, "gate")
+    shown = joined.supervisorctl("status")
+    assert re.findall(r"^\S+", shown, re.MULTILINE) == ["mirror-foreign", "mirror-gate", "other"]
+    assert joined.pids("other", "mirror-foreign") == before
+    joined.run("reconcile")
+    wait_until_recording(joined, "gate")
+    assert "mirror-gate" not in joined.supervisorctl("status")
+
+
 @pytest.mark.parametrize("command", [["reconcile"], ["status"]])
 @pytest.mark.parametrize(
     "wrong",

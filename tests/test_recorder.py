@@ -422,7 +422,7 @@ def test_a_root_that_is_not_proven_is_left_alone(bench: Bench, harm: Callable[[B
 def test_a_camera_without_spec_ends_cleanly(bench: Bench) -> None:
     """A recorder whose launch spec is gone ends with status 0: its camera is not to be mirrored any more."""
     line = bench.run(bench.home / "gone.spec", code=0)
-    assert line.startswith(f"INFO no launch spec {bench.home}/gone.spec: this camera is not to be mirrored")
+    assert line.startswith(f"INFO no launch spec {bench.home}/gone.spec: the camera is not to be mirrored")
 
 
 @pytest.mark.parametrize(
