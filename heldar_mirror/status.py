@@ -15,6 +15,7 @@ from pathlib import Path
 from heldar_mirror import database, programs, state
 from heldar_mirror.errors import MirrorError
 from heldar_mirror.gateway import Gateway, Process
+from heldar_mirror.programs import Desired, LaunchSpec
 from heldar_mirror.recorder import SEGMENT_NAME, TAIL_BYTES
 from heldar_mirror.settings import Settings
 
@@ -70,54 +71,30 @@ class Report:
 
 def gather(settings: Settings) -> Report:
     """Return what each camera's mirror is doing. What can't be learnt is told as a problem, not raised."""
+    desired, active, errors = Desired({}), None, dict[str, tuple[float, str]]()
     problems = []
-    wanted: dict[str, bool | None] = {}
-    cuts: dict[str, int] = {}
-    reasons: dict[str, str] = {}
     try:
         desired = programs.desired_state(database.read_cameras(settings.database), settings, volume="")
-        wanted |= dict.fromkeys(desired.unwanted, False) | dict.fromkeys(desired.specs, True)
-        wanted |= {bad.camera_id: None for bad in desired.unusable}
-        cuts = {camera_id: spec.segment_seconds for camera_id, spec in desired.specs.items()}
-        reasons = {bad.camera_id: bad.reason for bad in desired.unusable}
     except MirrorError as error:
         problems.append(str(error))
-
-    active: dict[str, Process] = {}
-    known = True
     try:
-        processes = Gateway(settings).processes()
-        active = {
-            name.removeprefix(settings.prefix): process
-            for name, process in processes.items()
-            if name.startswith(settings.prefix)
-        }
-        if settings.joined:
-            ours = state.read_programs(settings)
-            active = {
-                camera_id: active[camera_id]
-                for camera_id in active
-                if programs.program_name(camera_id, settings) in ours
-            }
+        active = _active(settings)
     except MirrorError as error:
-        known = False
         problems.append(str(error))
-    segments, refused = open_segments(process.pid for process in active.values() if process.pid)
+    segments, refused = open_segments(process.pid for process in (active or {}).values() if process.pid)
     if refused:
-        owner = f" or as {settings.user}" if settings.user else ", or as the recorders' user"
-        problems.append(f"the open files of {refused} recorders can't be seen: run this as root{owner}")
-
-    errors: dict[str, tuple[float, str]] = {}
+        problems.append(f"the open files of {refused} recorders can't be seen: run this as root, or as their user")
     try:
-        for camera_id in [camera_id for camera_id, wish in wanted.items() if wish]:
-            if found := read_last_error(programs.log_path(camera_id, settings)):
-                errors[camera_id] = found
+        errors = _last_errors(desired.specs, settings)
     except OSError as error:
         problems.append(f"cannot read the programs' logs: {error}. Run this as root, or as the recorders' user")
 
+    wanted: dict[str, bool | None] = {bad.camera_id: None for bad in desired.unusable}
+    wanted |= dict.fromkeys(desired.unwanted, False) | dict.fromkeys(desired.specs, True)
+    reasons = {bad.camera_id: bad.reason for bad in desired.unusable}
     statuses = []
-    for camera_id in sorted(wanted.keys() | active.keys()):
-        process = active.get(camera_id)
+    for camera_id in sorted(wanted.keys() | (active or {}).keys()):
+        process = (active or {}).get(camera_id)
         segment = segments.get(process.pid) if process else None
         error_at, error_text = errors.get(camera_id, (None, None))
         statuses.append(
@@ -127,13 +104,32 @@ def gather(settings: Settings) -> Report:
                 state=process.state if process else None,
                 since=process.since if process else None,
                 segment=segment,
-                stalled=segment is not None
-                and time.time() - segment.begun > max(3 * cuts.get(camera_id, 0), STALLED_SECONDS),
+                stalled=segment is not None and _stalled(segment, desired.specs.get(camera_id)),
                 last_error=reasons.get(camera_id, error_text),
                 last_error_at=error_at,
             )
         )
-    return Report(tuple(statuses), tuple(problems), known=known and not refused)
+    return Report(tuple(statuses), tuple(problems), known=active is not None and not refused)
+
+
+def _active(settings: Settings) -> dict[str, Process]:
+    """Our programs in supervisord, by camera; in a shared one they are those of our programs file."""
+    processes = Gateway(settings).processes()
+    names = state.read_programs(settings) if settings.joined else processes
+    return {
+        name.removeprefix(settings.prefix): processes[name]
+        for name in names
+        if name in processes and name.startswith(settings.prefix)
+    }
+
+
+def _stalled(segment: Segment, spec: LaunchSpec | None) -> bool:
+    return time.time() - segment.begun > max(3 * spec.segment_seconds if spec else 0, STALLED_SECONDS)
+
+
+def _last_errors(camera_ids: Iterable[str], settings: Settings) -> dict[str, tuple[float, str]]:
+    found = {camera_id: read_last_error(programs.log_path(camera_id, settings)) for camera_id in camera_ids}
+    return {camera_id: error for camera_id, error in found.items() if error}
 
 
 def read_last_error(log: Path) -> tuple[float, str] | None:
