@@ -82,7 +82,7 @@ def up(settings: Settings, tell: Callable[[str], None]) -> int:
                 plan = reconcile.write(settings)
                 # What stands in the state and is not wanted any more can't be running: supervisord is not up yet.
                 state.remove_specs(plan.removed, settings)
-                tell(f"mirroring {len(plan.generations)} cameras to {settings.mirror_root}")
+                tell(f"cameras to mirror to {settings.mirror_root}: {len(plan.generations)}")
                 for bad in plan.unusable:
                     tell(f"camera {bad.camera_id}: {bad.reason}")
             except (DatabaseError, VolumeError) as error:
