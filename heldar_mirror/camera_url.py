@@ -6,6 +6,9 @@ import urllib.parse
 
 from heldar_mirror.cameras import Camera, CameraError
 
+# Far more than a camera needs. What is to be masked grows with the square of it.
+MAX_URL = 2048
+
 SCHEMES = ("rtsp", "rtsps", "http", "https")
 PATHS = {
     ("hikvision", "main"): "/Streaming/Channels/101",
@@ -23,6 +26,8 @@ VALUE_END = re.compile(r"[&;?#/'\"]|_[a-z]+=|$", re.IGNORECASE)
 def record_url(camera: Camera) -> str:
     """Return the URL that Heldar records `camera` from. Raises CameraError where there is none, or none to allow."""
     url = camera.stream_url or _built_url(camera)
+    if len(url) > MAX_URL:
+        raise CameraError(f"its URL has {len(url)} characters, expected at most {MAX_URL}; shorten it in Heldar")
     scheme = url.partition("://")[0].lower()
     if "://" not in url or scheme not in SCHEMES:
         shown = scheme if "://" in url and re.fullmatch(r"[a-z0-9+.-]{1,20}", scheme) else "none"

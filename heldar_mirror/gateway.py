@@ -17,18 +17,20 @@ from heldar_mirror.settings import Settings
 STOP_SECONDS = 8 + 12
 POLL_SECONDS = 0.2
 
-HARMLESS = {Faults.NOT_RUNNING, Faults.ALREADY_STARTED, Faults.ALREADY_ADDED, Faults.STILL_RUNNING}
+# What a call finds that came too late; whoever called looks again.
+HARMLESS = {
+    *(Faults.NOT_RUNNING, Faults.ALREADY_STARTED, Faults.STILL_RUNNING),
+    *(Faults.ALREADY_ADDED, Faults.BAD_NAME),
+}
 
 
 @dataclass(frozen=True)
 class Process:
     """A program's process as supervisord tells of it; `since` is when its state began, in Unix seconds."""
 
-    name: str
     state: str
     pid: int
     since: int
-    log: str
 
     @property
     def is_down(self) -> bool:
@@ -112,7 +114,7 @@ class Gateway:
         results = []
         for args, result in zip(arguments, self._call(lambda proxy: proxy.system.multicall(calls)), strict=True):
             fault = isinstance(result, dict) and "faultCode" in result
-            if fault and result["faultCode"] not in HARMLESS | {Faults.BAD_NAME}:
+            if fault and result["faultCode"] not in HARMLESS:
                 raise SupervisordError(f"supervisord refused {method} of {args[0]}: {result['faultString']}")
             results.append(None if fault else result)
         return results
@@ -158,9 +160,7 @@ def _program(name: str) -> str:
 
 def _process(info: dict[str, Any]) -> Process:
     return Process(
-        name=info["group"],
         state=info["statename"],
         pid=info["pid"],
         since=max(info["start"], info["stop"]),
-        log=info["stdout_logfile"],
     )

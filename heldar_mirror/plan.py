@@ -26,7 +26,6 @@ class Change:
     existing: LaunchSpec | None
     new: LaunchSpec | None
     generation: int
-    forced: bool = False
 
     def lines(self) -> Iterator[str]:
         """What changes, for people, as a diff without secrets."""
@@ -84,8 +83,7 @@ def make_plan(desired: Desired, saved: Mapping[str, Saved], now: int, forced: Co
         if old is None:
             added.append(Change(camera_id, None, spec, now))
         elif old.spec != spec or camera_id in forced:
-            generation = max(old.generation + 1, now)
-            changed.append(Change(camera_id, old.spec, spec, generation, forced=camera_id in forced))
+            changed.append(Change(camera_id, old.spec, spec, max(old.generation + 1, now)))
         else:
             unchanged.append(camera_id)
             generations[camera_id] = old.generation

@@ -94,6 +94,8 @@ def read(path: str) -> bytes:
         while chunk := posix.read(fd, 65536):
             chunks.append(chunk)
         return b"".join(chunks)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from None  # what fails to read does not name it
     finally:
         posix.close(fd)
 
@@ -118,12 +120,12 @@ def prove_volume(root: str, volume: str) -> int:
             f"mirror root {root} has lost its marker {MARKER}: is the volume mounted? "
             "For a new volume: heldar-mirror adopt-volume"
         ) from None
+    fcntl.flock(fd, fcntl.LOCK_SH)  # before it is read: whoever adopts the volume has it alone
     if posix.read(fd, 200).decode(errors="replace").strip() != volume:
         raise RefusedError(
             f"mirror root {root} holds the marker of another volume or instance. Mount the right one, "
             "or make this one ours: heldar-mirror adopt-volume"
         )
-    fcntl.flock(fd, fcntl.LOCK_SH)
     return fd
 
 
@@ -341,7 +343,7 @@ def main(path: str) -> int:
         )
         return 0
     except (RefusedError, OSError) as error:
-        say("ERROR", f"cannot record: {error}" + (f": {path}" if getattr(error, "filename", path) is None else ""))
+        say("ERROR", f"cannot record: {error}")
     except ValueError as error:
         say("ERROR", f"cannot record: {path}: {error}. Have it written anew: heldar-mirror reconcile")
     return 1

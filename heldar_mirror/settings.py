@@ -70,7 +70,8 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
             f"{heldar_file}, so the kernel mirrors too, into the same files. "
             f"Move that line to {mirror_file} and restart Heldar."
         )
-    return parse_settings({**heldar, **mirror, **environ})
+    layers = (heldar, mirror, environ)
+    return parse_settings({name: value for layer in layers for name, value in layer.items() if value.strip()})
 
 
 def read_env_file(path: Path) -> dict[str, str]:

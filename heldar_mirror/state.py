@@ -114,7 +114,6 @@ def read_saved(settings: Settings) -> dict[str, Saved]:
     """Return the launch specs of the state, by camera. Raises StateError where they can't be read."""
     with _told(settings):
         try:
-            settings.state_dir.stat()
             names = os.listdir(settings.specs_dir)
         except FileNotFoundError:
             return {}
@@ -189,8 +188,9 @@ def remembered_volume(settings: Settings) -> str | None:
 
 def intended_volume(settings: Settings) -> str:
     """Return an id for a mirror root that is being marked: the same one, if that was cut off before."""
-    intended = _volumes(settings).get(f"{INTENDED}{settings.mirror_root}") or str(uuid.uuid4())
-    _write_volumes(_volumes(settings) | {f"{INTENDED}{settings.mirror_root}": intended}, settings)
+    volumes = _volumes(settings)
+    intended = volumes.setdefault(f"{INTENDED}{settings.mirror_root}", str(uuid.uuid4()))
+    _write_volumes(volumes, settings)
     return intended
 
 
@@ -199,8 +199,9 @@ def remember_volume(volume: str, settings: Settings) -> None:
 
     It lies on disk always: at a boot it tells a lost mount from a first use. Raises StateError.
     """
-    known = {root: found for root, found in _volumes(settings).items() if root != f"{INTENDED}{settings.mirror_root}"}
-    _write_volumes(known | {str(settings.mirror_root): volume}, settings)
+    volumes = _volumes(settings) | {str(settings.mirror_root): volume}
+    volumes.pop(f"{INTENDED}{settings.mirror_root}", None)
+    _write_volumes(volumes, settings)
 
 
 def _volumes(settings: Settings) -> dict[str, str]:

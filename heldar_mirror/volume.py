@@ -77,7 +77,7 @@ def make_root(root: Path, umask: int, owner: tuple[int, int] | None) -> None:
         raise _unusable(root, error) from None
 
 
-def mark(settings: Settings, volume: str, owner: tuple[int, int] | None, *, take_over: bool = False) -> None:
+def mark(settings: Settings, volume: str, owner: tuple[int, int] | None, *, take_over: bool) -> None:
     """Make the mirror root ours, with a marker that says `volume`. Raises VolumeError.
 
     The root is made where it is missing, for `owner` (user and group id) if given. A marker that says something else

@@ -118,6 +118,16 @@ def test_another_scheme_is_refused(url: str, shown: str) -> None:
     assert str(caught.value) == (f"the scheme of main_stream_url is {shown}, expected one of rtsp, rtsps, http, https")
 
 
+def test_a_url_beyond_all_need_is_refused() -> None:
+    """What has to be masked grows with the square of its length, so there is an end; the message shows none of it."""
+    longest = "rtsp://u:hidden@h/".ljust(2048, "@")
+    assert record_url(camera(main_stream_url=longest)) == longest
+    for columns in ({"main_stream_url": f"{longest}@"}, {"password": "hidden" * 400}):
+        with pytest.raises(CameraError, match="characters, expected at most 2048") as caught:
+            record_url(camera(**columns))
+        assert "hidden" not in str(caught.value)
+
+
 @pytest.mark.parametrize("character", [*" \t\n\r\0\x1b\x7f\x85", "\u00a0", "\u200b", "\u2028", "\u202e"])
 @pytest.mark.parametrize(
     ("column", "value"), [("main_stream_url", "rtsp://u:hidden@h/{}x"), ("address", "10.0.0.1{}x")]

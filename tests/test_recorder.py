@@ -425,6 +425,12 @@ def test_a_camera_without_spec_ends_cleanly(bench: Bench) -> None:
     assert line.startswith(f"INFO no launch spec {bench.home}/gone.spec: the camera is not to be mirrored")
 
 
+def test_a_spec_that_is_no_file_is_named(bench: Bench) -> None:
+    """What can't be read is told with its path, where the kernel's error has none."""
+    (bench.home / "gate.d").mkdir()
+    assert f"'{bench.home}/gate.d'" in bench.run(bench.home / "gate.d")
+
+
 @pytest.mark.parametrize(
     "text",
     [

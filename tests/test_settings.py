@@ -277,6 +277,13 @@ def test_the_environment_goes_before_our_file_and_that_before_heldars(env: dict[
     assert (made.ffmpeg, made.secret_key, made.recordings_dir) == ("3", "2", Path("/1/recordings"))
 
 
+def test_a_blank_value_hides_no_other(env: dict[str, str]) -> None:
+    """Blank counts as unset, in each layer: what an earlier one says stands."""
+    Path(env["HELDAR_ENV_FILE"]).write_text("HELDAR_FFMPEG_BIN=1\n")
+    Path(env["HELDAR_MIRROR_ENV_FILE"]).write_text("HELDAR_FFMPEG_BIN=\n")
+    assert load_settings(env | {"HELDAR_FFMPEG_BIN": " "}).ffmpeg == "1"
+
+
 @pytest.mark.parametrize("name", ["HELDAR_ENV_FILE", "HELDAR_MIRROR_ENV_FILE"])
 @pytest.mark.parametrize("damage", [Path.mkdir, lambda path: path.write_bytes(b"A=\xff")])
 def test_an_env_file_that_cannot_be_read_is_an_error(
