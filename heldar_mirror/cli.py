@@ -1,11 +1,13 @@
 """The command line: parse, one call, print."""
 
+import asyncio
 import json
 import os
 import socket
 import sys
 import time
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -14,7 +16,8 @@ from rich.live import Live
 
 from heldar_mirror import __version__, reconcile, state, status, tables, volume
 from heldar_mirror import up as foreground
-from heldar_mirror.errors import MirrorError
+from heldar_mirror import watch as watching
+from heldar_mirror.errors import MirrorError, SettingsError, StateError
 from heldar_mirror.plan import Plan
 from heldar_mirror.settings import Settings, load_settings
 
@@ -61,8 +64,8 @@ def up() -> None:
         raise click.UsageError(
             "HELDAR_MIRROR_PROGRAMS_FILE is set, so an existing supervisord runs the mirror: heldar-mirror reconcile"
         )
-    apart = _enter(settings)
-    for warning in filter(None, [apart, *foreground.warnings(settings)]):
+    _enter(settings)
+    for warning in foreground.warnings(settings):
         _tell(f"warning: {warning}")
     sys.exit(foreground.up(settings, _tell))
 
@@ -75,14 +78,15 @@ def reconcile_command(camera_ids: tuple[str, ...], *, dry_run: bool, as_json: bo
     """Bring what is mirrored to what the cameras table asks for; restart the cameras that are named."""
     settings = _settings(as_json=as_json)
     if dry_run:
-        plan, applied = reconcile.dry_run(settings, camera_ids), None
+        plan, revival = reconcile.dry_run(settings, camera_ids), None
     else:
         _enter(settings)
-        plan, applied = reconcile.reconcile(settings, camera_ids)
+        plan = reconcile.reconcile(settings, camera_ids)
+        revival = reconcile.revive(settings)
     if as_json:
-        click.echo(json.dumps(_plan_json(plan, applied), indent=2))
+        click.echo(json.dumps(_plan_json(plan, revival), indent=2))
     else:
-        for line in tables.plan_lines(plan, applied):
+        for line in tables.plan_lines(plan, revival):
             _console().print(line, soft_wrap=True)
     sys.exit(1 if plan.unusable else 0)
 
@@ -93,16 +97,34 @@ def reconcile_command(camera_ids: tuple[str, ...], *, dry_run: bool, as_json: bo
 def status_command(*, as_json: bool, watch: bool) -> None:
     """Show what each camera's mirror is doing: one row a camera."""
     settings = _settings(as_json=as_json)
-    _become(settings)
     if watch:
         _watch(settings)
-    report = status.gather(settings)
+    report = _report(settings)
     if as_json:
-        cameras = [{**asdict(camera), "well": camera.well} for camera in report.cameras]
-        click.echo(json.dumps({"well": report.well, "problems": report.problems, "cameras": cameras}, indent=2))
+        click.echo(json.dumps(report.to_json(), indent=2))
     else:
         _console().print(tables.status_table(report))
     sys.exit(0 if report.well else 1)
+
+
+@main.command(name="watch")
+@click.option("--directory", type=click.Path(), default=".", help="Where relative paths of the settings begin.")
+def watch_command(directory: str) -> None:
+    """Follow the cameras table, and start what failed when its camera answers.
+
+    An event listener of supervisord's, which `up` brings along; of no use on a terminal.
+    """
+    if "SUPERVISOR_SERVER_URL" not in os.environ:
+        raise click.UsageError(
+            "expected supervisord on the other side of a pipe: heldar-mirror up brings a watcher along"
+        )
+    with suppress(OSError):
+        os.chdir(directory)
+    settings = load_settings(watching.environment())
+    if settings.mirror_root is None:
+        raise SettingsError("HELDAR_MIRROR_RECORDINGS_DIR is not set: mirroring is off. What runs is left alone")
+    state.prepare(settings)
+    asyncio.run(watching.watch(settings, _log))
 
 
 @main.command()
@@ -130,16 +152,25 @@ def _settings(*, as_json: bool = False) -> Settings:
     return settings
 
 
-def _enter(settings: Settings) -> str | None:
-    """Get ready to write: make the directories, and become the recorders' user. Returns what to be warned of."""
+def _enter(settings: Settings) -> None:
+    """Get ready to write: make the directories, and become the recorders' user."""
     assert settings.mirror_root is not None  # noqa: S101 - _settings() saw to it
-    warning = volume.check_apart(settings.mirror_root, settings.recordings_dir)
     state.prepare(settings)
     if state.remembered_volume(settings) is None:
+        volume.check_apart(settings.mirror_root, settings.recordings_dir)
         volume.make_root(settings.mirror_root, settings.umask, state.owner(settings))
     _become(settings)
     state.prepare(settings)
-    return warning
+
+
+def _report(settings: Settings) -> status.Report:
+    """What the watcher published, which anybody can read; else what can be learnt without one."""
+    try:
+        return status.read(settings)
+    except StateError as error:
+        _become(settings)
+        report = status.gather(settings)
+        return replace(report, problems=(str(error), *report.problems))
 
 
 def _become(settings: Settings) -> None:
@@ -151,20 +182,26 @@ def _tell(message: str) -> None:
     click.echo(f"heldar-mirror: {message}", err=True)
 
 
+def _log(message: str) -> None:
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    for line in message.splitlines():
+        click.echo(f"{stamp} {line}", err=True)
+
+
 def _console() -> Console:
     return Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
 
 
-def _plan_json(plan: Plan, applied: reconcile.Applied | None) -> dict[str, Any]:
+def _plan_json(plan: Plan, revival: reconcile.Revival | None) -> dict[str, Any]:
     groups = {"added": plan.added, "changed": plan.changed, "removed": plan.removed}
     return {
-        "applied": applied is not None,
+        "applied": revival is not None,
         **{name: {c.camera_id: list(c.lines()) for c in changes} for name, changes in groups.items()},
         "unchanged": plan.unchanged,
         "unusable": {bad.camera_id: bad.reason for bad in plan.unusable},
         "kept": sorted(plan.kept),
-        "revived": applied.revived if applied else [],
-        "stopped_by_hand": applied.held if applied else [],
+        "revived": revival.revived if revival else [],
+        "stopped_by_hand": revival.held if revival else [],
     }
 
 
@@ -172,7 +209,7 @@ def _watch(settings: Settings) -> None:
     with Live(console=_console(), auto_refresh=False, screen=sys.stdout.isatty()) as live:
         try:
             while True:
-                live.update(tables.status_table(status.gather(settings)), refresh=True)
+                live.update(tables.status_table(_report(settings)), refresh=True)
                 time.sleep(1)
         except KeyboardInterrupt:
             sys.exit(0)

@@ -45,7 +45,8 @@ def read_cameras(path: Path) -> list[Row]:
     """
     for attempt in range(ATTEMPTS):
         try:
-            return _read(path, attempt)
+            # Beside a link SQLite finds no `-wal`, and neither do we.
+            return _read(Path(os.path.realpath(path)), attempt)
         except (_ChangedError, OSError, sqlite3.Error) as error:
             reason: Exception = error
             if not _passes(path, error):

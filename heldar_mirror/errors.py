@@ -31,6 +31,10 @@ class VolumeError(MirrorError):
     exit_code = 6
 
 
+class HungError(VolumeError):
+    """A volume does not answer."""
+
+
 class StateError(MirrorError):
     """The state directory can't be read or written, or somebody else is at work in it."""
 

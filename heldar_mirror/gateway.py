@@ -11,7 +11,7 @@ from supervisor.states import STOPPED_STATES, ProcessStates
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from heldar_mirror.errors import SupervisordError
-from heldar_mirror.settings import Settings
+from heldar_mirror.settings import WATCH, Settings
 
 # What a stop may take: stopwaitsecs of the stanzas, then a kill, and some time for a machine under load.
 STOP_SECONDS = 8 + 12
@@ -29,7 +29,6 @@ class Process:
     """A program's process as supervisord tells of it; `since` is when its state began, in Unix seconds."""
 
     state: str
-    pid: int
     since: int
 
     @property
@@ -71,6 +70,10 @@ class Gateway:
         """Start programs, and don't wait for them."""
         self._batch("startProcess", [(_program(name), False) for name in names])
 
+    def signal(self, names: Iterable[str], signal_name: str) -> None:
+        """Send a signal, such as `TERM`, to programs that run."""
+        self._batch("signalProcess", [(_program(name), signal_name) for name in names])
+
     def add(self, names: Iterable[str]) -> None:
         """Make programs active as the files have them, and start those that start by themselves."""
         self._batch("addProcessGroup", [(name,) for name in names])
@@ -99,7 +102,8 @@ class Gateway:
         return frozenset(remaining)
 
     def shut_down(self) -> None:
-        """Stop every program of this supervisord, all at once, then end it."""
+        """Stop every program of this supervisord, all at once, then end it; first the watcher, which may be adding."""
+        self._batch("stopProcess", [(_program(WATCH),)])
         self._call(lambda proxy: proxy.supervisor.stopAllProcesses(False))
         deadline = time.monotonic() + STOP_SECONDS
         while time.monotonic() < deadline and not all(process.is_down for process in self.processes().values()):
@@ -159,8 +163,4 @@ def _program(name: str) -> str:
 
 
 def _process(info: dict[str, Any]) -> Process:
-    return Process(
-        state=info["statename"],
-        pid=info["pid"],
-        since=max(info["start"], info["stop"]),
-    )
+    return Process(info["statename"], max(info["start"], info["stop"]))

@@ -74,7 +74,7 @@ def make_plan(desired: Desired, saved: Mapping[str, Saved], now: int, forced: Co
 
     `now` is the Unix time in seconds; a changed launch spec's generation is the greater of it and the old one plus
     one. Cameras in `forced` are given a new generation whether or not they changed. What runs for a camera that
-    can't be used goes on: only a row that clearly asks for no mirror, or is not there, stops one.
+    can't be used, or is held, goes on: only a row that clearly asks for no mirror, or is not there, stops one.
     """
     added, changed, unchanged = [], [], []
     generations = {}
@@ -89,7 +89,7 @@ def make_plan(desired: Desired, saved: Mapping[str, Saved], now: int, forced: Co
             generations[camera_id] = old.generation
     generations |= {change.camera_id: change.generation for change in added + changed}
 
-    kept = frozenset(bad.camera_id for bad in desired.unusable if bad.camera_id in saved)
+    kept = saved.keys() & (desired.held | {bad.camera_id for bad in desired.unusable})
     generations |= {camera_id: saved[camera_id].generation for camera_id in kept}
     removed = [
         Change(camera_id, old.spec, None, old.generation)
@@ -102,6 +102,6 @@ def make_plan(desired: Desired, saved: Mapping[str, Saved], now: int, forced: Co
         removed=tuple(removed),
         unchanged=tuple(unchanged),
         unusable=desired.unusable,
-        kept=kept,
+        kept=frozenset(kept),
         generations=generations,
     )

@@ -75,11 +75,13 @@ def parse_launch_spec(text: str) -> tuple[LaunchSpec, int]:
 
 @dataclass(frozen=True)
 class Desired:
-    """What the table asks for. `unwanted` are the cameras that clearly ask for no mirror."""
+    """What the table asks for. `unwanted` are the cameras that clearly ask for no mirror; `held` ask for one that can't
+    be begun now."""
 
     specs: Mapping[str, LaunchSpec]
     unwanted: frozenset[str] = frozenset()
     unusable: tuple[Unusable, ...] = ()
+    held: frozenset[str] = frozenset()
 
 
 def desired_state(rows: Iterable[Row], settings: Settings, volume: str) -> Desired:
@@ -155,9 +157,16 @@ def render_programs(generations: Mapping[str, int], settings: Settings) -> str:
     return _template("programs.conf.j2").render(programs=programs, umask=f"{settings.umask:03o}", user=user)
 
 
-def render_supervisord(settings: Settings, user: str, minfds: int) -> str:
-    """Return the configuration of a supervisord of our own that runs as `user` and can hold `minfds` descriptors."""
-    return _template("supervisord.conf.j2").render(settings=settings, user=user, minfds=minfds)
+def render_supervisord(settings: Settings, user: str, minfds: int, directory: str) -> str:
+    """Return the configuration of a supervisord of our own that runs as `user` and can hold `minfds` descriptors.
+
+    Relative paths of the settings are relative to `directory`.
+    """
+    watch = _command_line(
+        *["setpriv", "--pdeathsig", "TERM", "--", sys.executable, "-m", "heldar_mirror"],
+        *["watch", "--directory", directory],
+    )
+    return _template("supervisord.conf.j2").render(settings=settings, user=user, minfds=minfds, watch=watch)
 
 
 def parse_programs(text: str) -> dict[str, int]:

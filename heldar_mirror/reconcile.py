@@ -6,11 +6,11 @@ removed after its program, so whatever is left half done is a difference that th
 
 import time
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from heldar_mirror import database, programs, state, volume
 from heldar_mirror.cameras import Row
-from heldar_mirror.errors import MirrorError, SupervisordError
+from heldar_mirror.errors import MirrorError, SupervisordError, VolumeError
 from heldar_mirror.gateway import STOP_SECONDS, Gateway
 from heldar_mirror.plan import Plan, make_plan
 from heldar_mirror.programs import program_name
@@ -18,35 +18,67 @@ from heldar_mirror.settings import Settings
 
 
 @dataclass(frozen=True)
-class Applied:
-    """What supervisord was told beyond the plan: `revived` had failed for good; `held` were stopped by a person."""
+class Revival:
+    """Cameras whose programs were found down: `revived` had failed for good; `held` were stopped by a person."""
 
-    revived: tuple[str, ...]
-    held: tuple[str, ...]
+    revived: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
 
 
-def reconcile(settings: Settings, forced: Collection[str] = ()) -> tuple[Plan, Applied]:
+def reconcile(settings: Settings, forced: Collection[str] = ()) -> Plan:
     """Bring supervisord to what the table asks for; restart the cameras in `forced` in any case.
 
     Returns what was planned and applied. Raises MirrorError; what runs goes on then.
     """
     with state.locked(settings):
         before = state.read_programs(settings)
-        plan = write(settings, forced)
-        applied = _apply(plan, before, Gateway(settings), settings)
+        plan, problem = write(settings, forced)
+        try:
+            _apply(plan, before, Gateway(settings), settings)
+        except SupervisordError as error:
+            raise problem or error from None
         state.remove_specs(plan.removed, settings)
-    return plan, applied
+    if problem:
+        raise problem
+    return plan
 
 
-def write(settings: Settings, forced: Collection[str] = ()) -> Plan:
-    """Write the launch specs and the programs file that the table asks for, and return the plan. Raises MirrorError."""
-    rows = _rows(settings)
+def revive(settings: Settings) -> Revival:
+    """List all programs, and start again those that failed for good. Raises MirrorError."""
+    with state.locked(settings):
+        cameras = {name: name.removeprefix(settings.prefix) for name in sorted(state.read_programs(settings))}
+        gateway = Gateway(settings)
+        processes = gateway.processes()
+        if missing := cameras.keys() - processes.keys():
+            raise SupervisordError(
+                f"supervisord at {settings.supervisor_url} does not know {len(missing)} of the programs, such as "
+                f"{min(missing)}: does its [include] name {settings.programs_file}?"
+            )
+        failed = [name for name in cameras if processes[name].state == "FATAL"]
+        gateway.start(failed)
+    return Revival(
+        revived=tuple(cameras[name] for name in failed),
+        held=tuple(camera_id for name, camera_id in cameras.items() if processes[name].state == "STOPPED"),
+    )
+
+
+def write(settings: Settings, forced: Collection[str] = ()) -> tuple[Plan, VolumeError | None]:
+    """Write the launch specs and the programs file that the table asks for. Raises MirrorError.
+
+    Returns the plan, and why the volume can't be used: then the plan stops what the table wants stopped, and no more.
+    """
+    rows = read_rows(settings)
+    volume_id, problem = "", None
     # With the recorder switched off nothing is recorded, so no volume has to be there.
-    volume_id = _open_volume(settings) if settings.recorder_enabled else ""
-    plan = _plan(rows, settings, volume_id, forced)
+    if settings.recorder_enabled:
+        try:
+            volume_id = _open_volume(settings)
+        except VolumeError as error:
+            problem = error
+    plan = _plan(rows, settings, volume_id, forced, hold=problem is not None)
     state.write_specs(plan.written, settings)
     state.write_programs(programs.render_programs(plan.generations, settings), settings)
-    return plan
+    return plan, problem
 
 
 def dry_run(settings: Settings, forced: Collection[str] = ()) -> Plan:
@@ -56,19 +88,21 @@ def dry_run(settings: Settings, forced: Collection[str] = ()) -> Plan:
     remembered = state.remembered_volume(settings)
     if remembered and settings.recorder_enabled:
         volume.prove(settings.mirror_root, remembered)
-    return _plan(_rows(settings), settings, remembered or "new", forced)
+    return _plan(read_rows(settings), settings, remembered or "new", forced)
 
 
-def _rows(settings: Settings) -> list[Row]:
+def read_rows(settings: Settings) -> list[Row]:
+    """Return the rows of all cameras; none where the recorder is switched off. Raises DatabaseError."""
     return database.read_cameras(settings.database) if settings.recorder_enabled else []
 
 
 def _open_volume(settings: Settings) -> str:
     """Return the id of the proven volume; a root that was never used is made ours. Raises VolumeError."""
+    assert settings.mirror_root is not None  # noqa: S101 - the caller's matter
+    volume.check_apart(settings.mirror_root, settings.recordings_dir)
     remembered = state.remembered_volume(settings)
     if remembered is None:
         return adopt_volume(settings, take_over=False)
-    assert settings.mirror_root is not None  # noqa: S101 - the caller's matter
     volume.prove(settings.mirror_root, remembered)
     return remembered
 
@@ -81,7 +115,7 @@ def adopt_volume(settings: Settings, *, take_over: bool) -> str:
     return intended
 
 
-def _plan(rows: list[Row], settings: Settings, volume_id: str, forced: Collection[str]) -> Plan:
+def _plan(rows: list[Row], settings: Settings, volume_id: str, forced: Collection[str], *, hold: bool = False) -> Plan:
     desired = programs.desired_state(rows, settings, volume_id)
     if strangers := sorted(set(forced) - desired.specs.keys()):
         reasons = {bad.camera_id: bad.reason for bad in desired.unusable}
@@ -89,17 +123,19 @@ def _plan(rows: list[Row], settings: Settings, volume_id: str, forced: Collectio
         raise MirrorError(
             "\n".join(f"{name}: {reasons.get(name, 'no such camera in the table')}" for name in strangers)
         )
+    if hold:
+        desired = replace(desired, specs={}, held=frozenset(desired.specs))
     return make_plan(desired, state.read_saved(settings), int(time.time()), forced)
 
 
-def _apply(plan: Plan, before: Collection[str], gateway: Gateway, settings: Settings) -> Applied:
+def _apply(plan: Plan, before: Collection[str], gateway: Gateway, settings: Settings) -> None:
     """Have supervisord compute the difference to what is active, and apply what is ours of it.
 
     `before` are the programs of the programs file as it was.
     """
-    wanted = {program_name(camera_id, settings): camera_id for camera_id in plan.generations}
     difference = gateway.reload()
-    ours = wanted.keys() | {program_name(change.camera_id, settings) for change in plan.removed} | set(before)
+    ours = {program_name(camera_id, settings) for camera_id in plan.generations} | set(before)
+    ours |= {program_name(change.camera_id, settings) for change in plan.removed}
     if not settings.joined:
         ours |= difference.changed | difference.removed
     left = gateway.remove((difference.changed | difference.removed) & ours)
@@ -110,17 +146,3 @@ def _apply(plan: Plan, before: Collection[str], gateway: Gateway, settings: Sett
             f"did not stop within {STOP_SECONDS} s: {', '.join(sorted(left))}. All else was applied. A hung volume? "
             "They stop as soon as it answers; then: heldar-mirror reconcile"
         )
-
-    processes = gateway.processes()
-    if missing := wanted.keys() - processes.keys():
-        raise SupervisordError(
-            f"supervisord at {settings.supervisor_url} does not know {len(missing)} of the programs, such as "
-            f"{min(missing)}: does its [include] name {settings.programs_file}?"
-        )
-    settled = {name: processes[name].state for name in sorted(wanted.keys() - fresh)}
-    failed = [name for name, found in settled.items() if found == "FATAL"]
-    gateway.start(failed)
-    return Applied(
-        revived=tuple(wanted[name] for name in failed),
-        held=tuple(wanted[name] for name, found in settled.items() if found == "STOPPED"),
-    )

@@ -32,6 +32,9 @@ MARKER = ".heldar-mirror"
 LOCK = ".heldar-mirror.lock"
 SEGMENT_NAME = "%Y%m%d_%H%M%S.mp4"
 
+# With less than this a recording is not begun: ffmpeg crashes on a full volume, and each try leaves a stub.
+MIN_FREE_BYTES = 64 << 20
+
 # A stub is looked for among the names of the last hour: no cut is ever further apart than a keyframe allows.
 STUB_SEARCH_SECONDS = 3600
 FIELDS = ("generation", "camera", "root", "volume", "directory", "secret", "url", "arg")
@@ -127,6 +130,21 @@ def prove_volume(root: str, volume: str) -> int:
             "or make this one ours: heldar-mirror adopt-volume"
         )
     return fd
+
+
+def check_room(root: str) -> None:
+    """Raises RefusedError where nothing can be written to the volume, or too little to begin."""
+    volume = posix.statvfs(root)
+    free = volume.f_bavail * volume.f_frsize
+    if volume.f_flag & posix.ST_RDONLY:
+        reason = "is mounted read-only: expected to write there. See dmesg: a file system that is damaged becomes so"
+    elif volume.f_blocks and free < MIN_FREE_BYTES:  # some file systems don't tell, and say 0 of 0
+        reason = f"is full: {free >> 20} MiB free, expected at least {MIN_FREE_BYTES >> 20}. Make room there"
+    elif volume.f_files and not volume.f_favail:
+        reason = "is full: it has no inode left, expected one for each segment. Make room there"
+    else:
+        return
+    raise RefusedError(f"mirror root {root} {reason}; recording begins by itself then")
 
 
 def lock_directory(directory: str) -> int:
@@ -297,8 +315,9 @@ def drain(stderr: int, hide: "Callable[[], bool]") -> bytes:
 def record(spec: "dict[str, list[str]]", child: Child) -> int:
     """Record until ffmpeg ends, say how, and return its exit status; negative: the signal that ended it."""
     directory, url, secrets = spec["directory"][0], spec["url"][0], spec["secret"]
-    locks = prove_volume(spec["root"][0], spec["volume"][0]), lock_directory(directory)
-    for fd in locks:
+    volume = prove_volume(spec["root"][0], spec["volume"][0])
+    check_room(spec["root"][0])
+    for fd in (volume, lock_directory(directory)):
         posix.set_inheritable(fd, True)
     while not child.stopping and exists(segment_path(directory, time.time())):
         time.sleep(0.05)  # ffmpeg would begin a file of this second's name

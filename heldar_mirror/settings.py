@@ -19,6 +19,9 @@ STATE_DIR = Path("/var/lib/heldar-mirror")
 LOG_DIR = Path("/var/log/heldar-mirror")
 RUN_DIR = Path("/run/heldar-mirror")
 
+# The program that watches, beside those of the cameras.
+WATCH = "watch"
+
 # A Unix socket's address holds 108 bytes, its closing zero included; supervisord binds NAME.PID first.
 SOCKET_PATH_BYTES = 108 - 1 - len(".4194304")
 
@@ -26,8 +29,8 @@ SOCKET_PATH_BYTES = 108 - 1 - len(".4194304")
 OWN = [
     f"HELDAR_MIRROR_{name}"
     for name in (
-        *["RECORDINGS_DIR", "USER", "STATE_DIR", "SPECS_DIR", "LOG_DIR", "UMASK", "PREFIX", "PROGRAMS_FILE"],
-        *["SUPERVISOR_URL", "SUPERVISOR_USERNAME", "SUPERVISOR_PASSWORD", "ENV_FILE"],
+        *["RECORDINGS_DIR", "USER", "STATE_DIR", "SPECS_DIR", "LOG_DIR", "STATUS_DIR", "UMASK", "PREFIX"],
+        *["PROGRAMS_FILE", "SUPERVISOR_URL", "SUPERVISOR_USERNAME", "SUPERVISOR_PASSWORD", "ENV_FILE"],
     )
 ]
 
@@ -49,6 +52,7 @@ class Settings:
     state_dir: Path
     specs_dir: Path
     log_dir: Path
+    status_file: Path
     programs_file: Path
     joined: bool
     prefix: str
@@ -104,6 +108,11 @@ def parse_env_file(text: str) -> dict[str, str]:
     return variables
 
 
+def escape_env(value: str) -> str:
+    """Return a value of one line as it stands in an env file."""
+    return re.sub(r"(.)", r"\\\1", value)
+
+
 def parse_settings(variables: Mapping[str, str]) -> Settings:
     """Return the settings that the variables give. Raises SettingsError, which names the variable."""
     values = {name: value.strip() for name, value in variables.items() if value.strip()}
@@ -138,6 +147,8 @@ def parse_settings(variables: Mapping[str, str]) -> Settings:
         state_dir=state_dir,
         specs_dir=specs_dir,
         log_dir=plain_path("HELDAR_MIRROR_LOG_DIR", LOG_DIR if at_home else state_dir / "log"),
+        status_file=plain_path("HELDAR_MIRROR_STATUS_DIR", RUN_DIR / "status" if at_home else state_dir / "status")
+        / "status.json",
         programs_file=plain_path("HELDAR_MIRROR_PROGRAMS_FILE", state_dir / "programs.conf"),
         joined=joined,
         prefix=_prefix(values.get("HELDAR_MIRROR_PREFIX", "mirror-")),
@@ -216,6 +227,10 @@ def _boolean(name: str, value: str) -> bool:
 def _prefix(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", value):
         raise SettingsError(f"HELDAR_MIRROR_PREFIX={value!r}: expected up to 40 letters, digits, '_' and '-'")
+    if WATCH.startswith(value):
+        raise SettingsError(
+            f"HELDAR_MIRROR_PREFIX={value!r}: expected one that {WATCH}, the watcher, does not begin with"
+        )
     return value
 
 

@@ -12,9 +12,11 @@ from pathlib import Path
 from heldar_mirror import programs
 from heldar_mirror.errors import StateError
 from heldar_mirror.plan import Change, Saved
-from heldar_mirror.settings import Settings
+from heldar_mirror.programs import LaunchSpec
+from heldar_mirror.settings import Settings, escape_env, read_env_file
 
 LOCK_SECONDS = 60
+SECRETS = "secrets.env"
 
 # Before a root in the list of volumes: it was about to be marked. No absolute path begins so.
 INTENDED = "about to be "
@@ -29,7 +31,7 @@ def owner(settings: Settings) -> tuple[int, int] | None:
 
 
 def prepare(settings: Settings) -> None:
-    """Make the directories of state, specs and logs. Raises StateError.
+    """Make the directories of state, specs, logs and status. Raises StateError.
 
     As root for another user it makes only what no other user could have put a link into; the rest is made when called
     again as that user.
@@ -41,6 +43,7 @@ def prepare(settings: Settings) -> None:
         ("HELDAR_MIRROR_STATE_DIR", settings.state_dir, 0o711 if handed else 0o700),
         ("HELDAR_MIRROR_SPECS_DIR", settings.specs_dir, 0o711 if handed else 0o700),
         ("HELDAR_MIRROR_LOG_DIR", settings.log_dir, 0o750),
+        ("HELDAR_MIRROR_STATUS_DIR", settings.status_file.parent, 0o755),
     ):
         try:
             if ids and not _all_of_root(directory.parent):
@@ -124,6 +127,13 @@ def read_saved(settings: Settings) -> dict[str, Saved]:
         }
 
 
+def read_spec(camera_id: str, settings: Settings) -> LaunchSpec | None:
+    """Return the launch spec of one camera; None if there is none, or it is damaged. Raises StateError."""
+    with _told(settings), suppress(FileNotFoundError):
+        return _read_spec(camera_id, {}, settings).spec
+    return None
+
+
 def _read_spec(camera_id: str, generations: Mapping[str, int], settings: Settings) -> Saved:
     try:
         return Saved(*programs.parse_launch_spec(programs.spec_path(camera_id, settings).read_bytes().decode()))
@@ -158,6 +168,22 @@ def write_programs(text: str, settings: Settings) -> None:
         if not path.exists() or path.read_text() != text:
             # No secret is in it, and in joined mode it is the machine's supervisord that reads it.
             _replace(path, text, 0o644, None)
+
+
+def write_secrets(secrets: Mapping[str, str], settings: Settings) -> None:
+    """Keep variables that no child may inherit for the watcher, among the launch specs. Raises StateError."""
+    path = settings.specs_dir / SECRETS
+    text = "".join(f"{name}={escape_env(value)}\n" for name, value in sorted(secrets.items()))
+    with _told(settings):
+        if text:
+            _replace(path, text, 0o600, owner(settings))
+        else:
+            path.unlink(missing_ok=True)
+
+
+def read_secrets(specs_dir: Path) -> dict[str, str]:
+    """Return what `write_secrets` kept. Raises SettingsError where it can't be read."""
+    return read_env_file(specs_dir / SECRETS)
 
 
 def write_supervisord(text: str, settings: Settings) -> Path:

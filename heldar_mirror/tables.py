@@ -1,7 +1,6 @@
 """What people see: the status table and the plan, fit for a terminal."""
 
 import os
-import time
 from collections.abc import Iterator
 
 from rich.console import Group
@@ -9,12 +8,12 @@ from rich.table import Table
 from rich.text import Text
 
 from heldar_mirror.plan import Plan
-from heldar_mirror.reconcile import Applied
+from heldar_mirror.reconcile import Revival
 from heldar_mirror.status import CameraStatus, Report
 
 
-def plan_lines(plan: Plan, applied: Applied | None) -> Iterator[Text]:
-    """Return a plan as a diff, and what was done beyond it; `applied` is None for a plan that was only shown."""
+def plan_lines(plan: Plan, revival: Revival | None) -> Iterator[Text]:
+    """Return a plan as a diff, and what was done beyond it; `revival` is None for a plan that was only shown."""
     for sign, style, changes in (("+", "green", plan.added), ("~", "yellow", plan.changed), ("-", "red", plan.removed)):
         for change in changes:
             yield Text(f"{sign} {change.camera_id}", style)
@@ -22,9 +21,9 @@ def plan_lines(plan: Plan, applied: Applied | None) -> Iterator[Text]:
     for bad in plan.unusable:
         kept = " (what runs for it goes on)" if bad.camera_id in plan.kept else ""
         yield Text(f"! {bad.camera_id}: {bad.reason}{kept}", "red")
-    for camera_id in applied.held if applied else ():
+    for camera_id in revival.held if revival else ():
         yield Text(f"= {camera_id}: {_held(camera_id)}", "yellow")
-    for camera_id in applied.revived if applied else ():
+    for camera_id in revival.revived if revival else ():
         yield Text(f"= {camera_id}: had failed for good, and was started again", "yellow")
     counts = {
         "added": plan.added,
@@ -34,7 +33,7 @@ def plan_lines(plan: Plan, applied: Applied | None) -> Iterator[Text]:
         "unusable": plan.unusable,
     }
     summary = ", ".join(f"{len(cameras)} {name}" for name, cameras in counts.items())
-    yield Text(f"{'applied' if applied else 'would be'}: {summary}", "bold")
+    yield Text(f"{'applied' if revival else 'would be'}: {summary}", "bold")
 
 
 def _held(camera_id: str) -> str:
@@ -43,7 +42,7 @@ def _held(camera_id: str) -> str:
 
 def status_table(report: Report) -> Group:
     """Return one row a camera, and below the table what ails one, or ailed it last."""
-    now = time.time()
+    now = report.at
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("camera", overflow="fold")
     for name in ("wanted", "state", "for", "segment"):

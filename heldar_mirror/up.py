@@ -12,8 +12,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from heldar_mirror import programs, reconcile, state
-from heldar_mirror.errors import DatabaseError, MirrorError, StateError, SupervisordError, VolumeError
+from heldar_mirror import programs, reconcile, state, volume
+from heldar_mirror.errors import DatabaseError, MirrorError, StateError, SupervisordError
 from heldar_mirror.gateway import STOP_SECONDS, Gateway
 from heldar_mirror.settings import Settings
 
@@ -31,8 +31,9 @@ SECRETS = ("HELDAR_SECRET_KEY", "HELDAR_MIRROR_SUPERVISOR_PASSWORD")
 
 
 def warnings(settings: Settings) -> list[str]:
-    """Return what a person should know before anything runs."""
-    found = [_ffmpeg_warning(settings.ffmpeg)]
+    """Return what a person should know before anything runs. Raises VolumeError for a mirror root that is refused."""
+    assert settings.mirror_root is not None  # noqa: S101 - the caller's matter
+    found = [volume.check_apart(settings.mirror_root, settings.recordings_dir), _ffmpeg_warning(settings.ffmpeg)]
     if os.geteuid() == 0 and settings.user is None:
         found.append("recorders run as root: set HELDAR_MIRROR_USER to a user that needs to own nothing but the mirror")
     with suppress(OSError):
@@ -79,22 +80,37 @@ def up(settings: Settings, tell: Callable[[str], None]) -> int:
         with state.locked(settings):
             known = settings.programs_file.exists()
             try:
-                plan = reconcile.write(settings)
+                plan, problem = reconcile.write(settings)
+                if problem and not known:
+                    raise problem  # it was never up, so there is no last known good
                 # What stands in the state and is not wanted any more can't be running: supervisord is not up yet.
                 state.remove_specs(plan.removed, settings)
                 tell(f"cameras to mirror to {settings.mirror_root}: {len(plan.generations)}")
-                for bad in plan.unusable:
-                    tell(f"camera {bad.camera_id}: {bad.reason}")
-            except (DatabaseError, VolumeError) as error:
-                if not known:
-                    raise  # it was never up, so there is no last known good
-                tell(f"{error} Going on with the last known good. Then: heldar-mirror reconcile")
+                for text in (*(f"camera {bad.camera_id}: {bad.reason}" for bad in plan.unusable), problem):
+                    if text:
+                        tell(str(text))
+            except DatabaseError as error:
+                tell(f"{error} Going on with the last known good until it can be read")
                 if lost := len(state.read_programs(settings)) - len(state.read_saved(settings)):
                     tell(f"{lost} mirrors can't start until then: their credentials were on a tmpfs")
+                if not known:
+                    state.write_programs(programs.render_programs({}, settings), settings)
+            state.write_secrets({name: os.environ[name] for name in SECRETS if name in os.environ}, settings)
             configuration = state.write_supervisord(
-                programs.render_supervisord(settings, str(os.geteuid()), _descriptors(tell, settings)), settings
+                programs.render_supervisord(
+                    settings, str(os.geteuid()), _descriptors(tell, settings), _working_directory()
+                ),
+                settings,
             )
         return _run(configuration, settings, tell)
+
+
+def _working_directory() -> str:
+    """Where relative paths of the settings begin; a directory that was removed since is nobody's."""
+    try:
+        return os.getcwd()  # noqa: PTH109
+    except FileNotFoundError:
+        return "/"
 
 
 def _descriptors(tell: Callable[[str], None], settings: Settings) -> int:
@@ -115,7 +131,8 @@ def _run(configuration: Path, settings: Settings, tell: Callable[[str], None]) -
             *["setpriv", "--pdeathsig", "TERM", "--"],
             *[sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(configuration)],
         ],
-        env={name: value for name, value in os.environ.items() if name not in SECRETS},
+        env={name: value for name, value in os.environ.items() if name not in SECRETS}
+        | {"HELDAR_MIRROR_SPECS_DIR": str(settings.specs_dir)},
         stdin=subprocess.DEVNULL,
         # In the foreground supervisord ignores its own umask setting.
         umask=settings.umask,

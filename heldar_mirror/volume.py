@@ -3,21 +3,30 @@
 import fcntl
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
-from heldar_mirror.errors import VolumeError
+from heldar_mirror.errors import HungError, VolumeError
 from heldar_mirror.recorder import MARKER
 from heldar_mirror.settings import Settings
+
+# What a child process is given to answer, its start on a busy machine included.
+ANSWER_SECONDS = 10
+ASK_VOLUME = Path(__file__).with_name("ask_volume.py")
 
 
 def check_apart(root: Path, recordings_dir: Path) -> str | None:
     """Refuse a mirror root that equals, contains or lies in the primary's directory, links and bind mounts resolved.
 
-    Returns a warning where both are on one file system, else None. Raises VolumeError.
+    Returns a warning where both are on one file system, or one of them does not answer, else None. Raises VolumeError.
     """
     try:
-        mirror, primary = root.resolve(), recordings_dir.resolve()
-    except (OSError, RuntimeError) as error:
+        mirror, primary = Path(_ask("real", root)), Path(_ask("real", recordings_dir))
+    except HungError as error:
+        # Whoever is about to write finds out as well; what was proven apart before may go on.
+        return f"{error}; whether the mirror root is apart from the primary's can't be told"
+    except OSError as error:
         raise VolumeError(f"cannot tell mirror root {root} from the primary's {recordings_dir}: {error}") from None
     mounts = Path("/proc/self/mountinfo").read_text(errors="surrogateescape")
     (device, place), (other_device, other_place) = _location(mirror, mounts), _location(primary, mounts)
@@ -51,18 +60,37 @@ def _unescaped(octal: re.Match[str]) -> str:
 
 def prove(root: Path, volume: str) -> None:
     """Check that the mirror root is the volume that we know. Raises VolumeError."""
-    marker = root / MARKER
+    _check("prove", root, volume)
+
+
+def check_room(root: Path, volume: str) -> None:
+    """Check that a recording could begin in the mirror root: the volume that we know, with room. Raises VolumeError."""
+    _check("room", root, volume)
+
+
+def _check(task: str, root: Path, volume: str) -> None:
     try:
-        found = marker.read_text().strip()
-    except FileNotFoundError:
-        raise VolumeError(
-            f"mirror root {root} has lost its marker {MARKER}: is the volume mounted? Nothing records there until "
-            "it is. If it is a new volume: heldar-mirror adopt-volume"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise VolumeError(f"cannot read the marker of mirror root {root}: {error}") from None
-    if found != volume:
-        raise _foreign(root)
+        _ask(task, root, volume)
+    except OSError as error:
+        raise VolumeError(str(error)) from None
+
+
+def _ask(task: str, path: Path, *args: str) -> str:
+    """Return what a child process finds out. Raises OSError for a refusal, and HungError where nothing comes back."""
+    child = subprocess.Popen(
+        [sys.executable, "-I", "-S", str(ASK_VOLUME), task, str(path), *args],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        cwd="/",
+    )
+    try:
+        output, _ = child.communicate(timeout=ANSWER_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()  # and no waiting: it may be beyond that
+        raise HungError(f"{path} does not answer within {ANSWER_SECONDS} s: is its volume hung?") from None
+    if child.returncode:
+        raise OSError(os.fsdecode(output) or f"{ASK_VOLUME.name} ended with {child.returncode}")
+    return os.fsdecode(output)
 
 
 def make_root(root: Path, umask: int, owner: tuple[int, int] | None) -> None:

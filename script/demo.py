@@ -17,7 +17,8 @@ from rich.console import Console
 from rich.live import Live
 
 from heldar_mirror import status, tables
-from heldar_mirror.settings import load_settings
+from heldar_mirror.errors import StateError
+from heldar_mirror.settings import Settings, load_settings
 
 TESTS = Path(__file__).parent.parent / "tests"
 USER, PASSWORD = "admin", "p@ss/w:rd"
@@ -70,12 +71,20 @@ def watch(seconds: float) -> None:
     if not console.is_terminal:
         while time.monotonic() < end:
             time.sleep(min(5, max(0, end - time.monotonic())))
-            console.print(tables.status_table(status.gather(settings)))
+            console.print(tables.status_table(report(settings)))
         return
     with Live(console=console, auto_refresh=False) as live:
         while time.monotonic() < end:
-            live.update(tables.status_table(status.gather(settings)), refresh=True)
+            live.update(tables.status_table(report(settings)), refresh=True)
             time.sleep(0.5)
+
+
+def report(settings: Settings) -> status.Report:
+    """Return what the watcher published; before its first time, what can be seen without it."""
+    try:
+        return status.read(settings)
+    except StateError:
+        return status.gather(settings)
 
 
 def playable(segment: Path) -> int:
@@ -114,10 +123,11 @@ def play(home: Path, seconds: float) -> None:
                 time.sleep(0.1)
             first = min(FIRST_ACT_SECONDS, seconds / 2)
             watch(first)
-            console.print(f'\n$ sqlite3 heldar.db "{SECOND_ACT}"\n$ heldar-mirror reconcile', style="bold")
+            console.print(
+                f'\nIn Heldar somebody switches two mirrors over:\n$ sqlite3 heldar.db "{SECOND_ACT}"', style="bold"
+            )
             with contextlib.closing(sqlite3.connect(home / "heldar.db")) as connection, connection:
                 connection.execute(SECOND_ACT)
-            subprocess.run(heldar_mirror("reconcile"), check=False)
             watch(seconds - first)
 
 

@@ -115,20 +115,27 @@ class Mirror:
 
     def supervisorctl(self, *args: str) -> str:
         command = [sys.executable, "-m", "supervisor.supervisorctl", "-c", str(self.state / "supervisord.conf"), *args]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout
+        return subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=60, check=False).stdout
 
     def segments(self, camera_id: str) -> list[Path]:
         return sorted((self.root / camera_id).glob("*.mp4"))
 
     @contextlib.contextmanager
-    def up(self, **env: str) -> Iterator["subprocess.Popen[bytes]"]:
-        """Run `heldar-mirror up` until the block ends, and see to it that nothing of it is left."""
+    def up(self, *, watched: bool = False, **env: str) -> Iterator["subprocess.Popen[bytes]"]:
+        """Run `heldar-mirror up` until the block ends, and see to it that nothing of it is left.
+
+        Unless `watched`, the watcher is stopped, so that only what the test does is done.
+        """
         with (self.home / "up.log").open("ab") as log:
             process = subprocess.Popen(self.command("up"), env=self.env | env, stdout=log, stderr=log)
         try:
             wait_for(lambda: process.poll() is not None or (self.state / "supervisor.sock").exists())
             assert process.poll() is None, self.up_log()
-            wait_for(lambda: self.run("reconcile", code=None).returncode != 5)
+            if watched:
+                wait_for((self.state / "status/status.json").exists)
+            else:
+                wait_for(lambda: "watch: stopped" in self.supervisorctl("stop", "watch"))
+                self.run("reconcile", code=None)
             yield process
         finally:
             if process.poll() is None:
@@ -139,6 +146,11 @@ class Mirror:
                     process.kill()
             leftovers = wait_for_none(str(self.home))
         assert not leftovers, leftovers
+
+    def watch_log(self) -> str:
+        """Return what the watcher told."""
+        log = self.logs / "watch.log"
+        return log.read_text() if log.exists() else ""
 
     def up_log(self) -> str:
         return (self.home / "up.log").read_text()

@@ -22,7 +22,7 @@ from heldar_mirror import programs, recorder
 from heldar_mirror.camera_url import encode
 from heldar_mirror.errors import SettingsError
 from heldar_mirror.programs import LaunchSpec, desired_state, parse_launch_spec, render_programs, render_supervisord
-from heldar_mirror.settings import Settings
+from heldar_mirror.settings import WATCH, Settings
 
 # What the name of a directory may hold; those that settings refuse are sorted out by them.
 names = st.text(
@@ -46,7 +46,7 @@ def render(made: Settings, programs_of: dict[str, int]) -> Path:
         directory.mkdir(parents=True, exist_ok=True)
     made.programs_file.write_text(render_programs(programs_of, made))
     path = made.state_dir / "supervisord.conf"
-    path.write_text(render_supervisord(made, str(os.geteuid()), 4096))
+    path.write_text(render_supervisord(made, str(os.geteuid()), 4096, "/a b"))
     return path
 
 
@@ -86,6 +86,9 @@ def test_supervisord_reads_the_programs_that_were_meant(
     assert client.serverurl == made.supervisor_url
 
     groups = {group.name: group.process_configs for group in section.process_group_configs}
+    (watcher,) = groups.pop(WATCH)
+    assert shlex.split(watcher.command)[4:] == [sys.executable, "-m", "heldar_mirror", "watch", "--directory", "/a b"]
+    assert watcher.stderr_logfile == f"{made.log_dir}/watch.log"
     assert groups.keys() == {f"mirror-{camera_id}" for camera_id in programs_of}
     for camera_id, generation in programs_of.items():
         (program,) = groups[f"mirror-{camera_id}"]
@@ -134,8 +137,8 @@ def test_pythons_own_path_may_be_awkward(executable: str, tmp_path: Path, monkey
     monkeypatch.setattr(sys, "executable", executable)
     made = settings(MIRROR_STATE_DIR=str(tmp_path))
     section = parsed(ServerOptions(), render(made, {"gate": 1})).configroot.supervisord
-    ((program,),) = (group.process_configs for group in section.process_group_configs)
-    assert shlex.split(program.command)[4] == executable
+    commands = [program.command for group in section.process_group_configs for program in group.process_configs]
+    assert [shlex.split(command)[4] for command in commands] == [executable, executable]
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["C", "Zl", "Zp", "Zs"]) | st.sampled_from(" ;#%'\"\\"))))

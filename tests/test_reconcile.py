@@ -148,11 +148,11 @@ def test_every_mirrored_camera_has_a_program_and_no_other(mirror: Mirror) -> Non
     """Cameras that ask for a mirror are recorded, one that does not is not."""
     mirror.database.add("gate")
     mirror.database.add("hall", mirror_enabled=0)
-    with mirror.up():
-        wait_for(lambda: mirror.status()["gate"]["well"])
+    with mirror.up(watched=True):
+        wait_for(lambda: mirror.run("status", code=None).returncode == 0)
+        assert mirror.status()["gate"]["well"]
         assert mirror.segments("gate")
         assert not (mirror.root / "hall").exists()
-        mirror.run("status")
 
 
 def test_added_changed_and_removed_cameras_are_followed_and_others_left_alone(running: Mirror) -> None:
@@ -416,7 +416,7 @@ def test_a_changed_prefix_renames_every_program(mirror: Mirror) -> None:
         mirror.database.update("leaving", mirror_enabled=0)
         mirror.env["HELDAR_MIRROR_PREFIX"] = "other-"
         mirror.run("reconcile")
-        assert re.findall(r"^\S+", mirror.supervisorctl("status"), re.MULTILINE) == ["other-gate"]
+        assert re.findall(r"^\S+", mirror.supervisorctl("status"), re.MULTILINE) == ["other-gate", "watch"]
         after = wait_until_recording(mirror, "gate")
         assert after.keys() == {"gate"}
         assert after["gate"] != before["gate"]
@@ -519,16 +519,15 @@ def test_up_with_an_unreadable_database_mirrors_the_last_known_good(mirror: Mirr
         assert counts(mirror.run("reconcile")) == {"unchanged": 1}
 
 
-def test_a_first_up_with_an_unreadable_database_ends(mirror: Mirror) -> None:
-    """With nothing known yet `up` does not run with nothing, as if all were well: it ends, and marks no volume."""
+def test_a_first_up_with_an_unreadable_database_waits_for_it(mirror: Mirror) -> None:
+    """With nothing known yet `up` says so, marks no volume, and records as soon as there is a database."""
     mirror.database.add("gate")
     mirror.database.path.parent.rename(mirror.home / "dead")
-    for _ in range(2):
-        assert "cannot read the cameras" in mirror.run("up", code=4).stderr
-        assert not processes_of(str(mirror.home))
+    with mirror.up(watched=True):
+        assert "cannot read the cameras" in mirror.up_log()
+        assert "cannot read the cameras" in wait_for(mirror.watch_log)
         assert not (mirror.root / recorder.MARKER).exists()
-    (mirror.home / "dead").rename(mirror.database.path.parent)
-    with mirror.up():
+        (mirror.home / "dead").rename(mirror.database.path.parent)
         wait_until_recording(mirror, "gate")
 
 
@@ -543,7 +542,7 @@ def test_what_lies_where_up_is_started_is_not_run(monkeypatch: pytest.MonkeyPatc
         monkeypatch.chdir(mirror.home / "planted")
         mirror.database.add("gate")
         try:
-            with mirror.up():
+            with mirror.up(watched=True):
                 wait_until_recording(mirror, "gate")
         finally:
             assert not (mirror.home / "imported").exists()
@@ -605,7 +604,7 @@ def test_once_there_is_a_key_no_credential_stays_on_the_disk(mirror: Mirror) -> 
         wait_for(lambda: mirror.status()["gate"]["well"])
         assert not set(before.values()) & processes_of("start_recorder.py").keys()
         assert not ffmpegs(mirror, "leaving")
-        assert re.findall(r"^\S+", mirror.supervisorctl("status"), re.MULTILINE) == ["mirror-gate"]
+        assert re.findall(r"^\S+", mirror.supervisorctl("status"), re.MULTILINE) == ["mirror-gate", "watch"]
         assert counts(mirror.run("reconcile")) == {"unchanged": 1}
 
 
@@ -631,7 +630,7 @@ def test_neither_the_key_nor_what_it_opens_gets_where_it_should_not(mirror: Mirr
             assert len(children - {up.pid}) >= 5  # supervisord, two recorders, two ffmpegs
             for pid in children - {up.pid}:
                 assert shown_key.encode() not in Path(f"/proc/{pid}/environ").read_bytes()
-            shown = mirror.run("status").stdout + mirror.run("reconcile", "--dry-run").stdout + mirror.up_log()
+            shown = mirror.run("status", code=1).stdout + mirror.run("reconcile", "--dry-run").stdout + mirror.up_log()
         for secret in (shown_key, PASSWORD, ENCODED_PASSWORD):
             assert secret not in shown
             for path, content in below(mirror.state, mirror.logs, mirror.root).items():
@@ -687,7 +686,7 @@ def test_started_as_root_the_mirror_runs_as_its_own_user() -> None:
             }
             assert len(owners) >= 3
             assert set(owners.values()) == {games.pw_uid}, owners
-            mirror.run("status")
+            assert mirror.status()["gate"]["well"]
             assert counts(mirror.run("reconcile")) == {"unchanged": 1}
             mirror.database.add("hall")
             mirror.run("reconcile", "gate")
@@ -695,7 +694,7 @@ def test_started_as_root_the_mirror_runs_as_its_own_user() -> None:
             for path in (mirror.state, mirror.root, *mirror.state.rglob("*"), *mirror.root.rglob("*")):
                 assert path.owner() == "games", path
             # The user's own commands, without root.
-            mirror.run_as(games.pw_uid, "status", code=0)
+            assert "2 of 2 mirrors record" in mirror.run_as(games.pw_uid, "status", code=1).stdout
             assert counts(mirror.run_as(games.pw_uid, "reconcile", code=0)) == {"unchanged": 2}
 
 

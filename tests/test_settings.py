@@ -9,7 +9,7 @@ import pytest
 from examples import KEY, settings
 
 from heldar_mirror.errors import SettingsError
-from heldar_mirror.settings import LOG_DIR, STATE_DIR, Settings, load_settings, parse_env_file, parse_settings
+from heldar_mirror.settings import LOG_DIR, RUN_DIR, STATE_DIR, Settings, load_settings, parse_env_file, parse_settings
 
 USER = pwd.getpwuid(os.geteuid()).pw_name
 HERE = Path.cwd()
@@ -27,6 +27,7 @@ def test_every_setting_has_a_default() -> None:
         state_dir=STATE_DIR,
         specs_dir=STATE_DIR / "specs",
         log_dir=LOG_DIR,
+        status_file=RUN_DIR / "status/status.json",
         programs_file=STATE_DIR / "programs.conf",
         joined=False,
         prefix="mirror-",
@@ -43,7 +44,14 @@ def test_a_blank_value_counts_as_unset(blank: str) -> None:
     """So does one for each setting at once, our own and Heldar's."""
     names = (
         *("DATABASE_URL", "DATA_DIR", "RECORDINGS_DIR", "RECORDER_ENABLED", "FFMPEG_BIN", "SECRET_KEY"),
-        *("MIRROR_RECORDINGS_DIR", "MIRROR_SPECS_DIR", "MIRROR_LOG_DIR", "MIRROR_PROGRAMS_FILE", "MIRROR_PREFIX"),
+        *(
+            "MIRROR_RECORDINGS_DIR",
+            "MIRROR_SPECS_DIR",
+            "MIRROR_LOG_DIR",
+            "MIRROR_STATUS_DIR",
+            "MIRROR_PROGRAMS_FILE",
+            "MIRROR_PREFIX",
+        ),
         *("MIRROR_USER", "MIRROR_UMASK"),
         *(f"MIRROR_SUPERVISOR_{name}" for name in ("URL", "USERNAME", "PASSWORD")),
     )

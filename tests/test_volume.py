@@ -18,7 +18,7 @@ MARKER = ".heldar-mirror"
 @contextlib.contextmanager
 def mounted(directory: Path) -> Iterator[None]:
     """A small file system of its own on a directory, unless it was unmounted meanwhile."""
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(directory)], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200m", "tmpfs", str(directory)], check=True)
     try:
         yield
     finally:

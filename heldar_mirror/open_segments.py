@@ -1,0 +1,107 @@
+"""Which segment each camera's ffmpeg has open, from /proc. The volume is not asked: it may be hung, and it is large."""
+
+import os
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from heldar_mirror.programs import RECORDER
+from heldar_mirror.recorder import SEGMENT_NAME
+
+# What a process that ends while it is looked at gives.
+GONE = (FileNotFoundError, ProcessLookupError)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A segment that is being written: its path, the bytes that are in it, and when it was begun (Unix seconds)."""
+
+    path: str
+    size_bytes: int
+    begun: float
+
+
+class OpenSegments:
+    """Finds the segments that the recorders of one state have open, and remembers where it found them."""
+
+    def __init__(self, specs_dir: Path) -> None:
+        self._specs_dir = os.fsencode(specs_dir)
+        self._places: dict[str, tuple[int, str, Segment]] = {}
+        self.refused = 0
+
+    def look(self, expected: Collection[str] = ()) -> dict[str, Segment]:
+        """Return the open segments by camera. All processes are looked at only if one of `expected` is not found where
+        it was; `refused` is how many of them we may not look into."""
+        found = self._again()
+        if not self._places or any(camera_id not in found for camera_id in expected):
+            self._search()
+            found = self._again()
+        return found
+
+    def _again(self) -> dict[str, Segment]:
+        found = {}
+        for camera_id, (pid, fd, last) in self._places.items():
+            with suppress(*GONE, PermissionError):
+                if segment := _segment(pid, fd, last):
+                    found[camera_id] = segment
+                    self._places[camera_id] = pid, fd, segment
+        return found
+
+    def _search(self) -> None:
+        self._places, self.refused = {}, 0
+        for pid, camera_id in self._ffmpegs():
+            try:
+                for fd in os.listdir(f"/proc/{pid}/fd"):
+                    with suppress(*GONE):
+                        if segment := _segment(pid, fd, None):
+                            self._places[camera_id] = pid, fd, segment
+            except GONE:
+                continue
+            except PermissionError:
+                self.refused += 1
+
+    def _ffmpegs(self) -> Iterator[tuple[int, str]]:
+        """The children of recorders, with their cameras."""
+        parents = {}
+        for entry in os.scandir("/proc"):
+            if entry.name.isdigit():
+                with suppress(*GONE):
+                    # The name, in brackets, may hold anything; after it come the state and the parent.
+                    stat = Path(f"{entry.path}/stat").read_bytes()
+                    parents[int(entry.name)] = int(stat.rpartition(b")")[2].split()[1])
+        recorders = {pid: self._camera_of(pid) for pid in set(parents.values())}
+        for pid, parent in parents.items():
+            if camera_id := recorders[parent]:
+                yield pid, camera_id
+
+    def _camera_of(self, pid: int) -> str | None:
+        """The camera of a process that is one of our recorders: `… start_recorder.py SPEC GENERATION`."""
+        try:
+            arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except (*GONE, PermissionError):
+            return None
+        if len(arguments) < 4 or arguments[-4] != os.fsencode(RECORDER):
+            return None
+        directory, _, name = arguments[-3].rpartition(b"/")
+        return os.fsdecode(name.removesuffix(b".spec")) if directory == self._specs_dir else None
+
+
+def _segment(pid: int, fd: str, last: Segment | None) -> Segment | None:
+    """The segment that a descriptor is open on. Its size is the file position: a stat would ask the volume."""
+    path = os.readlink(f"/proc/{pid}/fd/{fd}")  # noqa: PTH115
+    begun = last.begun if last and last.path == path else segment_begun(os.path.basename(path))  # noqa: PTH119
+    if begun is None:
+        return None
+    with open(f"/proc/{pid}/fdinfo/{fd}", "rb") as file:
+        position = file.readline()
+    return Segment(path, int(position.split()[1]), begun)
+
+
+def segment_begun(name: str) -> float | None:
+    """Return when a segment was begun, from its name, in Unix seconds; None if the name is not a segment's."""
+    try:
+        return datetime.strptime(name, SEGMENT_NAME).replace(tzinfo=timezone.utc).timestamp()
+    except ValueError:
+        return None

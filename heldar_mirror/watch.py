@@ -1,0 +1,361 @@
+"""The watcher: follows the database, starts what failed for good when its camera answers, restarts what stalls, and
+publishes what it knows.
+
+Run by supervisord as an event listener, so it hears of every program's change of state without asking. It may be killed
+at any time: what it remembers is a saving, and what it leaves half done the next reconcile does again.
+"""
+
+import asyncio
+import math
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+from supervisor import childutils
+
+from heldar_mirror import probe, programs, state, status, volume
+from heldar_mirror.cameras import Row
+from heldar_mirror.changes import Changes
+from heldar_mirror.errors import MirrorError, SettingsError
+from heldar_mirror.gateway import Gateway, Process
+from heldar_mirror.health import Failures, Growth
+from heldar_mirror.open_segments import OpenSegments
+from heldar_mirror.probe import address_of
+from heldar_mirror.programs import Desired
+from heldar_mirror.reconcile import read_rows, reconcile
+from heldar_mirror.settings import Settings, load_settings
+
+# What no event tells is looked for this often; and all programs are listed this often.
+TICK_SECONDS = 10.0
+LISTING_SECONDS = 300.0
+
+# A database that is written all the time is read this often.
+READ_SECONDS = 0.9
+
+# A camera that failed for good is asked this often whether it answers.
+PROBE_SECONDS = 2.0
+
+# The status is published this often while programs change their states, and until they have opened a segment.
+PUBLISH_SECONDS = 1.0
+SETTLING_SECONDS = 5.0
+
+UP = ("STARTING", "RUNNING")
+
+T = TypeVar("T")
+Tell = Callable[[str], None]
+
+
+def environment() -> dict[str, str]:
+    """Return our environment, with the secrets that `up` was given in its own and no child inherits."""
+    specs_dir = os.environ.get("HELDAR_MIRROR_SPECS_DIR")
+    return (state.read_secrets(Path(specs_dir)) if specs_dir else {}) | dict(os.environ)
+
+
+async def watch(settings: Settings, tell: Tell) -> None:
+    """Watch until a signal ends us; SIGHUP reads the settings again. `tell` is given what is to be said.
+
+    SIGTERM needs no handler: there is nothing to put away, and a stop may not wait for what a thread is at.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # a socket for each camera that is asked
+    watcher = Watcher(settings, tell)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, watcher.read_settings)
+    threading.Thread(target=watcher.listen, daemon=True).start()
+    await asyncio.gather(
+        watcher.keep_following(), watcher.keep_looking(), watcher.keep_reviving(), watcher.keep_publishing()
+    )
+
+
+class Watcher:
+    """What is known between two turns. All of it is of the event loop's thread; others do the calls that may block."""
+
+    def __init__(self, settings: Settings, tell: Tell) -> None:
+        self._settings = settings
+        self._tell = tell
+        self._loop = asyncio.get_running_loop()
+        # The loop's own executor looks up host names, which a dead name server can hold for long.
+        self._executor = ThreadPoolExecutor()
+        self._problems: dict[str, str] = {}
+
+        self._wake = asyncio.Event()
+        self._rows: list[Row] | None = None
+        self._desired = Desired({})
+        self._mirrored = frozenset(state.read_programs(settings))
+        self._reconcile_at = 0.0
+
+        self._programs: dict[str, Process] = {}
+        self._listed_at = -LISTING_SECONDS
+        self._news: set[str] = set()
+        self._failures = Failures()
+        self._growth = Growth()
+        self._ending: list[str] = []
+        self._places = OpenSegments(settings.specs_dir)
+
+        self._errors: dict[str, tuple[float, str]] = {}
+        self._unread: set[str] = set()
+        self._published: int | None = None
+        self._published_at = 0.0
+        self._changed_at = time.monotonic()
+
+    async def _call(self, function: Callable[..., T], *args: object) -> T:
+        return await self._loop.run_in_executor(self._executor, function, *args)
+
+    def _note(self, what: str, problem: str | None) -> None:
+        """Tell of a problem when it begins and when it is over, not at every turn."""
+        if problem == self._problems.get(what):
+            return
+        if problem:
+            known = problem in self._problems.values()
+            self._problems[what] = problem
+            if not known:
+                self._tell(problem)
+        else:
+            del self._problems[what]
+            self._tell(f"{what}: all well again")
+        self._changed_at = time.monotonic()
+
+    def read_settings(self) -> None:
+        """Read the settings again; those in force stay if they can't be used."""
+        try:
+            settings = load_settings(environment())
+            if settings.mirror_root is None:
+                raise SettingsError("HELDAR_MIRROR_RECORDINGS_DIR is not set any more. What runs is left alone")
+        except SettingsError as error:
+            self._note("settings", f"{error} The settings of before stay in force")
+            return
+        self._note("settings", None)
+        self._settings = settings
+        self._tell("read the settings anew")
+        self._want_reconcile()
+
+    def _want_reconcile(self) -> None:
+        self._reconcile_at = 0.0
+        self._wake.set()
+
+    # What supervisord tells.
+
+    def listen(self) -> None:
+        """Hear supervisord's events on standard input, in a thread, for as long as supervisord lives."""
+        while True:
+            childutils.listener.ready(sys.stdout)
+            headers = childutils.get_headers(sys.stdin.readline())
+            if not headers:
+                os._exit(0)  # supervisord is gone
+            payload = childutils.get_headers(sys.stdin.read(int(headers["len"])))
+            self._loop.call_soon_threadsafe(self.heard, headers["eventname"], payload["groupname"])
+            childutils.listener.ok(sys.stdout)
+
+    def heard(self, event: str, group: str) -> None:
+        """Take note of an event, such as PROCESS_STATE_FATAL or PROCESS_GROUP_REMOVED."""
+        if not group.startswith(self._settings.prefix):
+            return
+        camera_id = group.removeprefix(self._settings.prefix)
+        self._news.add(camera_id)
+        self._changed_at = time.monotonic()
+        self._growth.forget(camera_id)
+        if camera_id in self._ending:
+            self._ending.remove(camera_id)
+        if event == "PROCESS_GROUP_REMOVED":
+            self._programs.pop(camera_id, None)
+            self._failures.heard(camera_id, "STOPPED", time.monotonic())
+        elif event.startswith("PROCESS_STATE_"):
+            process_state = event.removeprefix("PROCESS_STATE_")
+            self._programs[camera_id] = Process(process_state, int(time.time()))
+            self._failures.heard(camera_id, process_state, time.monotonic())
+            if process_state not in UP:
+                self._unread.add(camera_id)
+
+    def _active(self) -> dict[str, Process]:
+        """Our programs, by camera; in a shared supervisord others may have names like ours."""
+        if not self._settings.joined:
+            return dict(self._programs)
+        return {camera_id: process for camera_id, process in self._programs.items() if camera_id in self._mirrored}
+
+    async def _list(self) -> None:
+        """Learn the states of all programs, as events would have told them."""
+        self._news.clear()
+        found = await self._call(status.active_programs, self._settings)
+        # What was heard while supervisord answered is newer than its answer.
+        for camera_id in self._news:
+            found.pop(camera_id, None)
+            if camera_id in self._programs:
+                found[camera_id] = self._programs[camera_id]
+        for camera_id, process in found.items():
+            if camera_id not in self._programs or self._programs[camera_id].state != process.state:
+                self._failures.heard(camera_id, process.state, time.monotonic())
+        self._unread |= found.keys() - self._programs.keys()
+        self._programs = found
+        self._failures.keep(found.keys())
+        self._changed_at = time.monotonic()
+
+    # Following the table.
+
+    async def keep_following(self) -> None:
+        """Reconcile at every change of the database, and look at every tick for what no event told."""
+        changes, path = None, None
+        read_at = -READ_SECONDS
+        while True:
+            await asyncio.sleep(read_at + READ_SECONDS - time.monotonic())
+            if changes is None or path != self._settings.database:
+                if changes:
+                    changes.close()
+                path = self._settings.database
+                changes = Changes(path, lambda: self._loop.call_soon_threadsafe(self._wake.set))
+                self._tell(f"watching {path} by {'polling' if changes.polls else 'inotify'}")
+            self._wake.clear()
+            # Watched before it is read, so that no change falls between.
+            try:
+                await self._call(changes.arm)
+                self._note("watching", None)
+            except FileNotFoundError:
+                pass  # there will be no database either, and that is told
+            except OSError as error:
+                self._note(
+                    "watching", f"cannot watch {path.parent}: {error}. Looking every {TICK_SECONDS:.0f} s instead"
+                )
+            read_at = time.monotonic()
+            await self._follow()
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), TICK_SECONDS)
+            await self._call(changes.disarm)
+
+    async def _follow(self) -> None:
+        """Read the table, and reconcile if it is not what was applied, or something is left to do."""
+        settings = self._settings
+        try:
+            rows = await self._call(read_rows, settings)
+            self._note("database", None)
+        except MirrorError as error:
+            self._note("database", str(error))
+            return
+        if rows == self._rows and time.monotonic() < self._reconcile_at:
+            return
+        self._rows, self._reconcile_at = rows, time.monotonic() + TICK_SECONDS
+        self._desired = await self._call(programs.desired_state, rows, settings, "")
+        try:
+            plan = await self._call(reconcile, settings)
+        except MirrorError as error:
+            self._note("reconcile", str(error))
+            return  # to try again at the next tick, or when a row changes
+        if self._reconcile_at:  # nobody has asked for another one meanwhile
+            self._reconcile_at = math.inf
+        self._note("reconcile", None)
+        self._note("cameras", "\n".join(f"camera {bad.camera_id}: {bad.reason}" for bad in plan.unusable) or None)
+        self._mirrored = frozenset(plan.generations)
+        for sign, changes in (("+", plan.added), ("~", plan.changed), ("-", plan.removed)):
+            for change in changes:
+                self._tell(f"{sign} {change.camera_id}")
+
+    # What no event tells.
+
+    async def keep_looking(self) -> None:
+        """At every tick: is the volume well, does every file grow, and has somebody changed supervisord's programs?"""
+        while True:
+            await self._check_volume()
+            try:
+                if time.monotonic() - self._listed_at >= LISTING_SECONDS:
+                    await self._list()
+                    self._listed_at = time.monotonic()
+                    self._want_reconcile()
+                elif self._mirrored - self._programs.keys():
+                    self._want_reconcile()
+                if "volume" not in self._problems:
+                    await self._restart_stalled()
+                self._note("supervisord", None)
+            except MirrorError as error:
+                self._note("supervisord", str(error))
+            await asyncio.sleep(TICK_SECONDS)
+
+    async def _check_volume(self) -> None:
+        settings = self._settings
+        try:
+            volume_id = await self._call(state.remembered_volume, settings)
+            if volume_id is not None:
+                await self._call(volume.check_room, settings.mirror_root, volume_id)
+            self._note("volume", None)
+        except MirrorError as error:
+            self._note("volume", str(error))
+
+    async def _restart_stalled(self) -> None:
+        """End recorders that run and whose open file does not grow: supervisord starts whatever ended."""
+        gateway = Gateway(self._settings)
+        late, self._ending = self._ending, self._stalled()
+        await self._call(gateway.signal, self._names(late), "KILL")
+        for camera_id in self._ending:
+            text = "its file does not grow though ffmpeg runs; restarted. Does the camera send any media?"
+            self._tell(f"camera {camera_id}: {text}")
+            self._errors[camera_id] = time.time(), text
+            self._growth.forget(camera_id)
+        await self._call(gateway.signal, self._names(self._ending), "TERM")
+
+    def _stalled(self) -> list[str]:
+        lengths = {camera_id: spec.segment_seconds for camera_id, spec in self._desired.specs.items()}
+        return self._growth.stalled(lengths, time.monotonic())
+
+    def _names(self, camera_ids: Iterable[str]) -> list[str]:
+        return [programs.program_name(camera_id, self._settings) for camera_id in camera_ids]
+
+    # What failed for good.
+
+    async def keep_reviving(self) -> None:
+        """Start each program that failed for good as soon as its camera accepts a connection."""
+        while True:
+            await asyncio.sleep(PROBE_SECONDS)
+            active = self._active()
+            due = [camera_id for camera_id in self._failures.due(time.monotonic()) if camera_id in active]
+            if not due or "volume" in self._problems:
+                continue
+            try:
+                answering = await self._answering(due)
+                self._failures.tried(answering, time.monotonic())
+                await self._call(Gateway(self._settings).start, self._names(answering))
+            except MirrorError as error:
+                self._note("supervisord", str(error))
+
+    async def _answering(self, camera_ids: Iterable[str]) -> list[str]:
+        addresses = {}
+        for camera_id in camera_ids:
+            spec = self._desired.specs.get(camera_id) or await self._call(state.read_spec, camera_id, self._settings)
+            if spec:
+                addresses[camera_id] = address_of(spec.url)
+            else:  # to be written anew, if it is wanted
+                self._failures.tried([camera_id], time.monotonic())
+                self._want_reconcile()
+        answering = await probe.answering(address for address in addresses.values() if address)
+        return [camera_id for camera_id, address in addresses.items() if address is None or address in answering]
+
+    # Telling.
+
+    async def keep_publishing(self) -> None:
+        """Publish what is known, at every tick, and oftener while something changes."""
+        while True:
+            now = time.monotonic()
+            if self._changed_at + SETTLING_SECONDS > now or self._published_at + TICK_SECONDS <= now:
+                self._published_at = now
+                try:
+                    self._publish()
+                    self._note("status", None)
+                except (MirrorError, OSError) as error:
+                    self._note("status", str(error))
+            await asyncio.sleep(PUBLISH_SECONDS)
+
+    def _publish(self) -> None:
+        active = self._active()
+        up = [camera_id for camera_id, process in active.items() if process.state in UP]
+        segments = self._places.look(up)
+        self._growth.seen({camera_id: segments.get(camera_id) for camera_id in up}, time.monotonic())
+        unread, self._unread = self._unread, set()
+        self._errors |= status.last_errors(unread, self._settings)
+        facts = status.Facts(self._desired, active, segments, self._errors, self._stalled())
+        known = self._rows is not None and self._listed_at > 0
+        problems = dict.fromkeys(self._problems.values()) or ([] if known else ["the watcher has only begun to look"])
+        report = status.make_report(facts, problems, known=known)
+        self._published = status.publish(report, self._settings, self._published)
