@@ -17,6 +17,8 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.polling import PollingObserver
 
+from heldar_mirror.mounts import place_of
+
 # Where a write by another machine raises no inotify event here.
 NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "ncpfs", "afs", "ceph", "9p", "glusterfs", "lustre", "virtiofs"}
 POLL_SECONDS = 1.0
@@ -35,7 +37,8 @@ class Changes(FileSystemEventHandler):
     """Calls `wake`, from a thread of its own, when a database's file, `-wal` or `-journal` is written or replaced.
 
     The directory is watched, not the file: writes go to the `-wal`, and a restore replaces the file by rename. It is
-    watched from `arm` to `disarm` only, so that a kernel which commits all the time costs one event a turn.
+    watched from `arm` to `disarm` only, so that a kernel which commits all the time costs one event a turn. The path's
+    links have to be resolved already.
     """
 
     def __init__(self, database: Path, wake: Callable[[], object]) -> None:
@@ -66,16 +69,5 @@ class Changes(FileSystemEventHandler):
 
 def needs_polling(database: Path) -> bool:
     """Whether a database lies on a file system on which inotify does not hear what others write."""
-    kind = file_system(database, Path("/proc/self/mountinfo").read_text(errors="surrogateescape"))
+    kind = place_of(database).kind
     return kind in NETWORK_FILE_SYSTEMS or kind.startswith("fuse")
-
-
-def file_system(path: Path, mountinfo: str) -> str:
-    """Return the type of the file system that a path lies on, such as `ext4`; neither has to be there."""
-    kind, longest = "", -1
-    for line in mountinfo.splitlines():
-        before, _, after = line.partition(" - ")
-        point = before.split()[4]
-        if path.is_relative_to(point) and len(point) >= longest:
-            kind, longest = after.split()[0], len(point)
-    return kind

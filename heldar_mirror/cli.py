@@ -81,7 +81,7 @@ def reconcile_command(camera_ids: tuple[str, ...], *, dry_run: bool, as_json: bo
         plan, revival = reconcile.dry_run(settings, camera_ids), None
     else:
         _enter(settings)
-        plan = reconcile.reconcile(settings, camera_ids)
+        plan, _ = reconcile.reconcile(settings, camera_ids)
         revival = reconcile.revive(settings)
     if as_json:
         click.echo(json.dumps(_plan_json(plan, revival), indent=2))

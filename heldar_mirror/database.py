@@ -161,4 +161,8 @@ def _query(path: Path, options: str) -> list[Row]:
                 f"the table cameras lacks the column {', '.join(missing)}: "
                 "Heldar's schema is not one that is known here"
             )
+        # A page that was written to the wrong place may be a good one of another table, and rows vanish without a word.
+        for (problem,) in connection.execute("PRAGMA integrity_check(cameras)"):
+            if problem != "ok":
+                raise sqlite3.DatabaseError(f"the table cameras is damaged: {problem}")
         return [dict(row) for row in connection.execute(f"SELECT {', '.join(COLUMNS)} FROM cameras ORDER BY id")]  # noqa: S608

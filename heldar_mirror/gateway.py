@@ -60,6 +60,10 @@ class Gateway:
         ((added, changed, removed),) = self._call(lambda proxy: proxy.supervisor.reloadConfig())
         return Difference(frozenset(added), frozenset(changed), frozenset(removed))
 
+    def greet(self) -> None:
+        """See whether supervisord answers; it costs it nothing."""
+        self._call(lambda proxy: proxy.supervisor.getState())
+
     def processes(self) -> dict[str, Process]:
         """Return all programs, by the name of their group: half a second's work for supervisord at a thousand."""
         return {

@@ -32,7 +32,7 @@ async def answering(addresses: Iterable[Address]) -> set[Address]:
 async def _answers(address: Address) -> bool:
     try:
         _, writer = await asyncio.wait_for(asyncio.open_connection(*address), ANSWER_SECONDS)
-    except (OSError, asyncio.TimeoutError):
+    except (OSError, asyncio.TimeoutError, UnicodeError):  # the last: no name that could be looked up
         return False
     writer.close()
     return True

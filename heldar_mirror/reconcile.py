@@ -25,10 +25,11 @@ class Revival:
     held: tuple[str, ...] = ()
 
 
-def reconcile(settings: Settings, forced: Collection[str] = ()) -> Plan:
+def reconcile(settings: Settings, forced: Collection[str] = ()) -> tuple[Plan, state.Written]:
     """Bring supervisord to what the table asks for; restart the cameras in `forced` in any case.
 
-    Returns what was planned and applied. Raises MirrorError; what runs goes on then.
+    Returns what was planned and applied, and what tells whether another reconcile has written anything since. Raises
+    MirrorError; what runs goes on then.
     """
     with state.locked(settings):
         before = state.read_programs(settings)
@@ -38,9 +39,10 @@ def reconcile(settings: Settings, forced: Collection[str] = ()) -> Plan:
         except SupervisordError as error:
             raise problem or error from None
         state.remove_specs(plan.removed, settings)
+        written = state.written(settings)
     if problem:
         raise problem
-    return plan
+    return plan, written
 
 
 def revive(settings: Settings) -> Revival:

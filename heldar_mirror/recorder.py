@@ -28,6 +28,7 @@ else:
     import _signal
 
 TAIL_BYTES = 8192
+EROFS = 30  # the module errno would be one more to load
 MARKER = ".heldar-mirror"
 LOCK = ".heldar-mirror.lock"
 SEGMENT_NAME = "%Y%m%d_%H%M%S.mp4"
@@ -44,14 +45,31 @@ class RefusedError(Exception):
     """Recording must not start; the text says why and what to do."""
 
 
+def places(text: str, secrets: "tuple[str, ...] | list[str]") -> "list[tuple[int, int]]":
+    """Return where secrets begin and end in `text`, in order; those that overlap are one, or a part would stay."""
+    found = []
+    for secret in filter(None, secrets):
+        at = text.find(secret)
+        while at >= 0:
+            found.append((at, at + len(secret)))
+            at = text.find(secret, at + 1)
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(found):
+        if merged and start < merged[-1][1]:
+            merged[-1] = merged[-1][0], max(end, merged[-1][1])
+        else:
+            merged.append((start, end))
+    return merged
+
+
 def mask(text: str, secrets: "tuple[str, ...] | list[str]" = ()) -> str:
     """Return `text` without credentials.
 
     Each of `secrets` is replaced wherever it stands; then, after every `://`, all up to the last `@` of the
     authority, which ends at the next `/`, white space or quote. Text without credentials stays as it is.
     """
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        text = text.replace(secret, "***")
+    for start, end in reversed(places(text, secrets)):
+        text = f"{text[:start]}***{text[end:]}"
     head, separator, rest = text.partition("://")
     parts = [head]
     while separator:
@@ -67,8 +85,8 @@ def mask(text: str, secrets: "tuple[str, ...] | list[str]" = ()) -> str:
 
 def blot(url: str, secrets: "tuple[str, ...] | list[str]") -> str:
     """Return `url` with every secret and all of its user information as stars, of the same length in bytes."""
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        url = url.replace(secret, "*" * len(secret.encode()))
+    for start, end in reversed(places(url, secrets)):
+        url = url[:start] + "*" * len(url[start:end].encode()) + url[end:]
     start = url.find("://") + 3
     end = next((i for i in range(start, len(url)) if url[i] in "/'\""), len(url))
     at = max(url.rfind("@", start, end), start)
@@ -132,14 +150,22 @@ def prove_volume(root: str, volume: str) -> int:
     return fd
 
 
+def is_read_only(root: str) -> bool:
+    """Whether nothing can be written; an ext4 that was damaged while in use has no flag that says so."""
+    try:
+        posix.utime(f"{root}/{MARKER}")
+    except OSError as error:
+        return error.errno == EROFS
+    return False
+
+
 def check_room(root: str) -> None:
     """Raises RefusedError where nothing can be written to the volume, or too little to begin."""
     volume = posix.statvfs(root)
-    free = volume.f_bavail * volume.f_frsize
-    if volume.f_flag & posix.ST_RDONLY:
-        reason = "is mounted read-only: expected to write there. See dmesg: a file system that is damaged becomes so"
-    elif volume.f_blocks and free < MIN_FREE_BYTES:  # some file systems don't tell, and say 0 of 0
-        reason = f"is full: {free >> 20} MiB free, expected at least {MIN_FREE_BYTES >> 20}. Make room there"
+    if is_read_only(root):
+        reason = "is read-only: expected to write there. See dmesg: a file system that is damaged becomes so"
+    elif volume.f_blocks and volume.f_bavail * volume.f_frsize < MIN_FREE_BYTES:  # some say 0 of 0, and don't know
+        reason = f"is full: expected at least {MIN_FREE_BYTES >> 20} MiB of free space. Make room there"
     elif volume.f_files and not volume.f_favail:
         reason = "is full: it has no inode left, expected one for each segment. Make room there"
     else:
@@ -258,12 +284,15 @@ class Child:
             # Segments are born read-only, which binds root only where it can't override modes.
             guard += ["--bounding-set=-dac_override", "--inh-caps=-dac_override"]
         environment = {k: v for k, v in posix.environ.items() if not k.startswith(b"HELDAR_")}
+        # Where we are killed before the signal is set, none comes: whoever has no parent any more must not begin.
+        begin = 'test "$PPID" = "$1" && shift && exec "$@"'
+        guard += ["--", "sh", "-c", begin, "heldar-mirror", str(posix.getpid())]
         null = posix.open("/dev/null", posix.O_RDWR)
         umask = posix.umask(0)
         posix.umask(umask | 0o222)
         self.pid = posix.posix_spawnp(
             guard[0],
-            [*guard, "--", *args],
+            [*guard, *args],
             {**environment, b"TZ": b"UTC"},
             file_actions=[
                 (posix.POSIX_SPAWN_DUP2, null, 0),
@@ -345,8 +374,17 @@ def record(spec: "dict[str, list[str]]", child: Child) -> int:
     return status
 
 
+def orphaned() -> bool:
+    """Whether supervisord, which reads our output, died before the signal was set that would have ended us with it."""
+    poll = select.poll()
+    poll.register(1, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
 def main(path: str) -> int:
     child = Child()
+    if orphaned():
+        return 1
     _signal.signal(_signal.SIGTERM, child.stop)
     try:
         spec = parse_spec(read(path).decode())

@@ -18,6 +18,8 @@ from heldar_mirror.settings import Settings, escape_env, read_env_file
 LOCK_SECONDS = 60
 SECRETS = "secrets.env"
 
+Written = tuple[int, ...]
+
 # Before a root in the list of volumes: it was about to be marked. No absolute path begins so.
 INTENDED = "about to be "
 
@@ -148,6 +150,13 @@ def read_programs(settings: Settings) -> dict[str, int]:
             return programs.parse_programs(settings.programs_file.read_text())
         except FileNotFoundError:
             return {}
+
+
+def written(settings: Settings) -> Written:
+    """Return what is another after any reconcile that wrote something. Raises StateError."""
+    with _told(settings):
+        files = settings.programs_file.stat(), settings.specs_dir.stat()
+    return tuple(number for file in files for number in (file.st_ino, file.st_mtime_ns))
 
 
 def write_specs(changes: tuple[Change, ...], settings: Settings) -> None:

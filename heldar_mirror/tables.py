@@ -1,6 +1,8 @@
 """What people see: the status table and the plan, fit for a terminal."""
 
 import os
+import re
+import time
 from collections.abc import Iterator
 
 from rich.console import Group
@@ -10,6 +12,20 @@ from rich.text import Text
 from heldar_mirror.plan import Plan
 from heldar_mirror.reconcile import Revival
 from heldar_mirror.status import CameraStatus, Report
+
+# What was seen longer ago than this is said to be so.
+SEEN_SECONDS = 3
+
+ADVICE = (
+    (
+        r"Could not find tag for codec",
+        "mp4 can't hold that: set record_audio to 0 in Heldar, or the camera's audio to AAC",
+    ),
+    (r"401 Unauthorized", "the camera refuses the user or the password that Heldar has for it"),
+    (r"404 (Stream )?Not Found", "the camera is there, and has no such stream: see its URL, or its vendor in Heldar"),
+    (r"Connection refused|No route to host|timed out", "is the camera on, and is its address right? It is tried again"),
+    (r"Invalid data found when processing input", "what answers there does not speak RTSP: see address and port"),
+)
 
 
 def plan_lines(plan: Plan, revival: Revival | None) -> Iterator[Text]:
@@ -62,8 +78,11 @@ def status_table(report: Report) -> Group:
         )
     wanted = [camera for camera in report.cameras if camera.wanted is not False]
     recording = sum(camera.segment is not None for camera in wanted)
+    seen = time.time() - now
     summary = Text(
-        f"{recording if report.known else '?'} of {len(wanted)} mirrors record", "green" if report.well else "red"
+        f"{recording if report.known else '?'} of {len(wanted)} mirrors record"
+        + (f" (seen {_span(seen)} ago)" if seen > SEEN_SECONDS else ""),
+        "green" if report.well else "red",
     )
     notes = [note for camera in report.cameras if (note := _note(camera, now))]
     return Group(table, summary, *notes, *(Text(f"! {problem}", "red") for problem in report.problems))
@@ -77,7 +96,13 @@ def _note(camera: CameraStatus, now: float) -> Text | None:
     if not camera.last_error:
         return None
     ago = f"{_span(now - camera.last_error_at)} ago, " if camera.last_error_at else ""
-    return Text(f"{camera.camera_id}: {ago}{camera.last_error}", "dim" if camera.well else "red")
+    hint = "" if camera.well else advice(camera.last_error)
+    return Text(f"{camera.camera_id}: {ago}{camera.last_error}{hint}", "dim" if camera.well else "red")
+
+
+def advice(error: str) -> str:
+    """Return what to do about an error of ffmpeg's that does not say so itself; empty for all others."""
+    return next((f" → {text}" for pattern, text in ADVICE if re.search(pattern, error)), "")
 
 
 def _span(seconds: float) -> str:

@@ -44,7 +44,9 @@ def warnings(settings: Settings) -> list[str]:
 
 def _ffmpeg_warning(ffmpeg: str) -> str | None:
     try:
-        banner = subprocess.run([ffmpeg, "-version"], capture_output=True, text=True, timeout=10, check=True).stdout
+        banner = subprocess.run(
+            [ffmpeg, "-version"], env=_without_secrets(), capture_output=True, text=True, timeout=10, check=True
+        ).stdout
     except (OSError, subprocess.SubprocessError) as error:
         return f"HELDAR_FFMPEG_BIN={ffmpeg}: expected an ffmpeg that can be run: {error}"
     version = re.match(r"ffmpeg version n?(\d+)\.", banner)
@@ -54,6 +56,11 @@ def _ffmpeg_warning(ffmpeg: str) -> str | None:
             f"caller. Expected {OLDEST_FFMPEG} or later"
         )
     return None
+
+
+def _without_secrets() -> dict[str, str]:
+    """Return our environment as a child may have it."""
+    return {name: value for name, value in os.environ.items() if name not in SECRETS}
 
 
 def become(user: str) -> None:
@@ -131,8 +138,7 @@ def _run(configuration: Path, settings: Settings, tell: Callable[[str], None]) -
             *["setpriv", "--pdeathsig", "TERM", "--"],
             *[sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(configuration)],
         ],
-        env={name: value for name, value in os.environ.items() if name not in SECRETS}
-        | {"HELDAR_MIRROR_SPECS_DIR": str(settings.specs_dir)},
+        env=_without_secrets() | {"HELDAR_MIRROR_SPECS_DIR": str(settings.specs_dir)},
         stdin=subprocess.DEVNULL,
         # In the foreground supervisord ignores its own umask setting.
         umask=settings.umask,

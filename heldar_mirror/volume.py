@@ -2,12 +2,12 @@
 
 import fcntl
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 from heldar_mirror.errors import HungError, VolumeError
+from heldar_mirror.mounts import place_of
 from heldar_mirror.recorder import MARKER
 from heldar_mirror.settings import Settings
 
@@ -28,14 +28,13 @@ def check_apart(root: Path, recordings_dir: Path) -> str | None:
         return f"{error}; whether the mirror root is apart from the primary's can't be told"
     except OSError as error:
         raise VolumeError(f"cannot tell mirror root {root} from the primary's {recordings_dir}: {error}") from None
-    mounts = Path("/proc/self/mountinfo").read_text(errors="surrogateescape")
-    (device, place), (other_device, other_place) = _location(mirror, mounts), _location(primary, mounts)
-    if _nested(mirror, primary) or (device == other_device and _nested(place, other_place)):
+    here, there = place_of(mirror), place_of(primary)
+    if _nested(mirror, primary) or (here.device == there.device and _nested(here.inside, there.inside)):
         raise VolumeError(
             f"HELDAR_MIRROR_RECORDINGS_DIR={root} is, holds or lies in the primary's recordings {recordings_dir}"
             f"{f' (by way of {mirror})' if mirror != root else ''}: expected a directory apart, on another volume"
         )
-    if device == other_device:
+    if here.device == there.device:
         return f"the mirror root {root} is on the primary's file system: one dead disk would take both copies"
     return None
 
@@ -44,33 +43,22 @@ def _nested(one: Path, other: Path) -> bool:
     return one == other or one in other.parents or other in one.parents
 
 
-def _location(path: Path, mountinfo: str) -> tuple[str, Path]:
-    """The device that a path lies on, and where on it, whatever is mounted where; neither is touched, nor has to be."""
-    device, place, longest = "", path, -1
-    for line in mountinfo.splitlines():
-        _, _, number, inside, point = (re.sub(r"\\(\d{3})", _unescaped, text) for text in line.split()[:5])
-        if path.is_relative_to(point) and len(point) >= longest:  # of two on one point, the later hides the earlier
-            device, place, longest = number, Path(inside) / path.relative_to(point), len(point)
-    return device, place
-
-
-def _unescaped(octal: re.Match[str]) -> str:
-    return chr(int(octal[1], 8))
-
-
 def prove(root: Path, volume: str) -> None:
     """Check that the mirror root is the volume that we know. Raises VolumeError."""
     _check("prove", root, volume)
 
 
-def check_room(root: Path, volume: str) -> None:
-    """Check that a recording could begin in the mirror root: the volume that we know, with room. Raises VolumeError."""
-    _check("room", root, volume)
+def check_room(root: Path, volume: str) -> Path:
+    """Check that a recording could begin in the mirror root: the volume that we know, with room. Raises VolumeError.
+
+    Returns the root with links resolved.
+    """
+    return _check("room", root, volume)
 
 
-def _check(task: str, root: Path, volume: str) -> None:
+def _check(task: str, root: Path, volume: str) -> Path:
     try:
-        _ask(task, root, volume)
+        return Path(_ask(task, root, volume))
     except OSError as error:
         raise VolumeError(str(error)) from None
 
@@ -82,6 +70,7 @@ def _ask(task: str, path: Path, *args: str) -> str:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         cwd="/",
+        env={},  # no secret of ours is its business
     )
     try:
         output, _ = child.communicate(timeout=ANSWER_SECONDS)

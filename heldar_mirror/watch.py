@@ -27,7 +27,8 @@ from heldar_mirror.changes import Changes
 from heldar_mirror.errors import MirrorError, SettingsError
 from heldar_mirror.gateway import Gateway, Process
 from heldar_mirror.health import Failures, Growth
-from heldar_mirror.open_segments import OpenSegments
+from heldar_mirror.mounts import Place, place_of
+from heldar_mirror.open_segments import OpenSegments, Segment
 from heldar_mirror.probe import address_of
 from heldar_mirror.programs import Desired
 from heldar_mirror.reconcile import read_rows, reconcile
@@ -43,9 +44,9 @@ READ_SECONDS = 0.9
 # A camera that failed for good is asked this often whether it answers.
 PROBE_SECONDS = 2.0
 
-# The status is published this often while programs change their states, and until they have opened a segment.
+# The status is published every second, or more seldom where that would take more than this share of a core.
 PUBLISH_SECONDS = 1.0
-SETTLING_SECONDS = 5.0
+PUBLISH_SHARE = 0.003
 
 UP = ("STARTING", "RUNNING")
 
@@ -89,6 +90,7 @@ class Watcher:
         self._rows: list[Row] | None = None
         self._desired = Desired({})
         self._mirrored = frozenset(state.read_programs(settings))
+        self._written: state.Written | None = None
         self._reconcile_at = 0.0
 
         self._programs: dict[str, Process] = {}
@@ -98,12 +100,12 @@ class Watcher:
         self._growth = Growth()
         self._ending: list[str] = []
         self._places = OpenSegments(settings.specs_dir)
+        self._segments: dict[str, Segment] = {}
+        self._proven: tuple[Path, Place] | None = None
 
         self._errors: dict[str, tuple[float, str]] = {}
         self._unread: set[str] = set()
         self._published: int | None = None
-        self._published_at = 0.0
-        self._changed_at = time.monotonic()
 
     async def _call(self, function: Callable[..., T], *args: object) -> T:
         return await self._loop.run_in_executor(self._executor, function, *args)
@@ -120,7 +122,6 @@ class Watcher:
         else:
             del self._problems[what]
             self._tell(f"{what}: all well again")
-        self._changed_at = time.monotonic()
 
     def read_settings(self) -> None:
         """Read the settings again; those in force stay if they can't be used."""
@@ -128,7 +129,8 @@ class Watcher:
             settings = load_settings(environment())
             if settings.mirror_root is None:
                 raise SettingsError("HELDAR_MIRROR_RECORDINGS_DIR is not set any more. What runs is left alone")
-        except SettingsError as error:
+            state.prepare(settings)
+        except MirrorError as error:
             self._note("settings", f"{error} The settings of before stay in force")
             return
         self._note("settings", None)
@@ -144,14 +146,15 @@ class Watcher:
 
     def listen(self) -> None:
         """Hear supervisord's events on standard input, in a thread, for as long as supervisord lives."""
-        while True:
-            childutils.listener.ready(sys.stdout)
-            headers = childutils.get_headers(sys.stdin.readline())
-            if not headers:
-                os._exit(0)  # supervisord is gone
-            payload = childutils.get_headers(sys.stdin.read(int(headers["len"])))
-            self._loop.call_soon_threadsafe(self.heard, headers["eventname"], payload["groupname"])
-            childutils.listener.ok(sys.stdout)
+        try:
+            while True:
+                childutils.listener.ready(sys.stdout)
+                headers = childutils.get_headers(sys.stdin.readline())
+                payload = childutils.get_headers(sys.stdin.read(int(headers["len"])))
+                self._loop.call_soon_threadsafe(self.heard, headers["eventname"], payload["groupname"])
+                childutils.listener.ok(sys.stdout)
+        except (OSError, ValueError, KeyError):
+            os._exit(0)  # supervisord is gone, in the middle of whatever it was about to say
 
     def heard(self, event: str, group: str) -> None:
         """Take note of an event, such as PROCESS_STATE_FATAL or PROCESS_GROUP_REMOVED."""
@@ -159,7 +162,6 @@ class Watcher:
             return
         camera_id = group.removeprefix(self._settings.prefix)
         self._news.add(camera_id)
-        self._changed_at = time.monotonic()
         self._growth.forget(camera_id)
         if camera_id in self._ending:
             self._ending.remove(camera_id)
@@ -194,7 +196,6 @@ class Watcher:
         self._unread |= found.keys() - self._programs.keys()
         self._programs = found
         self._failures.keep(found.keys())
-        self._changed_at = time.monotonic()
 
     # Following the table.
 
@@ -204,10 +205,12 @@ class Watcher:
         read_at = -READ_SECONDS
         while True:
             await asyncio.sleep(read_at + READ_SECONDS - time.monotonic())
-            if changes is None or path != self._settings.database:
+            # A link may be switched, and its directory is not the one that is written.
+            real = Path(await self._call(os.path.realpath, self._settings.database))
+            if changes is None or path != real:
                 if changes:
                     changes.close()
-                path = self._settings.database
+                path = real
                 changes = Changes(path, lambda: self._loop.call_soon_threadsafe(self._wake.set))
                 self._tell(f"watching {path} by {'polling' if changes.polls else 'inotify'}")
             self._wake.clear()
@@ -236,14 +239,17 @@ class Watcher:
         except MirrorError as error:
             self._note("database", str(error))
             return
-        if rows == self._rows and time.monotonic() < self._reconcile_at:
+        if rows == self._rows and time.monotonic() < self._reconcile_at and not await self._somebody_wrote():
             return
+        if settings is not self._settings:
+            return  # they were read anew meanwhile, and the next turn follows at once
         self._rows, self._reconcile_at = rows, time.monotonic() + TICK_SECONDS
         self._desired = await self._call(programs.desired_state, rows, settings, "")
         try:
-            plan = await self._call(reconcile, settings)
+            plan, self._written = await self._call(reconcile, settings)
         except MirrorError as error:
             self._note("reconcile", str(error))
+            self._written = None
             return  # to try again at the next tick, or when a row changes
         if self._reconcile_at:  # nobody has asked for another one meanwhile
             self._reconcile_at = math.inf
@@ -253,6 +259,13 @@ class Watcher:
         for sign, changes in (("+", plan.added), ("~", plan.changed), ("-", plan.removed)):
             for change in changes:
                 self._tell(f"{sign} {change.camera_id}")
+
+    async def _somebody_wrote(self) -> bool:
+        """Whether another reconcile was at work since ours; it may have read another table, or been killed half-way."""
+        try:
+            return self._written not in (None, await self._call(state.written, self._settings))
+        except MirrorError:
+            return True  # and ours says why
 
     # What no event tells.
 
@@ -265,7 +278,9 @@ class Watcher:
                     await self._list()
                     self._listed_at = time.monotonic()
                     self._want_reconcile()
-                elif self._mirrored - self._programs.keys():
+                else:
+                    await self._call(Gateway(self._settings).greet)
+                if self._mirrored - self._programs.keys():
                     self._want_reconcile()
                 if "volume" not in self._problems:
                     await self._restart_stalled()
@@ -279,10 +294,24 @@ class Watcher:
         try:
             volume_id = await self._call(state.remembered_volume, settings)
             if volume_id is not None:
-                await self._call(volume.check_room, settings.mirror_root, volume_id)
+                root = await self._call(volume.check_room, settings.mirror_root, volume_id)
+                self._proven = root, place_of(root)
             self._note("volume", None)
         except MirrorError as error:
             self._note("volume", str(error))
+            if self._proven and place_of(self._proven[0]) != self._proven[1]:
+                await self._end_misplaced()
+
+    async def _end_misplaced(self) -> None:
+        """End whatever records, since something else is mounted at the mirror root, or nothing any more: a new segment
+        is opened by its path, and would be in the wrong place."""
+        recording = sorted(self._segments)
+        if recording:
+            self._tell(f"ending {len(recording)} recorders: their segments would go where the volume is not any more")
+            try:
+                await self._call(Gateway(self._settings).signal, self._names(recording), "TERM")
+            except MirrorError as error:
+                self._note("supervisord", str(error))
 
     async def _restart_stalled(self) -> None:
         """End recorders that run and whose open file does not grow: supervisord starts whatever ended."""
@@ -335,27 +364,33 @@ class Watcher:
     # Telling.
 
     async def keep_publishing(self) -> None:
-        """Publish what is known, at every tick, and oftener while something changes."""
+        """Publish what is known, at every tick at least, and as often as costs next to nothing."""
         while True:
-            now = time.monotonic()
-            if self._changed_at + SETTLING_SECONDS > now or self._published_at + TICK_SECONDS <= now:
-                self._published_at = now
-                try:
-                    self._publish()
-                    self._note("status", None)
-                except (MirrorError, OSError) as error:
-                    self._note("status", str(error))
-            await asyncio.sleep(PUBLISH_SECONDS)
+            begun = time.thread_time()
+            try:
+                self._publish()
+                self._note("status", None)
+            except MirrorError as error:
+                self._note("status", str(error))
+            cost = time.thread_time() - begun
+            await asyncio.sleep(min(max(cost / PUBLISH_SHARE, PUBLISH_SECONDS), TICK_SECONDS))
 
     def _publish(self) -> None:
         active = self._active()
         up = [camera_id for camera_id, process in active.items() if process.state in UP]
-        segments = self._places.look(up)
-        self._growth.seen({camera_id: segments.get(camera_id) for camera_id in up}, time.monotonic())
-        unread, self._unread = self._unread, set()
-        self._errors |= status.last_errors(unread, self._settings)
-        facts = status.Facts(self._desired, active, segments, self._errors, self._stalled())
+        self._segments = self._places.look(up)
+        self._growth.seen({camera_id: self._segments.get(camera_id) for camera_id in up}, time.monotonic())
+        try:
+            self._errors |= status.last_errors(self._unread, self._settings)
+            self._unread.clear()
+            self._note("logs", None)
+        except OSError as error:
+            self._note("logs", f"cannot read the programs' logs: {error}")
+        facts = status.Facts(self._desired, active, self._segments, self._errors, self._stalled())
         known = self._rows is not None and self._listed_at > 0
-        problems = dict.fromkeys(self._problems.values()) or ([] if known else ["the watcher has only begun to look"])
+        # Unusable cameras are told one by one; what two found out is told once.
+        problems = list(dict.fromkeys(text for what, text in self._problems.items() if what != "cameras"))
+        if not known and not problems:
+            problems = ["the watcher has only begun to look"]
         report = status.make_report(facts, problems, known=known)
         self._published = status.publish(report, self._settings, self._published)

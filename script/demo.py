@@ -123,9 +123,8 @@ def play(home: Path, seconds: float) -> None:
                 time.sleep(0.1)
             first = min(FIRST_ACT_SECONDS, seconds / 2)
             watch(first)
-            console.print(
-                f'\nIn Heldar somebody switches two mirrors over:\n$ sqlite3 heldar.db "{SECOND_ACT}"', style="bold"
-            )
+            console.print("\nNow somebody switches two mirrors over in Heldar, and that is all:", style="bold")
+            console.print(f"{SECOND_ACT}\n", soft_wrap=True)
             with contextlib.closing(sqlite3.connect(home / "heldar.db")) as connection, connection:
                 connection.execute(SECOND_ACT)
             watch(seconds - first)

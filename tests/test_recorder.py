@@ -463,7 +463,7 @@ def test_a_spec_that_may_not_be_read_is_named(bench: Bench) -> None:
 def test_a_missing_ffmpeg_is_named(bench: Bench) -> None:
     """Where there is no such ffmpeg, the line has its path."""
     line = bench.run(bench.spec(args=["/nowhere/ffmpeg", "-i", URL]))
-    assert re.match(r"ERROR ffmpeg ended .* /nowhere/ffmpeg.*No such file", line)
+    assert re.match(r"ERROR ffmpeg ended .* /nowhere/ffmpeg.*not found", line)
 
 
 # The files
