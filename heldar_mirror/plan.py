@@ -66,7 +66,7 @@ class Plan:
     @property
     def written(self) -> tuple[Change, ...]:
         """The changes that write a launch spec."""
-        return self.added + self.changed
+        return (*self.added, *self.changed, *(change for change in self.removed if change.existing))
 
 
 def make_plan(desired: Desired, saved: Mapping[str, Saved], now: int, forced: Collection[str] = ()) -> Plan:
@@ -75,6 +75,9 @@ def make_plan(desired: Desired, saved: Mapping[str, Saved], now: int, forced: Co
     `now` is the Unix time in seconds; a changed launch spec's generation is the greater of it and the old one plus
     one. Cameras in `forced` are given a new generation whether or not they changed. What runs for a camera that
     can't be used, or is held, goes on: only a row that clearly asks for no mirror, or is not there, stops one.
+
+    A removed camera's launch spec is given another generation until it is gone, so that the program differs if it is
+    wanted again by who finds it stopped and not yet removed.
     """
     added, changed, unchanged = [], [], []
     generations = {}
@@ -92,7 +95,7 @@ def make_plan(desired: Desired, saved: Mapping[str, Saved], now: int, forced: Co
     kept = saved.keys() & (desired.held | {bad.camera_id for bad in desired.unusable})
     generations |= {camera_id: saved[camera_id].generation for camera_id in kept}
     removed = [
-        Change(camera_id, old.spec, None, old.generation)
+        Change(camera_id, old.spec, None, old.generation + 1)
         for camera_id, old in sorted(saved.items())
         if camera_id not in generations
     ]

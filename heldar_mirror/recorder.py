@@ -36,6 +36,9 @@ SEGMENT_NAME = "%Y%m%d_%H%M%S.mp4"
 # With less than this a recording is not begun: ffmpeg crashes on a full volume, and each try leaves a stub.
 MIN_FREE_BYTES = 64 << 20
 
+# Less than supervisord waits before it kills us, with no chance to tidy up.
+STOP_SECONDS = 7
+
 # A stub is looked for among the names of the last hour: no cut is ever further apart than a keyframe allows.
 STUB_SEARCH_SECONDS = 3600
 FIELDS = ("generation", "camera", "root", "volume", "directory", "secret", "url", "arg")
@@ -274,8 +277,14 @@ class Child:
             self.told = True
             try:
                 posix.kill(self.pid, _signal.SIGTERM)
+                _signal.alarm(STOP_SECONDS)
             except ProcessLookupError:
                 pass  # it ended by itself, just now
+
+    def give_up(self, *_: object) -> None:
+        """Kill an ffmpeg that does not end: one whose camera sends no media reads on until a second signal."""
+        if self.pid:
+            posix.kill(self.pid, _signal.SIGKILL)
 
     def spawn(self, args: "list[str]", stderr: int) -> None:
         """Start ffmpeg so that it dies with this process, and can never open a file that exists for writing."""
@@ -312,22 +321,28 @@ class Child:
         return posix.waitstatus_to_exitcode(status)
 
 
-def drain(stderr: int, hide: "Callable[[], bool]") -> bytes:
+def drain(stderr: int, hide: "Callable[[], bool]", abandoned: "Callable[[], None]") -> bytes:
     """Read `stderr` to its end and return its last bytes, whole lines of at most TAIL_BYTES.
 
-    Until `hide()` returns true, it is called about every 50 ms, later every second.
+    Until `hide()` returns true, it is called about every 50 ms, later every second. `abandoned` is called once nobody
+    reads our own output any more: a supervisord that was killed before the signal was set that would have told us.
     """
     tail, cut = b"", False
     poll = select.poll()
     poll.register(stderr, select.POLLIN)
+    poll.register(1, 0)
     wait: float | None = 50
     while True:
-        ready = poll.poll(wait)
+        ready = dict(poll.poll(wait))
         if wait and hide():
             wait = None
         elif wait:
             wait = min(wait * 1.5, 1000)
-        if not ready:
+        if 1 in ready:
+            poll.unregister(1)
+            if ready[1] & select.POLLERR:
+                abandoned()
+        if stderr not in ready:
             continue
         chunk = posix.read(stderr, 65536)
         if not chunk:
@@ -357,7 +372,7 @@ def record(spec: "dict[str, list[str]]", child: Child) -> int:
     child.spawn(spec["arg"], writer)
     posix.close(writer)
     url_bytes, blotted = url.encode(), blot(url, secrets).encode()
-    tail = drain(reader, lambda: hide_credentials(child.pid, url_bytes, blotted))
+    tail = drain(reader, lambda: hide_credentials(child.pid, url_bytes, blotted), child.stop)
     status = child.wait()
     lines = mask(tail.decode(errors="replace"), secrets).splitlines()
     try:
@@ -374,18 +389,10 @@ def record(spec: "dict[str, list[str]]", child: Child) -> int:
     return status
 
 
-def orphaned() -> bool:
-    """Whether supervisord, which reads our output, died before the signal was set that would have ended us with it."""
-    poll = select.poll()
-    poll.register(1, 0)
-    return any(event & select.POLLERR for _, event in poll.poll(0))
-
-
 def main(path: str) -> int:
     child = Child()
-    if orphaned():
-        return 1
     _signal.signal(_signal.SIGTERM, child.stop)
+    _signal.signal(_signal.SIGALRM, child.give_up)
     try:
         spec = parse_spec(read(path).decode())
         return 0 if record(spec, child) == 0 or child.stopping else 1

@@ -93,7 +93,7 @@ def parse_env_file(text: str) -> dict[str, str]:
     variables = {}
     for line in map(str.strip, text.splitlines()):
         name, equals, value = line.partition("=")
-        if not equals or line[0] in "#;":
+        if not equals or line[0] in "#;=":
             continue
         if name.split()[0] == "export":
             raise SettingsError(f"{line.split('=')[0]}: expected a line without export, as systemd reads it")

@@ -50,7 +50,7 @@ def prepare(settings: Settings) -> None:
         try:
             if ids and not _all_of_root(directory.parent):
                 continue
-            directory.parent.mkdir(parents=True, exist_ok=True)
+            _make_parents(directory)
             with suppress(FileExistsError):
                 directory.mkdir(mode=0o700)
             fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -66,6 +66,14 @@ def prepare(settings: Settings) -> None:
                 f"cannot use {directory}: {error}. Expected a directory of the recorders' own user; "
                 f"make it, or set {variable} to another"
             ) from None
+
+
+def _make_parents(directory: Path) -> None:
+    """Make what is missing above a directory for everybody to pass and for nobody else to change, under any umask."""
+    for parent in reversed(directory.parents):
+        with suppress(FileExistsError):
+            parent.mkdir(mode=0o700)
+            parent.chmod(0o755)
 
 
 def _all_of_root(directory: Path) -> bool:
@@ -165,9 +173,10 @@ def write_specs(changes: tuple[Change, ...], settings: Settings) -> None:
         for leftover in settings.specs_dir.glob(".*.new"):  # of one that was killed
             leftover.unlink()
         for change in changes:
-            assert change.new is not None  # noqa: S101 - a written change has one
+            spec = change.new or change.existing
+            assert spec is not None  # noqa: S101 - a written change has one
             path = programs.spec_path(change.camera_id, settings)
-            _replace(path, change.new.render(change.generation), 0o600, owner(settings))
+            _replace(path, spec.render(change.generation), 0o600, owner(settings))
 
 
 def write_programs(text: str, settings: Settings) -> None:

@@ -7,6 +7,7 @@ at any time: what it remembers is a saving, and what it leaves half done the nex
 
 import asyncio
 import math
+import operator
 import os
 import resource
 import signal
@@ -162,7 +163,8 @@ class Watcher:
             return
         camera_id = group.removeprefix(self._settings.prefix)
         self._news.add(camera_id)
-        self._growth.forget(camera_id)
+        if event != "PROCESS_STATE_RUNNING":  # which is the same process, 30 s later
+            self._growth.forget(camera_id)
         if camera_id in self._ending:
             self._ending.remove(camera_id)
         if event == "PROCESS_GROUP_REMOVED":
@@ -381,16 +383,18 @@ class Watcher:
         self._segments = self._places.look(up)
         self._growth.seen({camera_id: self._segments.get(camera_id) for camera_id in up}, time.monotonic())
         try:
-            self._errors |= status.last_errors(self._unread, self._settings)
+            for camera_id, error in status.last_errors(self._unread, self._settings).items():
+                # A stall that we found may be newer than what its recorder last said.
+                self._errors[camera_id] = max(error, self._errors.get(camera_id, error), key=operator.itemgetter(0))
             self._unread.clear()
             self._note("logs", None)
         except OSError as error:
             self._note("logs", f"cannot read the programs' logs: {error}")
         facts = status.Facts(self._desired, active, self._segments, self._errors, self._stalled())
-        known = self._rows is not None and self._listed_at > 0
+        known = self._listed_at > 0
         # Unusable cameras are told one by one; what two found out is told once.
         problems = list(dict.fromkeys(text for what, text in self._problems.items() if what != "cameras"))
-        if not known and not problems:
+        if not problems and not (known and self._rows is not None):
             problems = ["the watcher has only begun to look"]
         report = status.make_report(facts, problems, known=known)
         self._published = status.publish(report, self._settings, self._published)

@@ -52,7 +52,8 @@ def test_one_cameras_lot(
     groups |= {"unchanged": list(plan.unchanged), "kept": sorted(plan.kept)}
     assert [name for name, ids in groups.items() if ids == ["gate"]] == ([expected] if expected else [])
     assert plan.generations == ({} if generation is None else {"gate": generation})
-    assert [change.generation for change in plan.written] == [generation] * (expected in {"added", "changed"})
+    assert [c.generation for c in plan.added + plan.changed] == [generation] * (expected in {"added", "changed"})
+    assert plan.written == plan.added + plan.changed + tuple(c for c in plan.removed if c.existing)
     assert plan.unusable == desired.unusable
 
 
@@ -178,6 +179,14 @@ def test_no_change_tells_a_secret(before: str, after: str, place: str | None, ot
         plan = make_plan(
             desired, {"gate": Saved(existing, 7)} if existing else {}, NOW, {"gate"} & desired.specs.keys()
         )
-        (change,) = plan.written + plan.removed
+        (change,) = plan.added + plan.changed + plan.removed
         assert "qqx" not in "\n".join(change.lines())
     assert "qqx" not in repr(changes)
+
+
+def test_a_camera_that_is_wanted_again_before_its_program_was_removed_differs() -> None:
+    """Killed between stopping a program and removing it, a reconcile leaves it stopped: only a change starts it again."""
+    (leaving,) = make_plan(Desired({}), {"gate": Saved(SPEC, 7)}, NOW).written
+    assert leaving.generation > 7
+    again = make_plan(Desired({"gate": SPEC}), {"gate": Saved(SPEC, leaving.generation)}, NOW)
+    assert again.generations["gate"] > 7
