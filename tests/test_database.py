@@ -322,7 +322,7 @@ KINDS = {
     "nothing": "No such file",
     "a link to nothing": "No such file",
     "no table": "no table cameras",
-    "damaged in the middle": "malformed",
+    "damaged in the middle": "is damaged",
     "cut off": "malformed",
 }
 

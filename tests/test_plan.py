@@ -185,7 +185,7 @@ def test_no_change_tells_a_secret(before: str, after: str, place: str | None, ot
 
 
 def test_a_camera_that_is_wanted_again_before_its_program_was_removed_differs() -> None:
-    """Killed between stopping a program and removing it, a reconcile leaves it stopped: only a change starts it again."""
+    """Killed between stopping a program and removing it, a reconcile leaves it stopped: only a change starts it."""
     (leaving,) = make_plan(Desired({}), {"gate": Saved(SPEC, 7)}, NOW).written
     assert leaving.generation > 7
     again = make_plan(Desired({"gate": SPEC}), {"gate": Saved(SPEC, leaving.generation)}, NOW)

@@ -1,0 +1,280 @@
+"""Hearing that the database may have changed, on real files; and never by our own reading."""
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Database, wait_for
+
+from heldar_mirror import changes
+from heldar_mirror.changes import Changes
+from heldar_mirror.mounts import find_place
+
+# A little of what a machine has mounted, in the order of mounting.
+MOUNTINFO = r"""
+21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
+22 21 0:20 / /proc rw - proc proc rw
+23 21 0:21 / /run rw shared:2 master:1 propagate_from:2 - tmpfs tmpfs rw
+24 21 0:40 /exports /mnt/nas rw - nfs4 nas:/exports rw
+25 24 8:2 / /mnt/nas/local rw - xfs /dev/sdb1 rw
+26 21 0:41 / /mnt/nasty rw - btrfs /dev/sdc1 rw
+27 21 0:42 / /mnt/two rw - nfs nas:/two rw
+28 27 8:3 / /mnt/two rw - ext4 /dev/sdd1 rw
+29 21 0:43 / /mnt/my\040disk rw - cifs //nas/disk rw
+30 21 0:44 / /mnt/a\134b rw - fuse.sshfs nas: rw
+""".strip()
+
+# Leaves a -wal and a -shm.
+CRASHING_KERNEL = """
+import os, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("INSERT INTO cameras (id, name) VALUES ('hall', 'x')")
+os._exit(0)
+"""
+
+READER = """
+import pathlib, sys
+from heldar_mirror.database import read_cameras
+for _ in range(3):
+    print(*[row["id"] for row in read_cameras(pathlib.Path(sys.argv[1]))])
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/var/lib/heldar/heldar.db", "ext4"),
+        ("/", "ext4"),
+        ("/run/heldar.db", "tmpfs"),
+        ("/running/heldar.db", "ext4"),
+        ("/mnt/nas", "nfs4"),
+        ("/mnt/nas/heldar.db", "nfs4"),
+        ("/mnt/nas/local/heldar.db", "xfs"),
+        ("/mnt/nasty/heldar.db", "btrfs"),
+        ("/mnt/two/heldar.db", "ext4"),
+        ("/mnt/my disk/heldar.db", "cifs"),
+        (r"/mnt/a\b/heldar.db", "fuse.sshfs"),
+    ],
+)
+def test_the_file_system_of_a_path(path: str, expected: str) -> None:
+    """It is that of the deepest mount point, and of several on one point that of the last; nothing has to be there."""
+    assert find_place(Path(path), MOUNTINFO).kind == expected
+    # In a mount namespace other than the first one there may be no line for the root.
+    assert find_place(Path("/mnt/nas/x"), MOUNTINFO.partition("\n")[2]).kind == "nfs4"
+    assert find_place(Path("/x"), "").kind == ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "polls"),
+    [*((kind, True) for kind in ("nfs", "nfs4", "cifs", "9p", "fuse", "fuse.sshfs", "fuseblk")), ("ext4", False)],
+)
+def test_a_network_file_system_is_polled(kind: str, polls: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where others write without an event here the files are looked at; elsewhere inotify tells."""
+    line = f"21 1 8:1 / / rw - {kind} somewhere rw\n"
+    monkeypatch.setattr(Path, "read_text", lambda _, **__: line)
+    assert changes.needs_polling(Path("/heldar/heldar.db")) == polls
+
+
+class Heard:
+    """Counts how often somebody was woken."""
+
+    def __init__(self) -> None:
+        self.times = 0
+        self._lock = threading.Lock()
+
+    def __call__(self) -> None:
+        with self._lock:
+            self.times += 1
+
+    def settle(self) -> None:
+        """Wait until nothing more comes of what was done before, and forget it."""
+        before = -1
+        while before != self.times:
+            before = self.times
+            time.sleep(0.3)
+        self.times = 0
+
+
+@contextlib.contextmanager
+def armed(path: Path) -> Iterator[Heard]:
+    """Watch a database; whatever was done to it before is over."""
+    heard = Heard()
+    watching = Changes(path, heard)
+    try:
+        watching.arm()
+        heard.settle()
+        yield heard
+    finally:
+        watching.close()
+
+
+@pytest.fixture(params=["inotify", "polling"])
+def either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways of watching, whatever the test's own files lie on."""
+    monkeypatch.setattr(changes, "needs_polling", lambda _: request.param == "polling")
+    monkeypatch.setattr(changes, "POLL_SECONDS", 0.1)
+
+
+def commit(database: Database) -> None:
+    database.add(f"camera_{time.monotonic_ns()}")
+
+
+def replace(database: Database) -> None:
+    copy = database.path.parents[1] / "copy.db"
+    shutil.copyfile(database.path, copy)
+    os.replace(copy, database.path)  # noqa: PTH105
+
+
+def replace_from_beside(database: Database) -> None:
+    copy = database.path.with_name("copy.db")
+    shutil.copyfile(database.path, copy)
+    os.replace(copy, database.path)  # noqa: PTH105
+
+
+def delete(database: Database) -> None:
+    database.path.unlink()
+
+
+def truncate(database: Database) -> None:
+    os.truncate(database.path, 100)
+
+
+def remove_all(database: Database) -> None:
+    shutil.rmtree(database.path.parent)
+
+
+def journal(database: Database) -> None:
+    Path(f"{database.path}-journal").touch()
+
+
+@pytest.mark.usefixtures("either")
+@pytest.mark.parametrize("change", [commit, replace, replace_from_beside, delete, truncate, remove_all, journal])
+def test_what_changes_the_database_is_heard(database: Database, change: Callable[[Database], None]) -> None:
+    """A commit, another file by rename, and the loss of file or directory wake whoever waits."""
+    with armed(database.path) as heard:
+        change(database)
+        wait_for(lambda: heard.times)
+
+
+def test_a_commit_by_a_kernel_that_goes_on_is_heard(database: Database) -> None:
+    """A commit that only ever touches the -wal is heard, and each further one as well."""
+    with contextlib.closing(sqlite3.connect(database.path, isolation_level=None)) as kernel:
+        kernel.execute("INSERT INTO cameras (id, name) VALUES ('gate', 'x')")
+        with armed(database.path) as heard:
+            for number in range(3):
+                kernel.execute("UPDATE cameras SET name = ?", (str(number),))
+                wait_for(lambda: heard.times)
+                heard.settle()
+
+
+def test_other_files_beside_the_database_are_not_heard(database: Database) -> None:
+    """What others do in its directory does not wake; nor do its -shm, which readers change, and a mere touch."""
+    with contextlib.closing(sqlite3.connect(database.path, isolation_level=None)) as kernel:
+        kernel.execute("UPDATE cameras SET name = 'x'")
+        with armed(database.path) as heard:
+            for name in ("heldar.db2", "heldar.db.bak", "another.db-wal"):
+                database.path.with_name(name).write_text("x")
+            database.path.with_name("directory").mkdir()
+            os.utime(f"{database.path}-shm")
+            heard_by_now = heard.times
+            time.sleep(1)
+            assert heard.times == heard_by_now == 0
+
+
+@pytest.mark.usefixtures("either")
+@pytest.mark.parametrize("kernel", ["running", "in a transaction", "stopped", "crashed", "crashed, without -shm"])
+def test_reading_is_not_heard(database: Database, kernel: str) -> None:
+    """However the database has to be read, whoever reads it when woken does not wake himself."""
+    database.add("gate")
+    with contextlib.ExitStack() as stack:
+        if kernel in {"running", "in a transaction"}:
+            connection = stack.enter_context(contextlib.closing(sqlite3.connect(database.path, isolation_level=None)))
+            connection.execute("INSERT INTO cameras (id, name) VALUES ('hall', 'x')")
+        if kernel == "in a transaction":
+            connection.execute("BEGIN IMMEDIATE")
+        if kernel.startswith("crashed"):
+            subprocess.run([sys.executable, "-c", CRASHING_KERNEL, str(database.path)], check=True)
+        if kernel == "crashed, without -shm":
+            Path(f"{database.path}-shm").unlink()
+        heard = stack.enter_context(armed(database.path))
+        # In a process of its own: in the kernel's, closing a file would drop the kernel's locks.
+        read = subprocess.run([sys.executable, "-c", READER, str(database.path)], capture_output=True, check=True)
+        assert read.stdout.decode() == ("gate\n" if kernel == "stopped" else "gate hall\n") * 3
+        time.sleep(0.7)
+        assert heard.times == 0
+
+
+def test_nothing_is_heard_before_and_after(database: Database) -> None:
+    """From `disarm` on nobody is woken, until `arm`; both may be called as often as one likes."""
+    heard = Heard()
+    watching = Changes(database.path, heard)
+    try:
+        for _ in range(3):
+            watching.disarm()
+            heard.settle()
+            commit(database)
+            time.sleep(0.3)
+            assert heard.times == 0
+            watching.arm()
+            watching.arm()
+            commit(database)
+            wait_for(lambda: heard.times)
+            watching.disarm()
+            heard.settle()
+    finally:
+        watching.close()
+
+
+@pytest.mark.usefixtures("either")
+def test_a_directory_that_is_not_there_can_be_watched_later(database: Database) -> None:
+    """Where there is no directory `arm` says so; when it is there, it is watched."""
+    place = database.path.parent.rename(database.path.parents[1] / "away")
+    heard = Heard()
+    watching = Changes(database.path, heard)
+    try:
+        for _ in range(2):
+            with pytest.raises(FileNotFoundError):
+                watching.arm()
+            watching.disarm()
+        place.rename(database.path.parent)
+        watching.arm()
+        heard.settle()
+        commit(database)
+        wait_for(lambda: heard.times)
+    finally:
+        watching.close()
+
+
+@pytest.mark.usefixtures("either")
+@pytest.mark.parametrize("moved", [True, False], ids=["moved away", "removed"])
+def test_a_directory_that_is_replaced_is_watched_from_the_next_turn_on(database: Database, moved: bool) -> None:
+    """Once it is armed again, what happens in the directory that now has the name is heard, and only that."""
+    here, away = database.path.parent, database.path.parents[1] / "away"
+    heard = Heard()
+    watching = Changes(database.path, heard)
+    try:
+        watching.arm()
+        if moved:
+            here.rename(away)
+        else:
+            shutil.copytree(here, away)
+            shutil.rmtree(here)
+        shutil.copytree(away, here)
+        watching.disarm()
+        watching.arm()
+        heard.settle()
+        Database(away / database.path.name).add("elsewhere")
+        time.sleep(0.5)
+        assert heard.times == 0
+        commit(database)
+        wait_for(lambda: heard.times)
+    finally:
+        watching.close()

@@ -1,0 +1,239 @@
+"""What is remembered of each program over time; and, in simulated time, what outages cost."""
+
+import itertools
+import re
+import statistics
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+from examples import camera_ids, settings
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from heldar_mirror import watch
+from heldar_mirror.health import (
+    MAX_STALL_SECONDS,
+    MIN_STALL_SECONDS,
+    RETRY_SECONDS,
+    Failures,
+    Growth,
+    stall_seconds,
+)
+from heldar_mirror.open_segments import Segment
+from heldar_mirror.probe import ANSWER_SECONDS
+from heldar_mirror.programs import render_programs
+
+STATES = ["STARTING", "RUNNING", "BACKOFF", "EXITED", "STOPPING", "STOPPED", "FATAL"]
+
+
+def segment(size_bytes: int, path: str = "/mnt/mirror/gate/20261122_161840.mp4") -> Segment:
+    return Segment(path, size_bytes, 0.0)
+
+
+def test_what_failed_for_good_may_be_tried_at_once() -> None:
+    """A program that went FATAL is due from that moment on."""
+    failures = Failures()
+    failures.heard("gate", "FATAL", 100.0)
+    assert failures.due(99.9) == []
+    assert failures.due(100.0) == ["gate"]
+
+
+def test_a_try_of_which_nothing_came_is_followed_by_a_pause() -> None:
+    """Started in vain, a program is not due for 30 s from that start, however soon it is FATAL again."""
+    failures = Failures()
+    failures.heard("gate", "FATAL", 100.0)
+    failures.tried(["gate"], 100.0)
+    assert failures.due(100.0 + RETRY_SECONDS - 0.1) == []
+    for number, state in enumerate(["STARTING", "BACKOFF", "STARTING", "FATAL"]):
+        failures.heard("gate", state, 101.0 + number)
+    assert failures.due(100.0 + RETRY_SECONDS - 0.1) == []
+    assert failures.due(100.0 + RETRY_SECONDS) == ["gate"]
+
+
+def test_a_start_that_nobody_heard_of_is_tried_again() -> None:
+    """A program that was tried, and of which no event came, is due again after the pause."""
+    failures = Failures()
+    failures.heard("gate", "FATAL", 100.0)
+    failures.tried(["gate"], 100.0)
+    assert failures.due(100.0 + RETRY_SECONDS) == ["gate"]
+
+
+@pytest.mark.parametrize("state", ["RUNNING", "STOPPED"])
+def test_the_pause_is_forgotten_once_it_ran_or_was_stopped(state: str) -> None:
+    """A program that ran for supervisord's startsecs, or that a person stopped, may be tried at once when it fails."""
+    failures = Failures()
+    failures.heard("gate", "FATAL", 100.0)
+    failures.tried(["gate"], 100.0)
+    failures.heard("gate", state, 101.0)
+    failures.heard("gate", "FATAL", 102.0)
+    assert failures.due(102.0) == ["gate"]
+
+
+events = st.tuples(st.sampled_from([*STATES, "tried"]), camera_ids, st.floats(0.0, 40.0))
+
+
+@given(st.lists(events, max_size=40))
+def test_only_what_is_fatal_is_due_and_never_twice_within_the_pause(history: list[tuple[str, str, float]]) -> None:
+    """Whatever happens, due is what last was FATAL, sorted, and not tried again within 30 s unless it ran meanwhile."""
+    failures, last, tried, now = Failures(), dict[str, str](), dict[str, float](), 0.0
+    for what, name, pause in history:
+        now += pause
+        if what == "tried":
+            due = failures.due(now)
+            failures.tried(due, now)
+            tried |= dict.fromkeys(due, now)
+        else:
+            failures.heard(name, what, now)
+            last[name] = what
+            if what in {"RUNNING", "STOPPED"}:
+                tried.pop(name, None)
+        due = failures.due(now)
+        assert due == sorted(
+            name
+            for name, state in last.items()
+            if state == "FATAL" and now >= tried.get(name, -RETRY_SECONDS) + RETRY_SECONDS
+        )
+        failures.keep(last)
+        assert failures.due(now) == due
+    failures.keep([])
+    assert failures == Failures()
+
+
+@given(st.integers(2, 10_000))
+@example(2)
+@example(60)
+@example(3600)
+def test_how_long_a_file_may_not_grow(segment_seconds: int) -> None:
+    """Three times the segment's length, and neither less than 60 s nor more than 300 s."""
+    assert stall_seconds(segment_seconds) == sorted([60.0, 3.0 * segment_seconds, 300.0])[1]
+
+
+@pytest.mark.parametrize("open_segment", [segment(5), None], ids=["a file that does not grow", "no file at all"])
+def test_a_recorder_that_writes_nothing_is_stalled_in_the_end(open_segment: Segment | None) -> None:
+    """A recorder that runs with the same bytes, or without any file, is stalled after what its length gives."""
+    growth = Growth()
+    for now in range(100, 161, 10):
+        growth.seen({"gate": open_segment}, now)
+    assert growth.stalled({"gate": 2}, 100 + MIN_STALL_SECONDS) == []
+    assert growth.stalled({"gate": 2}, 100 + MIN_STALL_SECONDS + 1) == ["gate"]
+    # Of a camera whose segments' length is not known the longest time is borne.
+    assert growth.stalled({}, 100 + MAX_STALL_SECONDS) == []
+    assert growth.stalled({}, 100 + MAX_STALL_SECONDS + 1) == ["gate"]
+
+
+@pytest.mark.parametrize("change", [segment(6), segment(5, "/mnt/mirror/gate/20261122_161940.mp4"), segment(0), None])
+def test_any_change_of_the_file_begins_anew(change: Segment | None) -> None:
+    """A file that grew, another file, and none any more: each is new, and not stalled."""
+    growth = Growth()
+    growth.seen({"gate": segment(5)}, 100.0)
+    growth.seen({"gate": change}, 160.0)
+    assert growth.stalled({"gate": 2}, 161.0) == []
+    assert growth.stalled({"gate": 2}, 221.0) == ["gate"]
+
+
+def test_a_recorder_that_was_restarted_or_ended_begins_anew() -> None:
+    """Neither a camera whose program changed its state, nor one that is not up any more, keeps its old time."""
+    growth = Growth()
+    growth.seen({"gate": segment(5), "hall": segment(5)}, 100.0)
+    growth.forget("gate")
+    growth.forget("unknown")
+    growth.seen({"gate": segment(5)}, 161.0)
+    assert growth.stalled({"gate": 2, "hall": 2}, 162.0) == []
+
+
+@given(st.dictionaries(camera_ids, st.lists(st.integers(0, 3), min_size=1, max_size=12), max_size=4))
+def test_each_camera_stalls_by_itself(sizes: dict[str, list[int]]) -> None:
+    """What stalls is what had one size for longer than it may, whatever the others do; looked at every ten seconds."""
+    growth = Growth()
+    length = max(map(len, sizes.values()), default=0)
+    for turn in range(length):
+        growth.seen({name: segment(of[min(turn, len(of) - 1)]) for name, of in sizes.items()}, 10.0 * turn)
+    now = 10.0 * length + 31.0
+    since = {name: 10.0 * next(i for i in range(len(of)) if len(set(of[i:])) == 1) for name, of in sizes.items()}
+    expected = sorted(name for name, at in since.items() if now - at > MIN_STALL_SECONDS)
+    assert growth.stalled(dict.fromkeys(sizes, 10), now) == expected
+
+
+# Outages, in simulated seconds.
+
+STANZA = {
+    name: int(value)
+    for name, value in re.findall(r"^(\w+)=(\d+)$", render_programs({"gate": 1}, settings()), re.MULTILINE)
+}
+
+
+@dataclass(frozen=True)
+class Outage:
+    """A camera that is away from 0 on for `length` seconds; each ffmpeg that begins meanwhile ends after `failing`."""
+
+    length: float
+    failing: float
+
+    def answers(self, now: float) -> bool:
+        return now >= self.length
+
+
+Schedule = Callable[[Outage], Iterator[float]]
+
+
+def the_old_loop(outage: Outage) -> Iterator[float]:
+    """When a loop that waits 1, 2, 4, 8, 16, 30, 30, … seconds starts an ffmpeg."""
+    now = 0.0
+    for wait in itertools.chain((1, 2, 4, 8, 16), itertools.repeat(30)):
+        now += wait
+        yield now
+        now += outage.failing
+
+
+def ours(outage: Outage) -> Iterator[float]:
+    """When supervisord, by our stanza, and the watcher start an ffmpeg."""
+    assert outage.failing < STANZA["startsecs"]
+    failures, now = Failures(), 0.0
+    while True:
+        now += 1  # what ended is started at the next turn of supervisord's loop, and what was asked for as well
+        for wait in (*range(1, STANZA["startretries"] + 1), None):
+            failures.heard("gate", "STARTING", now)
+            yield now
+            now += outage.failing
+            failures.heard("gate", "BACKOFF", now)
+            if wait:
+                now += wait + 1  # its loop turns once a second
+        failures.heard("gate", "FATAL", now)
+        tried = False
+        while not tried:
+            now += watch.PROBE_SECONDS
+            if failures.due(now):
+                tried = outage.answers(now)
+                now += 0 if tried else ANSWER_SECONDS
+        failures.tried(["gate"], now)
+
+
+def gap(schedule: Schedule, outage: Outage) -> float:
+    """How long after its return a camera is recorded again: at the first start that finds it there."""
+    return next(start for start in schedule(outage) if outage.answers(start)) - outage.length
+
+
+def starts(schedule: Schedule, seconds: float, failing: float) -> int:
+    """How many ffmpegs are started for a camera that never comes back, in so many seconds."""
+    return sum(1 for _ in itertools.takewhile(lambda start: start < seconds, schedule(Outage(seconds, failing))))
+
+
+@pytest.mark.parametrize("failing", [0.1, 15.0], ids=["refused", "silent"])
+def test_a_camera_is_back_in_half_the_time_of_the_old_loop(failing: float) -> None:
+    """After outages of 10 s to 10 min a camera is recorded again, on average, in at most half the old loop's time.
+
+    A camera that refuses ends an ffmpeg at once, a silent one after ffmpeg's own 15 s.
+    """
+    outages = [Outage(10 + tenths / 10, failing) for tenths in range(0, 5901, 7)]
+    before = statistics.mean(gap(the_old_loop, outage) for outage in outages)
+    now = statistics.mean(gap(ours, outage) for outage in outages)
+    assert now <= before / 2, f"{now:.1f} s on average, {before:.1f} s before"
+
+
+@pytest.mark.parametrize("failing", [0.1, 15.0], ids=["refused", "silent"])
+def test_a_thousand_unreachable_cameras_cost_a_tenth_of_the_old_loop(failing: float) -> None:
+    """In an hour, at most a tenth of the ffmpegs are started that the old loop would start."""
+    before, now = (1000 * starts(schedule, 3600, failing) for schedule in (the_old_loop, ours))
+    assert before > 50_000
+    assert now <= before / 10, f"{now} starts, {before} before"
