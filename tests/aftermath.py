@@ -1,0 +1,199 @@
+"""What a mirror's processes are at, seen from outside: who belongs to it, who writes where, and whether all of that is
+what the cameras table asks for."""
+
+import contextlib
+import fcntl
+import os
+import re
+import signal
+import socket
+import threading
+import time
+import xmlrpc.client
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from conftest import Mirror, wait_for
+from supervisor.xmlrpc import SupervisorTransport
+
+SHOWN_PASSWORD = "p%40ss%2Fw%3Ard"
+
+
+class Wanted(NamedTuple):
+    """What one camera's recorder is to run with."""
+
+    url: str
+    segment_seconds: int = 60
+
+
+def hikvision(port: int, segment_seconds: int = 60) -> Wanted:
+    """What is wanted for a camera as `Database.add` makes it."""
+    return Wanted(f"rtsp://admin:{SHOWN_PASSWORD}@127.0.0.1:{port}/Streaming/Channels/101", segment_seconds)
+
+
+@contextlib.contextmanager
+def answering() -> Iterator[int]:
+    """A port at which a camera seems to answer: connections are accepted, and closed."""
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as server:
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    server.accept()[0].close()
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def belonging(mirror: Mirror) -> dict[int, str]:
+    """Return the command lines of all processes of a mirror, by process id: each inherited its home."""
+    marker = f"HOME={mirror.home}".encode()
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                if marker in (entry / "environ").read_bytes().split(b"\0"):
+                    found[int(entry.name)] = command_line(int(entry.name))
+    return found
+
+
+def command_line(pid: int) -> str:
+    """Return a process's arguments; nothing where it ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+    except OSError:
+        return ""
+
+
+def parent(pid: int) -> int:
+    """Return the id of a process's parent; 0 where it ended."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+def writers(root: Path) -> dict[str, list[int]]:
+    """Return the processes that have a segment open, by camera, whoever they belong to."""
+    found: dict[str, list[int]] = {}
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            with contextlib.suppress(OSError):
+                paths = {path for fd in os.listdir(process / "fd") if (path := opened(process / "fd" / fd))}
+                for path in paths:
+                    if path.suffix == ".mp4" and path.parent.parent == root:
+                        found.setdefault(path.parent.name, []).append(int(process.name))
+    return found
+
+
+def opened(descriptor: Path) -> Path | None:
+    """Return what a descriptor is open on; None where it was closed meanwhile."""
+    with contextlib.suppress(OSError):
+        return descriptor.readlink()
+    return None
+
+
+def supervisor(mirror: Mirror) -> Any:
+    """Return supervisord's own interface."""
+    transport = SupervisorTransport(None, None, f"unix://{mirror.state}/supervisor.sock")
+    return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
+
+
+def watcher(mirror: Mirror) -> int:
+    """Return the process id of the watcher; 0 while it is down."""
+    try:
+        return int(supervisor(mirror).getProcessInfo("watch")["pid"])
+    except (OSError, xmlrpc.client.Fault):
+        return 0
+
+
+def log_of(mirror: Mirror, program: str) -> str:
+    """Return what a program told."""
+    log = mirror.logs / f"{program}.log"
+    return log.read_text() if log.exists() else ""
+
+
+@contextlib.contextmanager
+def frozen_watcher(mirror: Mirror) -> Iterator[int]:
+    """Keep the watcher from doing anything, but for dying of a SIGKILL; never in the middle of a reconcile, where it
+    would keep all others waiting."""
+    pid: int = wait_for(lambda: watcher(mirror))
+    try:
+        with (mirror.state / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            os.kill(pid, signal.SIGSTOP)
+            wait_for(lambda: "State:\tT" in Path(f"/proc/{pid}/status").read_text(), every=0.01)
+        yield pid
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
+def what_is_wrong(mirror: Mirror, wanted: Mapping[str, Wanted]) -> list[str]:
+    """Return how launch specs, programs file, supervisord and processes differ from what is wanted: all of it."""
+    try:
+        infos = {info["group"]: info for info in supervisor(mirror).getAllProcessInfo()}
+        supervisord = supervisor(mirror).getPID()
+    except (OSError, xmlrpc.client.Error) as error:
+        return [f"supervisord: {error}"]
+    specs = {path.stem: path.read_text() for path in (mirror.state / "specs").iterdir() if path.suffix == ".spec"}
+    generations = {name: re.findall(r"^generation=(\d+)$", text, re.MULTILINE)[0] for name, text in specs.items()}
+    stanzas = dict(re.findall(r"/specs/(\S+)\.spec (\d+)$", (mirror.state / "programs.conf").read_text(), re.MULTILINE))
+    programs = {group.removeprefix("mirror-") for group in infos if group != "watch"}
+    writing = writers(mirror.root)
+    wrong = [
+        f"{what}: {sorted(found)}, not {sorted(wanted)}"
+        for what, found in {"specs": specs, "stanzas": stanzas, "programs": programs, "written": writing}.items()
+        if set(found) != set(wanted)
+    ]
+    if stanzas != generations:
+        wrong.append(f"generations: {stanzas} in the programs file, {generations} in the specs")
+
+    wrong += [
+        f"{group}: {info['statename']} {info['description']}: {log_of(mirror, group)[-300:]}"
+        for group, info in infos.items()
+        if info["statename"] not in ("STARTING", "RUNNING", "STOPPED" if group == "watch" else "")
+    ]
+
+    known = {supervisord, infos["watch"]["pid"]}
+    for name in wanted.keys() & specs.keys() & programs & writing.keys():
+        recorder, ffmpegs = infos[f"mirror-{name}"]["pid"], writing[name]
+        known |= {recorder, *ffmpegs}
+        if not command_line(recorder).endswith(f"/{name}.spec {generations[name]}"):
+            wrong.append(f"{name}: its recorder is {recorder}: {command_line(recorder)}")
+        if [parent(pid) for pid in ffmpegs] != [recorder]:
+            wrong.append(f"{name}: written by {ffmpegs} of {[parent(pid) for pid in ffmpegs]}, not of {recorder}")
+        if f"\nurl={wanted[name].url}\n" not in specs[name]:
+            wrong.append(f"{name}: not the URL in its spec")
+        # Credentials may be stars in a command line.
+        asked = f"@{wanted[name].url.rpartition('@')[2]} ", f" -segment_time {wanted[name].segment_seconds} "
+        wrong += [
+            f"{name}: no {text} in {command_line(pid)}"
+            for text in asked
+            for pid in ffmpegs
+            if text not in command_line(pid)
+        ]
+    others = {
+        pid: command
+        for pid, command in belonging(mirror).items()
+        if pid not in known and not command.endswith("heldar_mirror up")
+    }
+    if others:
+        wrong.append(f"processes that nobody asked for: {others}")
+    return wrong
+
+
+def wait_until_right(mirror: Mirror, wanted: Mapping[str, Wanted], seconds: float = 60) -> None:
+    """Wait until exactly what is wanted is recorded, each camera by one ffmpeg; fail the test with what is wrong."""
+    deadline = time.monotonic() + seconds
+    while wrong := what_is_wrong(mirror, wanted):
+        if time.monotonic() > deadline:
+            pytest.fail(f"not right within {seconds} s:\n" + "\n".join(wrong) + f"\n{mirror.watch_log()[-2000:]}")
+        time.sleep(0.2)

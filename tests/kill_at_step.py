@@ -1,0 +1,45 @@
+"""Runs a heldar-mirror command, and kills itself just before one of its steps: STEP COMMAND...
+
+A step is a call that has an effect, on a file or on supervisord, or asks supervisord. STEP is its number, from 1, or
+its name, such as `removeProcessGroup`. Each step that is taken is told on standard error.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from heldar_mirror.cli import main
+from heldar_mirror.gateway import Gateway
+
+TAKEN: list[str] = []
+
+
+def wrap(owner: Any, name: str, describe: Callable[..., str | None]) -> None:
+    """Make a step of each call of a function, unless `describe` says that it has no effect."""
+    function = getattr(owner, name)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if step := describe(*args):
+            TAKEN.append(step)
+            if sys.argv[0] in (str(len(TAKEN)), step):
+                os.kill(os.getpid(), signal.SIGKILL)
+            print(f"{len(TAKEN)} {step}", file=sys.stderr, flush=True)
+        return function(*args, **kwargs)
+
+    setattr(owner, name, call)
+
+
+wrap(os, "open", lambda path, flags, *_: f"open {Path(path).name}" if flags & os.O_CREAT else None)
+wrap(Path, "mkdir", lambda path, *_: None if path.exists() else f"mkdir {path.name}")
+wrap(Path, "rename", lambda _, target: f"rename {target.name}")
+wrap(Path, "unlink", lambda path, *_: f"unlink {path.name}" if path.exists() else None)
+wrap(Gateway, "reload", lambda *_: "reloadConfig")
+wrap(Gateway, "processes", lambda *_: "getAllProcessInfo")
+wrap(Gateway, "_batch", lambda _, method, arguments: method if arguments else None)
+
+if __name__ == "__main__":
+    del sys.argv[0]
+    main(sys.argv[1:], prog_name="heldar-mirror")
