@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 
 from heldar_mirror.open_segments import Segment
 
+# supervisord's states of a program that failed and that it does not start any more by itself. One that ran for long
+# passes through EXITED as well, and is started at once: to start it again then is harmless.
+FAILED = ("FATAL", "EXITED")
+
 # A camera that answers, and whose recorder failed for good all the same, waits this long between tries.
 RETRY_SECONDS = 30.0
 
@@ -19,14 +23,14 @@ MAX_STALL_SECONDS = 300.0
 
 @dataclass
 class Failures:
-    """The programs that went FATAL, and from when on each may be tried."""
+    """The programs that failed for good, and from when on each may be tried."""
 
     due_at: dict[str, float] = field(default_factory=dict)
     tried_at: dict[str, float] = field(default_factory=dict)
 
     def heard(self, name: str, state: str, now: float) -> None:
         """Take note of a program's change of state."""
-        if state == "FATAL":
+        if state in FAILED:
             self.due_at[name] = max(now, self.tried_at.get(name, -RETRY_SECONDS) + RETRY_SECONDS)
             return
         self.due_at.pop(name, None)

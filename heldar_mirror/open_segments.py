@@ -30,10 +30,11 @@ class OpenSegments:
         self._specs_dir = os.fsencode(specs_dir)
         self._places: dict[str, tuple[int, str, Segment]] = {}
         self.refused = 0
+        self.ffmpegs: set[str] = set()
 
     def look(self, expected: Collection[str] = ()) -> dict[str, Segment]:
         """Return the open segments by camera. All processes are looked at only if one of `expected` is not found where
-        it was; `refused` is how many of them we may not look into."""
+        it was; `refused` is how many of them we may not look into, and `ffmpegs` the cameras that had one then."""
         found = self._again()
         if not self._places or any(camera_id not in found for camera_id in expected):
             self._search()
@@ -50,8 +51,9 @@ class OpenSegments:
         return found
 
     def _search(self) -> None:
-        self._places, self.refused = {}, 0
-        for pid, camera_id in self._ffmpegs():
+        self._places, self.refused, self.ffmpegs = {}, 0, set()
+        for pid, camera_id in self._children():
+            self.ffmpegs.add(camera_id)
             try:
                 for fd in os.listdir(f"/proc/{pid}/fd"):
                     with suppress(*GONE):
@@ -62,7 +64,7 @@ class OpenSegments:
             except PermissionError:
                 self.refused += 1
 
-    def _ffmpegs(self) -> Iterator[tuple[int, str]]:
+    def _children(self) -> Iterator[tuple[int, str]]:
         """The children of recorders, with their cameras."""
         parents = {}
         for entry in os.scandir("/proc"):

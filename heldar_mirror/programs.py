@@ -154,7 +154,13 @@ def render_programs(generations: Mapping[str, int], settings: Settings) -> str:
         for camera_id, generation in sorted(generations.items())
     ]
     user = settings.user if settings.joined else None
-    return _template("programs.conf.j2").render(programs=programs, umask=f"{settings.umask:03o}", user=user)
+    return _template("programs.conf.j2").render(
+        programs=programs,
+        umask=f"{settings.umask:03o}",
+        user=user,
+        failed_soon=recorder.FAILED_SOON,
+        start_seconds=recorder.START_SECONDS,
+    )
 
 
 def render_supervisord(settings: Settings, user: str, minfds: int, directory: str) -> str:

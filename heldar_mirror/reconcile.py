@@ -12,6 +12,7 @@ from heldar_mirror import database, programs, state, volume
 from heldar_mirror.cameras import Row
 from heldar_mirror.errors import MirrorError, SupervisordError, VolumeError
 from heldar_mirror.gateway import STOP_SECONDS, Gateway
+from heldar_mirror.health import FAILED
 from heldar_mirror.plan import Plan, make_plan
 from heldar_mirror.programs import program_name
 from heldar_mirror.settings import Settings
@@ -56,7 +57,7 @@ def revive(settings: Settings) -> Revival:
                 f"supervisord at {settings.supervisor_url} does not know {len(missing)} of the programs, such as "
                 f"{min(missing)}: does its [include] name {settings.programs_file}?"
             )
-        failed = [name for name in cameras if processes[name].state == "FATAL"]
+        failed = [name for name in cameras if processes[name].state in FAILED]
         gateway.start(failed)
     return Revival(
         revived=tuple(cameras[name] for name in failed),

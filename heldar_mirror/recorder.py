@@ -36,6 +36,12 @@ SEGMENT_NAME = "%Y%m%d_%H%M%S.mp4"
 # With less than this a recording is not begun: ffmpeg crashes on a full volume, and each try leaves a stub.
 MIN_FREE_BYTES = 64 << 20
 
+# The exit status of a recorder that ended within START_SECONDS, the stanza's startsecs, and was not asked to. It is the
+# one that supervisord does not restart at once, should it notice so late that it takes the program for a running one:
+# a thousand cameras that fail at the same time keep it busy for longer than that, and would be restarted for ever.
+FAILED_SOON = 75
+START_SECONDS = 30
+
 # Less than supervisord waits before it kills us, with no chance to tidy up.
 STOP_SECONDS = 7
 
@@ -356,8 +362,8 @@ def drain(stderr: int, hide: "Callable[[], bool]", abandoned: "Callable[[], None
     return tail.partition(b"\n")[2] if cut else tail
 
 
-def record(spec: "dict[str, list[str]]", child: Child) -> int:
-    """Record until ffmpeg ends, say how, and return its exit status; negative: the signal that ended it."""
+def record(spec: "dict[str, list[str]]", child: Child) -> None:
+    """Record until ffmpeg ends, and say how."""
     directory, url, secrets = spec["directory"][0], spec["url"][0], spec["secret"]
     volume = prove_volume(spec["root"][0], spec["volume"][0])
     check_room(spec["root"][0])
@@ -366,7 +372,7 @@ def record(spec: "dict[str, list[str]]", child: Child) -> int:
     while not child.stopping and exists(segment_path(directory, time.time())):
         time.sleep(0.05)  # ffmpeg would begin a file of this second's name
     if child.stopping:
-        return 0
+        return
     reader, writer = posix.pipe()
     begun, clock = time.time(), time.monotonic()
     child.spawn(spec["arg"], writer)
@@ -386,28 +392,33 @@ def record(spec: "dict[str, list[str]]", child: Child) -> int:
         f"{'stopped' if child.stopping else 'ffmpeg ended'} after {time.monotonic() - clock:.0f} s, {how}"
         + "".join(f" | {line.strip()}" for line in lines if line.strip()),
     )
-    return status
 
 
 def main(path: str) -> int:
+    begun = time.monotonic()
     child = Child()
     _signal.signal(_signal.SIGTERM, child.stop)
     _signal.signal(_signal.SIGALRM, child.give_up)
+    run(path, child)
+    if child.stopping:
+        return 0
+    # What supervisord makes of it may not depend on when a busy supervisord comes to look.
+    return FAILED_SOON if time.monotonic() - begun < START_SECONDS else 1
+
+
+def run(path: str, child: Child) -> None:
     try:
-        spec = parse_spec(read(path).decode())
-        return 0 if record(spec, child) == 0 or child.stopping else 1
+        record(parse_spec(read(path).decode()), child)
     except FileNotFoundError as error:
         if error.filename != path:
             say("ERROR", f"cannot record: {error}")
-            return 1
+            return
         say(
             "INFO",
             f"no launch spec {path}: the camera is not to be mirrored, or specs lie on a tmpfs and the machine has "
             "booted since. To have it written: heldar-mirror reconcile",
         )
-        return 0
     except (RefusedError, OSError) as error:
         say("ERROR", f"cannot record: {error}")
     except ValueError as error:
         say("ERROR", f"cannot record: {path}: {error}. Have it written anew: heldar-mirror reconcile")
-    return 1

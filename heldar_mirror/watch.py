@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -152,13 +152,14 @@ class Watcher:
                 childutils.listener.ready(sys.stdout)
                 headers = childutils.get_headers(sys.stdin.readline())
                 payload = childutils.get_headers(sys.stdin.read(int(headers["len"])))
-                self._loop.call_soon_threadsafe(self.heard, headers["eventname"], payload["groupname"])
+                self._loop.call_soon_threadsafe(self.heard, headers["eventname"], payload)
                 childutils.listener.ok(sys.stdout)
         except (OSError, ValueError, KeyError):
             os._exit(0)  # supervisord is gone, in the middle of whatever it was about to say
 
-    def heard(self, event: str, group: str) -> None:
+    def heard(self, event: str, payload: Mapping[str, str]) -> None:
         """Take note of an event, such as PROCESS_STATE_FATAL or PROCESS_GROUP_REMOVED."""
+        group = payload["groupname"]
         if not group.startswith(self._settings.prefix):
             return
         camera_id = group.removeprefix(self._settings.prefix)
@@ -173,7 +174,8 @@ class Watcher:
         elif event.startswith("PROCESS_STATE_"):
             process_state = event.removeprefix("PROCESS_STATE_")
             self._programs[camera_id] = Process(process_state, int(time.time()))
-            self._failures.heard(camera_id, process_state, time.monotonic())
+            if process_state != "EXITED" or payload["expected"] == "1":  # else supervisord starts it at once
+                self._failures.heard(camera_id, process_state, time.monotonic())
             if process_state not in UP:
                 self._unread.add(camera_id)
 
@@ -381,7 +383,9 @@ class Watcher:
         active = self._active()
         up = [camera_id for camera_id, process in active.items() if process.state in UP]
         self._segments = self._places.look(up)
-        self._growth.seen({camera_id: self._segments.get(camera_id) for camera_id in up}, time.monotonic())
+        # A program that supervisord takes for a running one may have ended: it looks seldom when it is busy.
+        alive = [camera_id for camera_id in up if camera_id in self._segments or camera_id in self._places.ffmpegs]
+        self._growth.seen({camera_id: self._segments.get(camera_id) for camera_id in alive}, time.monotonic())
         try:
             for camera_id, error in status.last_errors(self._unread, self._settings).items():
                 # A stall that we found may be newer than what its recorder last said.

@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,6 +16,8 @@ from conftest import Mirror, processes_of, wait_for
 from faults import is_recorded_in, told, wait_until_recorded, wait_until_shown, wait_until_well, watcher
 from mirrors import PYTHONPATH, as_root, kill, new_mirror, recorders, wait_until_recording
 from test_joined import ADMIN, ADMIN_PASSWORD, Joined
+
+from heldar_mirror.recorder import START_SECONDS
 
 CAMERAS = {"gate", "hall", "yard"}
 CANT_READ = "can't read its files, and nothing was applied"
@@ -324,3 +327,33 @@ def test_a_busy_watcher_does_not_outlive_the_supervisord_that_it_joined() -> Non
             for left in (pid, *others):
                 with contextlib.suppress(ProcessLookupError):
                     kill(left)
+
+
+@pytest.mark.slow
+def test_what_failed_while_supervisord_was_too_busy_to_look_is_no_restart_storm(mirror: Mirror) -> None:
+    """It takes for a run what ended at once, and leaves it; the watcher starts it as soon as somebody answers."""
+    ends, ffmpeg = mirror.home / "ends", mirror.home / "ffmpeg"
+    ffmpeg.write_text(f'#!/bin/bash\n[ "$1" = -version ] || until [ -e {ends} ]; do sleep 0.1; done\nexit 1\n')
+    ffmpeg.chmod(0o755)
+    mirror.env["HELDAR_FFMPEG_BIN"] = str(ffmpeg)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    mirror.database.add("gate", rtsp_port=port)
+    with mirror.up(watched=True):
+        recorder = wait_for(lambda: recorders(mirror).get("gate"))
+        os.kill(supervisord(mirror), signal.SIGSTOP)
+        try:
+            ends.touch()
+            wait_for(lambda: "Z (zombie)" in Path(f"/proc/{recorder}/status").read_text())
+            time.sleep(START_SECONDS)  # supervisord counts this as a run
+        finally:
+            os.kill(supervisord(mirror), signal.SIGCONT)
+        wait_for(lambda: "EXITED" in mirror.supervisorctl("status", "mirror-gate"))
+        time.sleep(3)
+        assert not recorders(mirror)
+        with socket.create_server(("127.0.0.1", port)):
+            wait_for(lambda: "ERROR ffmpeg ended" in log_of(mirror).partition("ERROR")[2])
+
+
+def log_of(mirror: Mirror) -> str:
+    return (mirror.logs / "mirror-gate.log").read_text()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from heldar_mirror import watch
 from heldar_mirror.health import (
+    FAILED,
     MAX_STALL_SECONDS,
     MIN_STALL_SECONDS,
     RETRY_SECONDS,
@@ -74,8 +75,10 @@ events = st.tuples(st.sampled_from([*STATES, "tried"]), camera_ids, st.floats(0.
 
 
 @given(st.lists(events, max_size=40))
-def test_only_what_is_fatal_is_due_and_never_twice_within_the_pause(history: list[tuple[str, str, float]]) -> None:
-    """Whatever happens, due is what last was FATAL, sorted, and not tried again within 30 s unless it ran meanwhile."""
+def test_what_failed_for_good_is_due_and_never_twice_within_the_pause(
+    history: list[tuple[str, str, float]],
+) -> None:
+    """Whatever happens, due is what last failed for good, sorted, and not tried again within 30 s unless it ran."""
     failures, last, tried, now = Failures(), dict[str, str](), dict[str, float](), 0.0
     for what, name, pause in history:
         now += pause
@@ -92,7 +95,7 @@ def test_only_what_is_fatal_is_due_and_never_twice_within_the_pause(history: lis
         assert due == sorted(
             name
             for name, state in last.items()
-            if state == "FATAL" and now >= tried.get(name, -RETRY_SECONDS) + RETRY_SECONDS
+            if state in FAILED and now >= tried.get(name, -RETRY_SECONDS) + RETRY_SECONDS
         )
         failures.keep(last)
         assert failures.due(now) == due

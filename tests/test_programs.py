@@ -15,7 +15,7 @@ from examples import camera_ids, row, settings, texts
 from hypothesis import assume, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from supervisor.datatypes import RestartUnconditionally
+from supervisor.datatypes import RestartWhenExitUnexpected
 from supervisor.options import ClientOptions, ServerOptions, UnhosedConfigParser
 
 from heldar_mirror import programs, recorder
@@ -103,7 +103,8 @@ def test_supervisord_reads_the_programs_that_were_meant(
 
 def check_rules(program: SimpleNamespace) -> None:
     """The rules that hold for every program: how it is started again, stopped, logged, and what it is not told."""
-    assert (program.autostart, program.autorestart, program.startsecs) == (True, RestartUnconditionally, 30)
+    assert (program.autostart, program.autorestart, program.startsecs) == (True, RestartWhenExitUnexpected, 30)
+    assert program.exitcodes == [recorder.FAILED_SOON]
     assert (program.stopsignal, program.stopwaitsecs) == (signal.SIGTERM, 8)
     assert (program.stopasgroup, program.killasgroup) == (False, True)
     assert (program.redirect_stderr, program.stderr_logfile) == (True, None)

@@ -109,7 +109,7 @@ class Bench:
         self.started.append(process)
         return process
 
-    def run(self, spec: Path | None = None, code: int = 1) -> str:
+    def run(self, spec: Path | None = None, code: int = recorder.FAILED_SOON) -> str:
         """Run a recorder to its end and return its one line of output: level and text."""
         return self.end(self.start(spec), code)
 
@@ -149,13 +149,13 @@ def bench(home: Path, request: pytest.FixtureRequest) -> Iterator[Bench]:
 
 
 @pytest.mark.parametrize(
-    ("ending", "code", "how"),
-    [("sys.exit(3)", 1, "exit status 3"), ("", 0, "exit status 0"), ("os.kill(os.getpid(), 9)", 1, "signal 9")],
+    ("ending", "how"),
+    [("sys.exit(3)", "exit status 3"), ("", "exit status 0"), ("os.kill(os.getpid(), 9)", "signal 9")],
 )
-def test_one_line_says_how_ffmpeg_ended(bench: Bench, ending: str, code: int, how: str) -> None:
+def test_one_line_says_how_ffmpeg_ended(bench: Bench, ending: str, how: str) -> None:
     """However ffmpeg ends, one line of level ERROR has how long it ran, status or signal, and its masked tail."""
     bench.stand_in(rf'complain(f"{{sys.argv[2]}}: 401\n\n2026-01-01T00:00:00Z ERROR forged\n".encode()); {ending}')
-    line = bench.run(code=code)
+    line = bench.run()
     tail = "rtsp://***@127.0.0.1:554/Streaming/Channels/101: 401 | 2026-01-01T00:00:00Z ERROR forged"
     assert re.fullmatch(rf"ERROR ffmpeg ended after \d+ s, {how} \| {re.escape(tail)}", line)
 
@@ -171,7 +171,7 @@ def test_a_stop_is_no_error(bench: Bench) -> None:
 def test_the_tail_is_the_last_whole_lines(bench: Bench) -> None:
     """Of a long stderr at most 8,192 bytes are told, beginning with a whole line and ending with the last."""
     bench.stand_in(r'complain(b"".join(b"line %06d\n" % i for i in range(5000)))')
-    lines = bench.run(code=0).split(" | ")[1:]
+    lines = bench.run().split(" | ")[1:]
     assert lines == [f"line {i:06d}" for i in range(5000 - len(lines), 5000)]
     assert 8192 - 2 * len("line 000000\n") < sum(len(line) + 1 for line in lines) <= 8192
 
@@ -181,7 +181,7 @@ def test_no_half_of_a_password_is_told(bench: Bench, kept: int) -> None:
     """A password that the tail's cut goes through is not shown, though no mask could know the rest of it."""
     after = 8192 - kept - 1
     bench.stand_in(rf'complain(b"x" * 9000 + b"{PASSWORD}\n" + b"y" * {after - 1} + b"\n")')
-    line = bench.run(code=0)
+    line = bench.run()
     assert "yyy" in line
     assert PASSWORD[-kept:] not in line
 
@@ -189,13 +189,13 @@ def test_no_half_of_a_password_is_told(bench: Bench, kept: int) -> None:
 def test_passwords_are_masked_in_every_form(bench: Bench) -> None:
     """Each secret of the launch spec is masked wherever it stands, and so is any URL's user information."""
     bench.stand_in(rf'complain(b"401 for {PASSWORD}, ?pw={PASSWORD}&x rtsp://u:p@ss@host/ http://a:b@c\n")')
-    assert bench.run(code=0).endswith("| 401 for ***, ?pw=***&x rtsp://***@host/ http://***@c")
+    assert bench.run().endswith("| 401 for ***, ?pw=***&x rtsp://***@host/ http://***@c")
 
 
 def test_what_a_terminal_would_obey_is_shown_as_question_marks(bench: Bench) -> None:
     """Control characters, colours and bytes that are no UTF-8 reach nobody's terminal."""
     bench.stand_in(r'complain(b"\x1b[31mred\x1b[0m\x07 \xc2\x9b2J \xff gr\xc3\xbcn\tend\n")')
-    text = bench.run(code=0).split(" | ")[1]
+    text = bench.run().split(" | ")[1]
     assert text.isprintable()
     assert text == "?[31mred?[0m? ?2J \N{REPLACEMENT CHARACTER} grün?end"
 
@@ -421,7 +421,7 @@ def test_a_root_that_is_not_proven_is_left_alone(bench: Bench, harm: Callable[[B
 
 def test_a_camera_without_spec_ends_cleanly(bench: Bench) -> None:
     """A recorder whose launch spec is gone ends with status 0: its camera is not to be mirrored any more."""
-    line = bench.run(bench.home / "gone.spec", code=0)
+    line = bench.run(bench.home / "gone.spec")
     assert line.startswith(f"INFO no launch spec {bench.home}/gone.spec: the camera is not to be mirrored")
 
 
@@ -486,7 +486,7 @@ def test_the_stub_of_its_own_ffmpeg_is_removed(bench: Bench, data: str, *, stop:
     process = bench.start()
     if stop:
         wait_for(lambda: bench.noted() == "ready")
-    bench.end(process, 0, signal.SIGTERM if stop else None)
+    bench.end(process, 0 if stop else recorder.FAILED_SOON, signal.SIGTERM if stop else None)
     assert sorted(directory.glob("*.mp4")) == sorted(older)
 
 
@@ -496,7 +496,7 @@ def test_a_segment_with_footage_is_kept(bench: Bench) -> None:
 segment(box(b"ftyp", 28)); time.sleep(1.1)
 note(segment(box(b"ftyp", 28) + box(b"moov", 700) + box(b"moof", 100) + box(b"mdat", 5000)))
 """)
-    bench.run(code=0)
+    bench.run()
     stub, kept = sorted((bench.root / "gate").glob("*.mp4"))
     assert str(kept) == bench.noted()
     assert (stub.stat().st_size, kept.stat().st_size) == (28, 5828)
@@ -513,7 +513,7 @@ def test_a_file_of_the_current_second_is_waited_for(bench: Bench) -> None:
         path.write_text("footage")
         path.chmod(0o666)
     bench.stand_in('note(segment(box(b"moof")))')
-    bench.run(code=0)
+    bench.run()
     assert Path(bench.noted()) > existing[-1]
     assert [path.read_text() for path in existing] == ["footage"] * 4
 
@@ -528,7 +528,7 @@ for flags in (os.O_WRONLY, os.O_RDWR, os.O_WRONLY | os.O_CREAT | os.O_TRUNC):
     except PermissionError: said.append("refused")
 note(" ".join(said))
 """)
-    bench.run(code=0)
+    bench.run()
     assert bench.noted() == "refused refused refused"
     (made,) = (bench.root / "gate").glob("*.mp4")
     modes = {path: path.stat().st_mode & 0o777 for path in (made, made.parent, made.parent / recorder.LOCK)}
@@ -562,7 +562,7 @@ def test_no_file_is_overwritten_when_the_clock_steps_back(bench: Bench) -> None:
         *closed, _being_written = sorted(directory.glob("*.mp4"))
         before = {path: path.read_bytes() for path in closed}
         clock.write_text("-3600")
-        assert "Permission denied" in bench.end(process, 1)
+        assert "Permission denied" in bench.end(process, recorder.FAILED_SOON)
         assert {path: path.read_bytes() for path in closed} == before
     finally:
         for left in Path("/dev/shm").glob(f"*faketime_s*_{pid.read_text().strip()}"):
@@ -583,7 +583,7 @@ for fd in sorted(map(int, os.listdir("/proc/self/fd"))):
 environment = Path("/proc/self/environ").read_text().rstrip(chr(0)).split(chr(0))
 note(chr(10).join([*files, "", *environment]))
 """)
-    bench.run(code=0)
+    bench.run()
     files, environment = (part.split("\n") for part in bench.noted().split("\n\n"))
     assert {"TZ=UTC", "OTHER=kept"} <= set(environment)
     assert not [variable for variable in environment if variable.startswith("HELDAR_") or "Tokyo" in variable]
@@ -597,7 +597,7 @@ def test_ffmpeg_may_be_interrupted_as_usual(bench: Bench) -> None:
     """Signals that Python ignores for itself are not ignored in ffmpeg."""
     bench.stand_in("")
     bench.ffmpeg.write_text("#!/bin/sh\ngrep SigIgn /proc/self/status >&2\n")
-    ignored = int(bench.run(code=0).rpartition("?")[2], 16)
+    ignored = int(bench.run().rpartition("?")[2], 16)
     assert not ignored & (1 << signal.SIGPIPE - 1 | 1 << signal.SIGXFSZ - 1)
 
 

@@ -12,6 +12,8 @@ import pytest
 from conftest import Mirror, wait_for
 from mirrors import STRANGER, MirrorForAll, as_root, counts, new_mirror, recorders, wait_until_recording
 
+from heldar_mirror.recorder import FAILED_SOON
+
 MARKER = ".heldar-mirror"
 
 
@@ -348,7 +350,7 @@ def test_a_second_recorder_of_a_camera_is_refused(used: Mirror) -> None:
         before = wait_until_recording(used, "gate")
         command = Path(f"/proc/{before['gate']}/cmdline").read_text().split("\0")[:-1]
         second = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-        assert second.returncode == 1
+        assert second.returncode == FAILED_SOON
         assert f"another recorder is writing to {used.root}/gate" in second.stdout
         assert recorders(used) == before
 
