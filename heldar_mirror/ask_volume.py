@@ -24,9 +24,9 @@ def main(task: str, path: str, volume: str = "") -> str:
 def check(root: str, volume: str, *, room: bool) -> None:
     recorder = __import__("recorder")
     try:
-        recorder.prove_volume(root, volume)
+        marker = recorder.prove_volume(root, volume)
         if room:
-            recorder.check_room(root)
+            recorder.check_room(root, marker)
     except recorder.RefusedError as error:
         raise OSError(str(error)) from None
     except OSError as error:

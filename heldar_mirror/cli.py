@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 import time
+import traceback
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -23,6 +24,7 @@ from heldar_mirror.settings import Settings, load_settings
 
 RPC_SECONDS = 60
 PIPE_WIDTH = 200
+WATCH_AGAIN_SECONDS = 10
 
 EXIT_CODES = """\b
 Exit codes:
@@ -81,7 +83,7 @@ def reconcile_command(camera_ids: tuple[str, ...], *, dry_run: bool, as_json: bo
         plan, revival = reconcile.dry_run(settings, camera_ids), None
     else:
         _enter(settings)
-        plan, _ = reconcile.reconcile(settings, camera_ids)
+        plan = reconcile.reconcile(settings, camera_ids).plan
         revival = reconcile.revive(settings)
     if as_json:
         click.echo(json.dumps(_plan_json(plan, revival), indent=2))
@@ -120,11 +122,19 @@ def watch_command(directory: str) -> None:
         )
     with suppress(OSError):
         os.chdir(directory)
-    settings = load_settings(watching.environment())
-    if settings.mirror_root is None:
-        raise SettingsError("HELDAR_MIRROR_RECORDINGS_DIR is not set: mirroring is off. What runs is left alone")
-    state.prepare(settings)
-    asyncio.run(watching.watch(settings, _log))
+    try:
+        settings = load_settings(watching.environment())
+        if settings.mirror_root is None:
+            raise SettingsError("HELDAR_MIRROR_RECORDINGS_DIR is not set: mirroring is off. What runs is left alone")
+        state.prepare(settings)
+        asyncio.run(watching.watch(settings, _log))
+    except MirrorError:
+        # Long enough for supervisord to take it for a run: its backoff would have no end, and be hours after a month.
+        time.sleep(WATCH_AGAIN_SECONDS)
+        raise
+    except Exception:
+        traceback.print_exc()
+        os._exit(1)  # a thread may be at a call that never ends
 
 
 @main.command()
@@ -134,7 +144,9 @@ def adopt_volume() -> None:
     _enter(settings)
     with state.locked(settings):
         reconcile.adopt_volume(settings, take_over=True)
-    click.echo(f"{settings.mirror_root} is ours now; to record there: heldar-mirror reconcile")
+    click.echo(
+        f"{settings.mirror_root} is ours now; the watcher records there, or without one: heldar-mirror reconcile"
+    )
 
 
 def _settings(*, as_json: bool = False) -> Settings:

@@ -107,7 +107,7 @@ class Gateway:
 
     def shut_down(self) -> None:
         """Stop every program of this supervisord, all at once, then end it; first the watcher, which may be adding."""
-        self._batch("stopProcess", [(_program(WATCH),)])
+        self._batch("stopProcess", [(_program(WATCH), False)])
         self._call(lambda proxy: proxy.supervisor.stopAllProcesses(False))
         deadline = time.monotonic() + STOP_SECONDS
         while time.monotonic() < deadline and not all(process.is_down for process in self.processes().values()):

@@ -45,7 +45,9 @@ class OpenSegments:
         found = {}
         for camera_id, (pid, fd, last) in self._places.items():
             with suppress(*GONE, PermissionError):
-                if segment := _segment(pid, fd, last):
+                segment = _segment(pid, fd, last)
+                # The number may be another's by now.
+                if segment and os.path.dirname(segment.path) == os.path.dirname(last.path):  # noqa: PTH120
                     found[camera_id] = segment
                     self._places[camera_id] = pid, fd, segment
         return found
@@ -53,9 +55,10 @@ class OpenSegments:
     def _search(self) -> None:
         self._places, self.refused, self.ffmpegs = {}, 0, set()
         for pid, camera_id in self._children():
-            self.ffmpegs.add(camera_id)
             try:
-                for fd in os.listdir(f"/proc/{pid}/fd"):
+                descriptors = os.listdir(f"/proc/{pid}/fd")
+                self.ffmpegs.add(camera_id)
+                for fd in descriptors:
                     with suppress(*GONE):
                         if segment := _segment(pid, fd, None):
                             self._places[camera_id] = pid, fd, segment
@@ -69,7 +72,7 @@ class OpenSegments:
         parents = {}
         for entry in os.scandir("/proc"):
             if entry.name.isdigit():
-                with suppress(*GONE):
+                with suppress(*GONE, PermissionError):
                     # The name, in brackets, may hold anything; after it come the state and the parent.
                     stat = Path(f"{entry.path}/stat").read_bytes()
                     parents[int(entry.name)] = int(stat.rpartition(b")")[2].split()[1])

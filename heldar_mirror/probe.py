@@ -1,7 +1,6 @@
 """Whether a camera answers: a TCP connection costs microseconds and no process, where an ffmpeg costs both."""
 
 import asyncio
-import functools
 import urllib.parse
 from collections.abc import Iterable
 
@@ -11,7 +10,6 @@ ANSWER_SECONDS = 1.5
 DEFAULT_PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 
 
-@functools.cache
 def address_of(url: str) -> Address | None:
     """Return host and port of a camera's URL; None if it has none that can be asked."""
     try:

@@ -6,7 +6,7 @@ removed after its program, so whatever is left half done is a difference that th
 
 import time
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from heldar_mirror import database, programs, state, volume
 from heldar_mirror.cameras import Row
@@ -26,15 +26,24 @@ class Revival:
     held: tuple[str, ...] = ()
 
 
-def reconcile(settings: Settings, forced: Collection[str] = ()) -> tuple[Plan, state.Written]:
+@dataclass(frozen=True)
+class Reconciled:
+    """What was planned and applied, from which rows, and what tells whether another reconcile has written since."""
+
+    plan: Plan
+    rows: list[Row] = field(repr=False)
+    written: state.Written
+
+
+def reconcile(settings: Settings, forced: Collection[str] = ()) -> Reconciled:
     """Bring supervisord to what the table asks for; restart the cameras in `forced` in any case.
 
-    Returns what was planned and applied, and what tells whether another reconcile has written anything since. Raises
-    MirrorError; what runs goes on then.
+    Raises MirrorError; what runs goes on then.
     """
     with state.locked(settings):
         before = state.read_programs(settings)
-        plan, problem = write(settings, forced)
+        rows = read_rows(settings)
+        plan, problem = write(rows, settings, forced)
         try:
             _apply(plan, before, Gateway(settings), settings)
         except SupervisordError as error:
@@ -43,7 +52,7 @@ def reconcile(settings: Settings, forced: Collection[str] = ()) -> tuple[Plan, s
         written = state.written(settings)
     if problem:
         raise problem
-    return plan, written
+    return Reconciled(plan, rows, written)
 
 
 def revive(settings: Settings) -> Revival:
@@ -65,12 +74,11 @@ def revive(settings: Settings) -> Revival:
     )
 
 
-def write(settings: Settings, forced: Collection[str] = ()) -> tuple[Plan, VolumeError | None]:
+def write(rows: list[Row], settings: Settings, forced: Collection[str] = ()) -> tuple[Plan, VolumeError | None]:
     """Write the launch specs and the programs file that the table asks for. Raises MirrorError.
 
     Returns the plan, and why the volume can't be used: then the plan stops what the table wants stopped, and no more.
     """
-    rows = read_rows(settings)
     volume_id, problem = "", None
     # With the recorder switched off nothing is recorded, so no volume has to be there.
     if settings.recorder_enabled:

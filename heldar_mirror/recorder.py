@@ -159,19 +159,22 @@ def prove_volume(root: str, volume: str) -> int:
     return fd
 
 
-def is_read_only(root: str) -> bool:
+def is_read_only(marker: int) -> bool:
     """Whether nothing can be written; an ext4 that was damaged while in use has no flag that says so."""
     try:
-        posix.utime(f"{root}/{MARKER}")
+        posix.utime(marker)
     except OSError as error:
         return error.errno == EROFS
     return False
 
 
-def check_room(root: str) -> None:
-    """Raises RefusedError where nothing can be written to the volume, or too little to begin."""
+def check_room(root: str, marker: int) -> None:
+    """Raises RefusedError where nothing can be written to the volume, or too little to begin.
+
+    `marker` is the descriptor of the proven marker.
+    """
     volume = posix.statvfs(root)
-    if is_read_only(root):
+    if is_read_only(marker):
         reason = "is read-only: expected to write there. See dmesg: a file system that is damaged becomes so"
     elif volume.f_blocks and volume.f_bavail * volume.f_frsize < MIN_FREE_BYTES:  # some say 0 of 0, and don't know
         reason = f"is full: expected at least {MIN_FREE_BYTES >> 20} MiB of free space. Make room there"
@@ -366,7 +369,7 @@ def record(spec: "dict[str, list[str]]", child: Child) -> None:
     """Record until ffmpeg ends, and say how."""
     directory, url, secrets = spec["directory"][0], spec["url"][0], spec["secret"]
     volume = prove_volume(spec["root"][0], spec["volume"][0])
-    check_room(spec["root"][0])
+    check_room(spec["root"][0], volume)
     for fd in (volume, lock_directory(directory)):
         posix.set_inheritable(fd, True)
     while not child.stopping and exists(segment_path(directory, time.time())):

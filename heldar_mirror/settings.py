@@ -147,8 +147,7 @@ def parse_settings(variables: Mapping[str, str]) -> Settings:
         state_dir=state_dir,
         specs_dir=specs_dir,
         log_dir=plain_path("HELDAR_MIRROR_LOG_DIR", LOG_DIR if at_home else state_dir / "log"),
-        status_file=plain_path("HELDAR_MIRROR_STATUS_DIR", RUN_DIR / "status" if at_home else state_dir / "status")
-        / "status.json",
+        status_file=plain_path("HELDAR_MIRROR_STATUS_DIR", _status_dir(state_dir)) / "status.json",
         programs_file=plain_path("HELDAR_MIRROR_PROGRAMS_FILE", state_dir / "programs.conf"),
         joined=joined,
         prefix=_prefix(values.get("HELDAR_MIRROR_PREFIX", "mirror-")),
@@ -186,6 +185,12 @@ def _tmpfs_specs_dir(state_dir: Path) -> Path:
     """Where specs go that must not lie on a disk: a name of its own for each state directory."""
     run = RUN_DIR if os.geteuid() == 0 or RUN_DIR.exists() else Path(f"/run/user/{os.geteuid()}/heldar-mirror")
     return run / ("specs" if state_dir == STATE_DIR else urllib.parse.quote(str(state_dir), safe=""))
+
+
+def _status_dir(state_dir: Path) -> Path:
+    """Where anybody can read it; below the state directory where only root could make that."""
+    public = RUN_DIR / "status"
+    return public if state_dir == STATE_DIR and (os.geteuid() == 0 or public.exists()) else state_dir / "status"
 
 
 def _one_line(name: str, value: str) -> str:

@@ -51,10 +51,14 @@ def prepare(settings: Settings) -> None:
             if ids and not _all_of_root(directory.parent):
                 continue
             _make_parents(directory)
-            with suppress(FileExistsError):
-                directory.mkdir(mode=0o700)
+            made = _make(directory)
             fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
+                if variable == "HELDAR_MIRROR_STATUS_DIR" and not made:
+                    # Others may use it as well, so its mode and owner are not ours to change.
+                    if os.fstat(fd).st_uid != (ids[0] if ids else os.geteuid()):
+                        raise PermissionError(f"it belongs to user {os.fstat(fd).st_uid}")
+                    continue
                 _claim(fd, directory, ids)
                 os.fchmod(fd, mode)
             finally:
@@ -66,6 +70,15 @@ def prepare(settings: Settings) -> None:
                 f"cannot use {directory}: {error}. Expected a directory of the recorders' own user; "
                 f"make it, or set {variable} to another"
             ) from None
+
+
+def _make(directory: Path) -> bool:
+    """Make a directory. Return whether it was not there."""
+    try:
+        directory.mkdir(mode=0o700)
+    except FileExistsError:
+        return False
+    return True
 
 
 def _make_parents(directory: Path) -> None:

@@ -150,15 +150,19 @@ def publish(report: Report, settings: Settings, last: int | None) -> int:
     lock on the file, by which a reader knows that its writer lives. Raises StateError."""
     path = settings.status_file
     temporary = path.with_name(f".{path.name}.new")
+    fd = None
     try:
         temporary.unlink(missing_ok=True)
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
-        os.fchmod(fd, 0o644)
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        # Nobody else can open it, and hold a lock on it, before we do.
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         with open(fd, "w", closefd=False) as file:
             json.dump(report.to_json(), file)
+        os.fchmod(fd, 0o644)
         temporary.rename(path)
     except OSError as error:
+        if fd is not None:
+            os.close(fd)
         raise StateError(f"cannot publish the status: {error}. See HELDAR_MIRROR_STATUS_DIR") from None
     if last is not None:
         os.close(last)

@@ -87,7 +87,7 @@ def up(settings: Settings, tell: Callable[[str], None]) -> int:
         with state.locked(settings):
             known = settings.programs_file.exists()
             try:
-                plan, problem = reconcile.write(settings)
+                plan, problem = reconcile.write(reconcile.read_rows(settings), settings)
                 if problem and not known:
                     raise problem  # it was never up, so there is no last known good
                 # What stands in the state and is not wanted any more can't be running: supervisord is not up yet.

@@ -13,6 +13,7 @@ from heldar_mirror.settings import Settings
 
 # What a child process is given to answer, its start on a busy machine included.
 ANSWER_SECONDS = 10
+_stuck: dict[tuple[str, Path], "subprocess.Popen[bytes]"] = {}
 ASK_VOLUME = Path(__file__).with_name("ask_volume.py")
 
 
@@ -65,6 +66,11 @@ def _check(task: str, root: Path, volume: str) -> Path:
 
 def _ask(task: str, path: Path, *args: str) -> str:
     """Return what a child process finds out. Raises OSError for a refusal, and HungError where nothing comes back."""
+    hung = HungError(f"{path} does not answer within {ANSWER_SECONDS} s: is its volume hung?")
+    if (task, path) in _stuck:
+        if _stuck[task, path].poll() is None:
+            raise hung  # and no second process that is beyond all signals
+        del _stuck[task, path]
     child = subprocess.Popen(
         [sys.executable, "-I", "-S", str(ASK_VOLUME), task, str(path), *args],
         stdin=subprocess.DEVNULL,
@@ -76,7 +82,8 @@ def _ask(task: str, path: Path, *args: str) -> str:
         output, _ = child.communicate(timeout=ANSWER_SECONDS)
     except subprocess.TimeoutExpired:
         child.kill()  # and no waiting: it may be beyond that
-        raise HungError(f"{path} does not answer within {ANSWER_SECONDS} s: is its volume hung?") from None
+        _stuck[task, path] = child
+        raise hung from None
     if child.returncode:
         raise OSError(os.fsdecode(output) or f"{ASK_VOLUME.name} ended with {child.returncode}")
     return os.fsdecode(output)

@@ -24,7 +24,7 @@ from supervisor import childutils
 
 from heldar_mirror import probe, programs, state, status, volume
 from heldar_mirror.cameras import Row
-from heldar_mirror.changes import Changes
+from heldar_mirror.changes import Changes, needs_polling
 from heldar_mirror.errors import MirrorError, SettingsError
 from heldar_mirror.gateway import Gateway, Process
 from heldar_mirror.health import Failures, Growth
@@ -42,8 +42,16 @@ LISTING_SECONDS = 300.0
 # A database that is written all the time is read this often.
 READ_SECONDS = 0.9
 
+# A turn that takes longer is one that hangs: on the database's disk, or on another reconcile that has the lock.
+HUNG_SECONDS = 90.0
+HUNG = (
+    "the table has not been followed for a while: {database} does not answer, or another reconcile is at work. "
+    "What runs goes on"
+)
+
 # A camera that failed for good is asked this often whether it answers.
 PROBE_SECONDS = 2.0
+LOOKUPS = 64
 
 # The status is published every second, or more seldom where that would take more than this share of a core.
 PUBLISH_SECONDS = 1.0
@@ -69,6 +77,8 @@ async def watch(settings: Settings, tell: Tell) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # a socket for each camera that is asked
     watcher = Watcher(settings, tell)
+    # Names are looked up in threads, and one that a dead name server holds must not keep the others waiting.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(LOOKUPS))
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, watcher.read_settings)
     threading.Thread(target=watcher.listen, daemon=True).start()
     await asyncio.gather(
@@ -90,7 +100,8 @@ class Watcher:
         self._wake = asyncio.Event()
         self._rows: list[Row] | None = None
         self._desired = Desired({})
-        self._mirrored = frozenset(state.read_programs(settings))
+        self._mirrored = frozenset(name.removeprefix(settings.prefix) for name in state.read_programs(settings))
+        self._turn_at = math.inf
         self._written: state.Written | None = None
         self._reconcile_at = 0.0
 
@@ -103,6 +114,7 @@ class Watcher:
         self._places = OpenSegments(settings.specs_dir)
         self._segments: dict[str, Segment] = {}
         self._proven: tuple[Path, Place] | None = None
+        self._volume_id = state.remembered_volume(settings)
 
         self._errors: dict[str, tuple[float, str]] = {}
         self._unread: set[str] = set()
@@ -209,9 +221,10 @@ class Watcher:
         read_at = -READ_SECONDS
         while True:
             await asyncio.sleep(read_at + READ_SECONDS - time.monotonic())
+            self._turn_at = time.monotonic()
             # A link may be switched, and its directory is not the one that is written.
             real = Path(await self._call(os.path.realpath, self._settings.database))
-            if changes is None or path != real:
+            if changes is None or path != real or changes.polls != needs_polling(real):
                 if changes:
                     changes.close()
                 path = real
@@ -230,6 +243,7 @@ class Watcher:
                 )
             read_at = time.monotonic()
             await self._follow()
+            self._turn_at = math.inf
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), TICK_SECONDS)
             await self._call(changes.disarm)
@@ -250,7 +264,7 @@ class Watcher:
         self._rows, self._reconcile_at = rows, time.monotonic() + TICK_SECONDS
         self._desired = await self._call(programs.desired_state, rows, settings, "")
         try:
-            plan, self._written = await self._call(reconcile, settings)
+            done = await self._call(reconcile, settings)
         except MirrorError as error:
             self._note("reconcile", str(error))
             self._written = None
@@ -258,6 +272,9 @@ class Watcher:
         if self._reconcile_at:  # nobody has asked for another one meanwhile
             self._reconcile_at = math.inf
         self._note("reconcile", None)
+        plan, self._rows, self._written = done.plan, done.rows, done.written
+        if done.rows != rows:
+            self._desired = await self._call(programs.desired_state, done.rows, settings, "")
         self._note("cameras", "\n".join(f"camera {bad.camera_id}: {bad.reason}" for bad in plan.unusable) or None)
         self._mirrored = frozenset(plan.generations)
         for sign, changes in (("+", plan.added), ("~", plan.changed), ("-", plan.removed)):
@@ -277,6 +294,8 @@ class Watcher:
         """At every tick: is the volume well, does every file grow, and has somebody changed supervisord's programs?"""
         while True:
             await self._check_volume()
+            hung = time.monotonic() - self._turn_at > HUNG_SECONDS
+            self._note("following", HUNG.format(database=self._settings.database) if hung else None)
             try:
                 if time.monotonic() - self._listed_at >= LISTING_SECONDS:
                     await self._list()
@@ -299,7 +318,9 @@ class Watcher:
             volume_id = await self._call(state.remembered_volume, settings)
             if volume_id is not None:
                 root = await self._call(volume.check_room, settings.mirror_root, volume_id)
-                self._proven = root, place_of(root)
+                if volume_id != self._volume_id:  # it was adopted anew, and the launch specs name the old one
+                    self._want_reconcile()
+                self._proven, self._volume_id = (root, place_of(root)), volume_id
             self._note("volume", None)
         except MirrorError as error:
             self._note("volume", str(error))
@@ -320,18 +341,20 @@ class Watcher:
     async def _restart_stalled(self) -> None:
         """End recorders that run and whose open file does not grow: supervisord starts whatever ended."""
         gateway = Gateway(self._settings)
-        late, self._ending = self._ending, self._stalled()
-        await self._call(gateway.signal, self._names(late), "KILL")
-        for camera_id in self._ending:
+        stalled = self._stalled()
+        await self._call(gateway.signal, self._names(self._ending), "KILL")
+        self._ending = []
+        await self._call(gateway.signal, self._names(stalled), "TERM")
+        self._ending = stalled
+        for camera_id in stalled:
             text = "its file does not grow though ffmpeg runs; restarted. Does the camera send any media?"
             self._tell(f"camera {camera_id}: {text}")
             self._errors[camera_id] = time.time(), text
             self._growth.forget(camera_id)
-        await self._call(gateway.signal, self._names(self._ending), "TERM")
 
     def _stalled(self) -> list[str]:
         lengths = {camera_id: spec.segment_seconds for camera_id, spec in self._desired.specs.items()}
-        return self._growth.stalled(lengths, time.monotonic())
+        return self._growth.stalled(lengths)
 
     def _names(self, camera_ids: Iterable[str]) -> list[str]:
         return [programs.program_name(camera_id, self._settings) for camera_id in camera_ids]
@@ -350,8 +373,9 @@ class Watcher:
                 answering = await self._answering(due)
                 self._failures.tried(answering, time.monotonic())
                 await self._call(Gateway(self._settings).start, self._names(answering))
+                self._note("starting", None)
             except MirrorError as error:
-                self._note("supervisord", str(error))
+                self._note("starting", str(error))
 
     async def _answering(self, camera_ids: Iterable[str]) -> list[str]:
         addresses = {}
@@ -386,6 +410,10 @@ class Watcher:
         # A program that supervisord takes for a running one may have ended: it looks seldom when it is busy.
         alive = [camera_id for camera_id in up if camera_id in self._segments or camera_id in self._places.ffmpegs]
         self._growth.seen({camera_id: self._segments.get(camera_id) for camera_id in alive}, time.monotonic())
+        refused = self._places.refused
+        self._note(
+            "open files", f"the open files of {refused} recorders can't be seen: see README" if refused else None
+        )
         try:
             for camera_id, error in status.last_errors(self._unread, self._settings).items():
                 # A stall that we found may be newer than what its recorder last said.
@@ -395,7 +423,7 @@ class Watcher:
         except OSError as error:
             self._note("logs", f"cannot read the programs' logs: {error}")
         facts = status.Facts(self._desired, active, self._segments, self._errors, self._stalled())
-        known = self._listed_at > 0
+        known = self._listed_at > 0 and not refused
         # Unusable cameras are told one by one; what two found out is told once.
         problems = list(dict.fromkeys(text for what, text in self._problems.items() if what != "cameras"))
         if not problems and not (known and self._rows is not None):

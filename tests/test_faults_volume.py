@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -42,6 +43,29 @@ def at_once(ordeal: Ordeal) -> Callable[[Ordeals], None]:
     return test
 
 
+@contextlib.contextmanager
+def steady_camera() -> Iterator[Camera]:
+    """A camera that comes back when its server ends, as GStreamer's may when readers die and return in one moment."""
+    camera, stop = Camera(), threading.Event()
+    camera.plug_in()
+
+    def keep() -> None:
+        while not stop.wait(0.5):
+            if camera.process and camera.process.poll() is not None:
+                print("a camera's server ended with", camera.process.returncode)
+                camera.unplug()
+                camera.plug_in()
+
+    thread = threading.Thread(target=keep)
+    thread.start()
+    try:
+        yield camera
+    finally:
+        stop.set()
+        thread.join()
+        camera.unplug()
+
+
 @pytest.fixture(scope="module")
 def ordeals(request: pytest.FixtureRequest) -> Iterator[Ordeals]:
     """What happens to each mirror, begun."""
@@ -49,18 +73,13 @@ def ordeals(request: pytest.FixtureRequest) -> Iterator[Ordeals]:
 
     def run(ordeal: Ordeal) -> None:
         # Each has a camera of its own: a recorder that hangs keeps the camera from sending to others.
-        camera = Camera()
-        camera.plug_in()
-        try:
-            with new_mirror() as mirror:
-                try:
-                    ordeal(mirror, camera.port)
-                except BaseException:
-                    print(ordeal.__name__, mirror.watch_log(), *map(Path.read_text, mirror.logs.glob("mirror-*.log")))
-                    print(published(mirror))
-                    raise
-        finally:
-            camera.unplug()
+        with steady_camera() as camera, new_mirror() as mirror:
+            try:
+                ordeal(mirror, camera.port)
+            except BaseException:
+                print(ordeal.__name__, mirror.watch_log(), *map(Path.read_text, mirror.logs.glob("mirror-*.log")))
+                print(published(mirror))
+                raise
 
     with ThreadPoolExecutor(len(ORDEALS)) as pool:
         yield {ordeal.__name__: pool.submit(run, ordeal) for ordeal in ORDEALS if ordeal.__name__ in selected}

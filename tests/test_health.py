@@ -3,7 +3,7 @@
 import itertools
 import re
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import pytest
@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from heldar_mirror import watch
 from heldar_mirror.health import (
     FAILED,
-    MAX_STALL_SECONDS,
     MIN_STALL_SECONDS,
     RETRY_SECONDS,
     Failures,
@@ -112,50 +111,67 @@ def test_how_long_a_file_may_not_grow(segment_seconds: int) -> None:
     assert stall_seconds(segment_seconds) == sorted([60.0, 3.0 * segment_seconds, 300.0])[1]
 
 
+def look(growth: Growth, found: Mapping[str, Segment | None], begun: int, end: int) -> None:
+    """Look every ten seconds, the last time at `end`, and see the same each time."""
+    for now in [*range(begun, end, 10), end]:
+        growth.seen(found, now)
+
+
 @pytest.mark.parametrize("open_segment", [segment(5), None], ids=["a file that does not grow", "no file at all"])
 def test_a_recorder_that_writes_nothing_is_stalled_in_the_end(open_segment: Segment | None) -> None:
     """A recorder that runs with the same bytes, or without any file, is stalled after what its length gives."""
     growth = Growth()
-    for now in range(100, 161, 10):
-        growth.seen({"gate": open_segment}, now)
-    assert growth.stalled({"gate": 2}, 100 + MIN_STALL_SECONDS) == []
-    assert growth.stalled({"gate": 2}, 100 + MIN_STALL_SECONDS + 1) == ["gate"]
+    look(growth, {"gate": open_segment}, 100, 160)
+    assert growth.stalled({"gate": 2}) == []
+    look(growth, {"gate": open_segment}, 160, 161)
+    assert growth.stalled({"gate": 2}) == ["gate"]
     # Of a camera whose segments' length is not known the longest time is borne.
-    assert growth.stalled({}, 100 + MAX_STALL_SECONDS) == []
-    assert growth.stalled({}, 100 + MAX_STALL_SECONDS + 1) == ["gate"]
+    look(growth, {"gate": open_segment}, 170, 400)
+    assert growth.stalled({}) == []
+    look(growth, {"gate": open_segment}, 400, 401)
+    assert growth.stalled({}) == ["gate"]
 
 
 @pytest.mark.parametrize("change", [segment(6), segment(5, "/mnt/mirror/gate/20261122_161940.mp4"), segment(0), None])
 def test_any_change_of_the_file_begins_anew(change: Segment | None) -> None:
     """A file that grew, another file, and none any more: each is new, and not stalled."""
     growth = Growth()
-    growth.seen({"gate": segment(5)}, 100.0)
-    growth.seen({"gate": change}, 160.0)
-    assert growth.stalled({"gate": 2}, 161.0) == []
-    assert growth.stalled({"gate": 2}, 221.0) == ["gate"]
+    look(growth, {"gate": segment(5)}, 100, 159)
+    look(growth, {"gate": change}, 160, 220)
+    assert growth.stalled({"gate": 2}) == []
+    look(growth, {"gate": change}, 221, 221)
+    assert growth.stalled({"gate": 2}) == ["gate"]
 
 
 def test_a_recorder_that_was_restarted_or_ended_begins_anew() -> None:
     """Neither a camera whose program changed its state, nor one that is not up any more, keeps its old time."""
     growth = Growth()
-    growth.seen({"gate": segment(5), "hall": segment(5)}, 100.0)
+    look(growth, {"gate": segment(5), "hall": segment(5)}, 100, 160)
     growth.forget("gate")
     growth.forget("unknown")
-    growth.seen({"gate": segment(5)}, 161.0)
-    assert growth.stalled({"gate": 2, "hall": 2}, 162.0) == []
+    look(growth, {"gate": segment(5)}, 161, 162)
+    assert growth.stalled({"gate": 2, "hall": 2}) == []
+
+
+def test_who_did_not_look_does_not_take_a_file_for_stalled() -> None:
+    """A watcher that hung for minutes, on a disk of its own, has not seen whether the files grew."""
+    growth = Growth()
+    look(growth, {"gate": segment(5)}, 100, 120)
+    assert growth.stalled({"gate": 2}) == []
+    look(growth, {"gate": segment(5)}, 500, 510)
+    assert growth.stalled({"gate": 2}) == []
 
 
 @given(st.dictionaries(camera_ids, st.lists(st.integers(0, 3), min_size=1, max_size=12), max_size=4))
 def test_each_camera_stalls_by_itself(sizes: dict[str, list[int]]) -> None:
     """What stalls is what had one size for longer than it may, whatever the others do; looked at every ten seconds."""
     growth = Growth()
-    length = max(map(len, sizes.values()), default=0)
-    for turn in range(length):
-        growth.seen({name: segment(of[min(turn, len(of) - 1)]) for name, of in sizes.items()}, 10.0 * turn)
-    now = 10.0 * length + 31.0
-    since = {name: 10.0 * next(i for i in range(len(of)) if len(set(of[i:])) == 1) for name, of in sizes.items()}
-    expected = sorted(name for name, at in since.items() if now - at > MIN_STALL_SECONDS)
-    assert growth.stalled(dict.fromkeys(sizes, 10), now) == expected
+    turns = max(map(len, sizes.values()), default=0) + 3
+    for turn in range(turns):
+        growth.seen({name: segment(of[min(turn, len(of) - 1)]) for name, of in sizes.items()}, 100.0 + 10.0 * turn)
+    since = {name: next(i for i in range(len(of)) if len(set(of[i:])) == 1) for name, of in sizes.items()}
+    expected = sorted(name for name, turn in since.items() if 10.0 * (turns - 1 - turn) > MIN_STALL_SECONDS)
+    assert growth.stalled(dict.fromkeys(sizes, 10)) == expected
 
 
 # Outages, in simulated seconds.

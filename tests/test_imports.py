@@ -33,7 +33,7 @@ def test_the_recorder_loads_no_module_but_the_allowed() -> None:
 
     def loaded(*args: str) -> set[str]:
         command = [sys.executable, "-I", "-S", "-X", "importtime", *args]
-        result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         return {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
 
     added = loaded(str(RECORDER), "/nonexistent/gate.spec", "1") - loaded("-c", "pass")

@@ -391,3 +391,14 @@ def test_up_with_the_volume_gone_says_so_and_writes_nothing(used: Mirror) -> Non
         held.rename(used.root)
         used.run("reconcile", "gate")
         wait_until_recording(used, "gate")
+
+
+@pytest.mark.slow
+def test_an_adopted_volume_is_recorded_to_by_itself(used: Mirror) -> None:
+    """After a disk was replaced `adopt-volume` is all that a person does: the watcher has every camera begin anew."""
+    with used.up(watched=True):
+        before = wait_until_recording(used, "gate")["gate"]
+        (used.root / MARKER).unlink()
+        used.run("adopt-volume")
+        wait_for(lambda: recorders(used).get("gate") not in (None, before), seconds=60)
+        wait_for(lambda: used.run("status", code=None).returncode == 0)
