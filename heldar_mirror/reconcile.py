@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from heldar_mirror import database, programs, state, volume
 from heldar_mirror.cameras import Row
-from heldar_mirror.errors import MirrorError, SupervisordError, VolumeError
+from heldar_mirror.errors import HungError, MirrorError, SupervisordError, VolumeError
 from heldar_mirror.gateway import STOP_SECONDS, Gateway
 from heldar_mirror.health import FAILED
 from heldar_mirror.plan import Plan, make_plan
@@ -95,8 +95,8 @@ def write(rows: list[Row], settings: Settings, forced: Collection[str] = ()) -> 
 def dry_run(settings: Settings, forced: Collection[str] = ()) -> Plan:
     """Return the plan, and write nothing anywhere. Raises MirrorError."""
     assert settings.mirror_root is not None  # noqa: S101 - the caller's matter
-    volume.check_apart(settings.mirror_root, settings.recordings_dir)
     remembered = state.remembered_volume(settings)
+    _check_apart(settings, remembered)
     if remembered and settings.recorder_enabled:
         volume.prove(settings.mirror_root, remembered)
     return _plan(read_rows(settings), settings, remembered or "new", forced)
@@ -110,12 +110,23 @@ def read_rows(settings: Settings) -> list[Row]:
 def _open_volume(settings: Settings) -> str:
     """Return the id of the proven volume; a root that was never used is made ours. Raises VolumeError."""
     assert settings.mirror_root is not None  # noqa: S101 - the caller's matter
-    volume.check_apart(settings.mirror_root, settings.recordings_dir)
     remembered = state.remembered_volume(settings)
+    _check_apart(settings, remembered)
     if remembered is None:
         return adopt_volume(settings, take_over=False)
     volume.prove(settings.mirror_root, remembered)
     return remembered
+
+
+def _check_apart(settings: Settings, remembered: str | None) -> None:
+    """Refuse a mirror root in the primary's directory. A hung primary keeps no volume from being used that was
+    found apart before, only one from being marked. Raises VolumeError."""
+    assert settings.mirror_root is not None  # noqa: S101 - the caller's matter
+    try:
+        volume.check_apart(settings.mirror_root, settings.recordings_dir)
+    except HungError:
+        if remembered is None:
+            raise
 
 
 def adopt_volume(settings: Settings, *, take_over: bool) -> str:

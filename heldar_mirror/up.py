@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from heldar_mirror import programs, reconcile, state, volume
-from heldar_mirror.errors import DatabaseError, MirrorError, StateError, SupervisordError
+from heldar_mirror.errors import DatabaseError, HungError, MirrorError, StateError, SupervisordError
 from heldar_mirror.gateway import STOP_SECONDS, Gateway
 from heldar_mirror.settings import Settings
 
@@ -32,14 +32,21 @@ SECRETS = ("HELDAR_SECRET_KEY", "HELDAR_MIRROR_SUPERVISOR_PASSWORD")
 
 def warnings(settings: Settings) -> list[str]:
     """Return what a person should know before anything runs. Raises VolumeError for a mirror root that is refused."""
-    assert settings.mirror_root is not None  # noqa: S101 - the caller's matter
-    found = [volume.check_apart(settings.mirror_root, settings.recordings_dir), _ffmpeg_warning(settings.ffmpeg)]
+    found = [_place_warning(settings), _ffmpeg_warning(settings.ffmpeg)]
     if os.geteuid() == 0 and settings.user is None:
         found.append("recorders run as root: set HELDAR_MIRROR_USER to a user that needs to own nothing but the mirror")
     with suppress(OSError):
         if int(PTRACE_SCOPE.read_text()) > 1:
             found.append(f"{PTRACE_SCOPE} keeps ffmpeg's password from being hidden: mount /proc with hidepid=2")
     return [warning for warning in found if warning]
+
+
+def _place_warning(settings: Settings) -> str | None:
+    assert settings.mirror_root is not None  # noqa: S101 - the caller's matter
+    try:
+        return volume.check_apart(settings.mirror_root, settings.recordings_dir)
+    except HungError as error:
+        return f"{error} Whether the mirror root is apart from the primary's can't be told"
 
 
 def _ffmpeg_warning(ffmpeg: str) -> str | None:

@@ -20,13 +20,11 @@ ASK_VOLUME = Path(__file__).with_name("ask_volume.py")
 def check_apart(root: Path, recordings_dir: Path) -> str | None:
     """Refuse a mirror root that equals, contains or lies in the primary's directory, links and bind mounts resolved.
 
-    Returns a warning where both are on one file system, or one of them does not answer, else None. Raises VolumeError.
+    Returns a warning where both are on one file system, else None. Raises VolumeError; HungError where one of them does
+    not answer, so that it can't be told.
     """
     try:
         mirror, primary = Path(_ask("real", root)), Path(_ask("real", recordings_dir))
-    except HungError as error:
-        # Whoever is about to write finds out as well; what was proven apart before may go on.
-        return f"{error}; whether the mirror root is apart from the primary's can't be told"
     except OSError as error:
         raise VolumeError(f"cannot tell mirror root {root} from the primary's {recordings_dir}: {error}") from None
     here, there = place_of(mirror), place_of(primary)
