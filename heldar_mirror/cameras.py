@@ -98,12 +98,12 @@ def parse_camera(row: Row, unseal: Callable[[str], str]) -> Camera:
         id=camera_id(row),
         vendor=_text(row, "vendor"),
         address=_text(row, "address").strip() if built else "",
-        rtsp_port=_integer(row, "rtsp_port", 1, 65_535) if built else 0,
+        rtsp_port=integer(row, "rtsp_port", 1, 65_535) if built else 0,
         username=_text(row, "username") if built else "",
         password=_opened(row, "password", unseal) if built else "",
         stream=stream,
         stream_url=stream_url,
-        segment_seconds=max(_integer(row, "segment_seconds", None, MAX_SEGMENT_SECONDS), MIN_SEGMENT_SECONDS),
+        segment_seconds=max(integer(row, "segment_seconds", None, MAX_SEGMENT_SECONDS), MIN_SEGMENT_SECONDS),
         record_audio=_flag(row, "record_audio"),
     )
 
@@ -128,7 +128,8 @@ def _opened(row: Row, column: str, unseal: Callable[[str], str]) -> str:
         raise CameraError(f"{column} is sealed and can't be opened: {error}") from None
 
 
-def _integer(row: Row, column: str, low: int | None, high: int) -> int:
+def integer(row: Row, column: str, low: int | None, high: int) -> int:
+    """Return a whole number of a row. Raises CameraError."""
     value = row[column]
     if not isinstance(value, int) or value > high or (low is not None and value < low):
         span = f"at most {high}" if low is None else f"{low} to {high}"

@@ -14,8 +14,9 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.live import Live
+from rich.progress import Progress
 
-from heldar_mirror import __version__, reconcile, state, status, tables, volume
+from heldar_mirror import __version__, prune, reconcile, state, status, tables, volume
 from heldar_mirror import up as foreground
 from heldar_mirror import watch as watching
 from heldar_mirror.errors import MirrorError, SettingsError, StateError
@@ -135,6 +136,38 @@ def watch_command(directory: str) -> None:
     except Exception:
         traceback.print_exc()
         os._exit(1)  # a thread may be at a call that never ends
+
+
+@main.command(name="prune")
+@click.option("--dry-run", is_flag=True, help="Show what would go, and delete nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@click.option("--forever", is_flag=True, hidden=True, help="As the watcher runs it, until standard input ends.")
+def prune_command(*, dry_run: bool, as_json: bool, forever: bool) -> None:
+    """Delete what is over its time or its quota, and the oldest where the volume would fill.
+
+    The watcher does it by itself; what is locked in Heldar stays.
+    """
+    if forever:
+        settings = load_settings(watching.environment())
+        prune.keep_pruning(settings, _log)
+        return
+    settings = _settings(as_json=as_json)
+    _become(settings)
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", start=sys.stderr.isatty())
+
+        def progress(what: str, done: int, total: int) -> None:
+            bar.update(task, description=what, completed=done, total=total)
+
+        pruner = prune.Pruner(settings, dry_run=dry_run, progress=progress)
+        pruned = pruner.sweep().with_room(pruner.make_room())
+    if as_json:
+        click.echo(json.dumps({"dry_run": dry_run, **pruned.to_json()}, indent=2))
+    else:
+        _console().print(tables.prune_table(pruned, dry_run=dry_run))
+    if pruned.database_error:
+        raise pruned.database_error
+    sys.exit(1 if pruned.problems else 0)
 
 
 @main.command()

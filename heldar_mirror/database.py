@@ -12,13 +12,14 @@ import stat
 import tempfile
 import time
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from heldar_mirror.cameras import COLUMNS, Row
 from heldar_mirror.errors import DatabaseError
+from heldar_mirror.retention import CAMERA_COLUMNS, LOCK_COLUMNS
 
 # The bytes that every connection to a SQLite database keeps a shared lock on; whoever wants to delete the `-wal`
 # needs them alone (SQLite's os.h: SHARED_FIRST, SHARED_SIZE).
@@ -29,6 +30,9 @@ BUSY_SECONDS = 2.0
 ATTEMPTS = 5
 STARTING_SECONDS = 0.2
 CHANGING_SECONDS = 0.03
+
+T = TypeVar("T")
+Query = Callable[[sqlite3.Connection], T]
 
 
 class _ChangedError(Exception):
@@ -43,10 +47,22 @@ def read_cameras(path: Path) -> list[Row]:
 
     Raises DatabaseError where they can't be read, with the reason and the next step.
     """
+    return _ask(path, lambda connection: _cameras(connection, COLUMNS))
+
+
+def read_retention(path: Path) -> tuple[list[Row], list[Row]]:
+    """Return what is said of how long each camera's footage stays, and the primary's locked segments.
+
+    Raises DatabaseError, as `read_cameras`.
+    """
+    return _ask(path, lambda connection: (_cameras(connection, CAMERA_COLUMNS), _locked(connection)))
+
+
+def _ask(path: Path, query: Query[T]) -> T:
     for attempt in range(ATTEMPTS):
         try:
             # Beside a link SQLite finds no `-wal`, and neither do we.
-            return _read(Path(os.path.realpath(path)), attempt)
+            return _read(Path(os.path.realpath(path)), query, attempt)
         except (_ChangedError, OSError, sqlite3.Error) as error:
             reason: Exception = error
             if not _passes(path, error):
@@ -74,21 +90,21 @@ def _next_step(path: Path, error: Exception) -> str:
     return "Is HELDAR_DATABASE_URL the database of a Heldar kernel, and is it whole?"
 
 
-def _read(path: Path, attempt: int) -> list[Row]:
+def _read(path: Path, query: Query[T], attempt: int) -> T:
     with _held(path):
         before = _look(path)
         if Path(f"{path}-journal").exists():
             raise sqlite3.DatabaseError(f"a writer is at work, or crashed, by way of {path.name}-journal")
         try:
             if not before.wal:
-                return _query(path, "immutable=1")
+                return _query(path, "immutable=1", query)
             if before.shm:
                 # As a reader among others; readonly_shm, because what we may write is not ours to write.
-                return _query(path, "mode=ro&readonly_shm=1")
+                return _query(path, "mode=ro&readonly_shm=1", query)
             if attempt == 0:
                 time.sleep(STARTING_SECONDS)  # a kernel that is just starting has one without the other, too
                 raise _ChangedError
-            return _query_copy(path)
+            return _query_copy(path, query)
         finally:
             if _look(path) != before:
                 raise _ChangedError
@@ -109,13 +125,13 @@ def _look(path: Path) -> _Look:
     return _Look(*present, tuple((file.st_ino, file.st_size, file.st_mtime_ns) for file in files))
 
 
-def _query_copy(path: Path) -> list[Row]:
+def _query_copy(path: Path, query: Query[T]) -> T:
     """Read a private copy: whoever opens a `-wal` without its index, and be it read-only, tidies up when done."""
     with tempfile.TemporaryDirectory(prefix="heldar-mirror-") as directory:
         copy = Path(directory, path.name)
         for suffix in ("", "-wal"):
             shutil.copyfile(f"{path}{suffix}", f"{copy}{suffix}")
-        return _query(copy, "mode=rw")
+        return _query(copy, "mode=rw", query)
 
 
 @contextmanager
@@ -151,18 +167,37 @@ def _connect(path: Path, options: str) -> sqlite3.Connection:
     return connection
 
 
-def _query(path: Path, options: str) -> list[Row]:
+def _query(path: Path, options: str, query: Query[T]) -> T:
     with closing(_connect(path, options)) as connection:
-        present = {row["name"] for row in connection.execute("PRAGMA table_info(cameras)")}
-        if not present:
-            raise sqlite3.DatabaseError("it has no table cameras")
-        if missing := [column for column in COLUMNS if column not in present]:
-            raise sqlite3.DatabaseError(
-                f"the table cameras lacks the column {', '.join(missing)}: "
-                "Heldar's schema is not one that is known here"
-            )
-        # A page that was written to the wrong place may be a good one of another table, and rows vanish without a word.
-        for (problem,) in connection.execute("PRAGMA integrity_check(cameras)"):
-            if problem != "ok":
-                raise sqlite3.DatabaseError(f"the table cameras is damaged: {problem}")
-        return [dict(row) for row in connection.execute(f"SELECT {', '.join(COLUMNS)} FROM cameras ORDER BY id")]  # noqa: S608
+        return query(connection)
+
+
+def _cameras(connection: sqlite3.Connection, columns: Sequence[str]) -> list[Row]:
+    _expect(connection, "cameras", columns)
+    # A page that was written to the wrong place may be a good one of another table, and rows vanish without a word.
+    for (problem,) in connection.execute("PRAGMA integrity_check(cameras)"):
+        if problem != "ok":
+            raise sqlite3.DatabaseError(f"the table cameras is damaged: {problem}")
+    return [dict(row) for row in connection.execute(f"SELECT {', '.join(columns)} FROM cameras ORDER BY id")]  # noqa: S608
+
+
+def _locked(connection: sqlite3.Connection) -> list[Row]:
+    """The segments that are locked for either reason, by Heldar's index for each where it has one."""
+    _expect(connection, "segments", (*LOCK_COLUMNS, "locked", "evidence_locked"))
+    select = f"SELECT {', '.join(LOCK_COLUMNS)} FROM segments WHERE"  # noqa: S608
+    locked = "{0} > 0 OR {0} < 0 OR {0} IS NULL"
+    return [
+        dict(row)
+        for column in ("locked", "evidence_locked")
+        for row in connection.execute(f"{select} {locked.format(column)}")
+    ]
+
+
+def _expect(connection: sqlite3.Connection, table: str, columns: Sequence[str]) -> None:
+    present = {row["name"] for row in connection.execute(f"PRAGMA table_info({table})")}
+    if not present:
+        raise sqlite3.DatabaseError(f"it has no table {table}")
+    if missing := [column for column in columns if column not in present]:
+        raise sqlite3.DatabaseError(
+            f"the table {table} lacks the column {', '.join(missing)}: Heldar's schema is not one that is known here"
+        )

@@ -4,11 +4,10 @@ import os
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 
 from heldar_mirror.programs import RECORDER
-from heldar_mirror.recorder import SEGMENT_NAME
+from heldar_mirror.segments import segment_begun
 
 # What a process that ends while it is looked at gives.
 GONE = (FileNotFoundError, ProcessLookupError)
@@ -102,11 +101,3 @@ def _segment(pid: int, fd: str, last: Segment | None) -> Segment | None:
     with open(f"/proc/{pid}/fdinfo/{fd}", "rb") as file:
         position = file.readline()
     return Segment(path, int(position.split()[1]), begun)
-
-
-def segment_begun(name: str) -> float | None:
-    """Return when a segment was begun, from its name, in Unix seconds; None if the name is not a segment's."""
-    try:
-        return datetime.strptime(name, SEGMENT_NAME).replace(tzinfo=timezone.utc).timestamp()
-    except ValueError:
-        return None

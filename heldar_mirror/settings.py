@@ -7,7 +7,7 @@ import os
 import pwd
 import re
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,13 +30,18 @@ OWN = [
     f"HELDAR_MIRROR_{name}"
     for name in (
         *["RECORDINGS_DIR", "USER", "STATE_DIR", "SPECS_DIR", "LOG_DIR", "STATUS_DIR", "UMASK", "PREFIX"],
-        *["PROGRAMS_FILE", "SUPERVISOR_URL", "SUPERVISOR_USERNAME", "SUPERVISOR_PASSWORD", "ENV_FILE"],
+        *["MIN_FREE_GB", "DELETED_RETENTION_HOURS", "PROGRAMS_FILE", "SUPERVISOR_URL", "SUPERVISOR_USERNAME"],
+        *["SUPERVISOR_PASSWORD", "ENV_FILE"],
     )
 ]
 
 # In supervisord's files ' ;' and ' #' begin a comment, quoted or not; an include is a pattern; some values are expanded
 # twice, and blanks at an end are cut.
 AWKWARD = re.compile(r" [;#]|[*?\[]|%\(| $")
+
+
+# A floor of free space below this would be at the limit under which nothing is recorded any more.
+MIN_FREE_GIB = 0.125
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,9 @@ class Settings:
     prefix: str
     user: str | None
     umask: int
+    min_free_bytes: int
+    deleted_retention_seconds: float
+    retention_interval: float
     supervisor_url: str
     supervisor_username: str | None
     supervisor_password: str | None = field(repr=False)
@@ -153,6 +161,10 @@ def parse_settings(variables: Mapping[str, str]) -> Settings:
         prefix=_prefix(values.get("HELDAR_MIRROR_PREFIX", "mirror-")),
         user=_user(values.get("HELDAR_MIRROR_USER")),
         umask=_umask(values.get("HELDAR_MIRROR_UMASK", "027")),
+        min_free_bytes=_min_free(values),
+        deleted_retention_seconds=3600
+        * _number(values, ["HELDAR_MIRROR_DELETED_RETENTION_HOURS", "HELDAR_DEFAULT_RETENTION_HOURS"], 24, 0),
+        retention_interval=_number(values, ["HELDAR_RETENTION_INTERVAL_S"], 300, 1),
         supervisor_url=_supervisor_url(values.get("HELDAR_MIRROR_SUPERVISOR_URL", f"unix://{socket}")),
         supervisor_username=values.get("HELDAR_MIRROR_SUPERVISOR_USERNAME"),
         supervisor_password=values.get("HELDAR_MIRROR_SUPERVISOR_PASSWORD"),
@@ -227,6 +239,25 @@ def _boolean(name: str, value: str) -> bool:
     if value.lower() in {"0", "false", "no", "off"}:
         return False
     raise SettingsError(f"{name}={value!r}: expected 1, true, yes, on, or 0, false, no, off")
+
+
+def _number(values: Mapping[str, str], names: Sequence[str], default: float, least: float) -> float:
+    """The first of the variables that is set."""
+    for name in names:
+        if name in values:
+            if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]*)?", values[name]) or float(values[name]) < least:
+                raise SettingsError(f"{name}={values[name]!r}: expected a number, {least:g} or more")
+            return float(values[name])
+    return default
+
+
+def _min_free(values: Mapping[str, str]) -> int:
+    """The mirror's own floor; else the kernel's, which may be lower than ours can be."""
+    if "HELDAR_MIRROR_MIN_FREE_GB" in values:
+        gib = _number(values, ["HELDAR_MIRROR_MIN_FREE_GB"], 0, MIN_FREE_GIB)
+    else:
+        gib = max(_number(values, ["HELDAR_MIN_FREE_DISK_GB"], 5, 0), MIN_FREE_GIB)
+    return int(gib * (1 << 30))
 
 
 def _prefix(value: str) -> str:

@@ -1,22 +1,26 @@
 """The state directory: launch specs, the programs file, the volume that was proven, and the lock over them."""
 
 import fcntl
+import json
 import os
 import pwd
 import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from heldar_mirror import programs
 from heldar_mirror.errors import StateError
 from heldar_mirror.plan import Change, Saved
 from heldar_mirror.programs import LaunchSpec
+from heldar_mirror.retention import Clock
 from heldar_mirror.settings import Settings, escape_env, read_env_file
 
 LOCK_SECONDS = 60
 SECRETS = "secrets.env"
+RETENTION = "retention.json"
 
 Written = tuple[int, ...]
 
@@ -104,14 +108,15 @@ def _claim(fd: int, directory: Path, ids: tuple[int, int] | None) -> None:
 
 
 @contextmanager
-def locked(settings: Settings) -> Iterator[None]:
-    """Keep every other reconcile of this state waiting. Raises StateError when one does not end."""
-    path = settings.state_dir / "lock"
+def locked(settings: Settings, name: str = "lock") -> Iterator[None]:
+    """Keep every other reconcile of this state waiting, or what else has a lock. Raises StateError when one does not
+    end."""
+    path = settings.state_dir / name
     with lock_file(path, settings) as fd:
         deadline = time.monotonic() + LOCK_SECONDS
         while not take(fd):
             if time.monotonic() > deadline:
-                raise StateError(f"another reconcile has been at work for {LOCK_SECONDS} s: see who holds {path}")
+                raise StateError(f"another one has been at work for {LOCK_SECONDS} s: see who holds {path}")
             time.sleep(0.1)
         yield
 
@@ -259,6 +264,38 @@ def remember_volume(volume: str, settings: Settings) -> None:
     volumes = _volumes(settings) | {str(settings.mirror_root): volume}
     volumes.pop(f"{INTENDED}{settings.mirror_root}", None)
     _write_volumes(volumes, settings)
+
+
+@dataclass(frozen=True)
+class Retention:
+    """What pruning has to know for longer than it runs: the cameras that the table had or has, when those that it has
+    no more were missed first (Unix seconds), and the clock."""
+
+    known: frozenset[str] = frozenset()
+    deleted: Mapping[str, float] = field(default_factory=dict)
+    clock: Clock | None = None
+
+
+def read_retention(settings: Settings) -> Retention:
+    """Return what was remembered of the cameras' retention. Raises StateError."""
+    path = settings.state_dir / RETENTION
+    with _told(settings):
+        try:
+            saved = json.loads(path.read_text())
+            return Retention(frozenset(saved["known"]), saved["deleted"], Clock(**saved["clock"]))
+        except FileNotFoundError:
+            return Retention()
+        except (ValueError, KeyError, TypeError):
+            raise StateError(
+                f"{path} is damaged. Delete it: the footage of deleted cameras then stays as long again"
+            ) from None
+
+
+def write_retention(retention: Retention, settings: Settings) -> None:
+    """Remember the cameras' retention. Raises StateError."""
+    saved = {"known": sorted(retention.known), "deleted": retention.deleted, "clock": retention.clock}
+    with _told(settings):
+        _replace(settings.state_dir / RETENTION, json.dumps(saved, default=vars), 0o600, None)
 
 
 def _volumes(settings: Settings) -> dict[str, str]:

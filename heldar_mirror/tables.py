@@ -11,7 +11,9 @@ from rich.text import Text
 
 from heldar_mirror.plan import Plan
 from heldar_mirror.reconcile import Revival
+from heldar_mirror.segments import shown_size
 from heldar_mirror.status import CameraStatus, Report
+from heldar_mirror.tally import Pruned
 
 # What was seen longer ago than this is said to be so.
 SEEN_SECONDS = 3
@@ -73,7 +75,7 @@ def status_table(report: Report) -> Group:
             (camera.state or "-").lower(),
             _span(now - camera.since) if camera.since else "-",
             os.path.basename(segment.path) if segment else "-",  # noqa: PTH119
-            _size(segment.size_bytes) if segment else "-",
+            shown_size(segment.size_bytes) if segment else "-",
             _span(now - segment.begun) if segment else "-",
         )
     wanted = [camera for camera in report.cameras if camera.wanted is not False]
@@ -86,6 +88,30 @@ def status_table(report: Report) -> Group:
     )
     notes = [note for camera in report.cameras if (note := _note(camera, now))]
     return Group(table, summary, *notes, *(Text(f"! {problem}", "red") for problem in report.problems))
+
+
+def prune_table(pruned: Pruned, *, dry_run: bool) -> Group:
+    """Return what went, or would go, by camera and rule, and below it what room there is and what is wrong."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("camera", overflow="fold")
+    table.add_column("rule", no_wrap=True)
+    for name in ("segments", "size"):
+        table.add_column(name, no_wrap=True, justify="right")
+    for name in ("from", "to"):
+        table.add_column(name, no_wrap=True)
+    for (camera_id, rule), tally in sorted(pruned.tallies.items()):
+        ends = (name.removesuffix(".mp4") for name in (tally.oldest, tally.newest))
+        table.add_row(Text(camera_id), rule, f"{tally.segments:,}", shown_size(tally.bytes), *ends)
+    lines = [Text(f"{name}: its directory as well, since the camera was deleted") for name in pruned.directories]
+    for name, until in sorted(pruned.waiting.items()):
+        stamp = time.strftime("%Y-%m-%d %H:%MZ", time.gmtime(until))
+        lines.append(Text(f"{name}: deleted from the table; its footage stays until {stamp}"))
+    summary = (
+        f"{'would delete' if dry_run else 'deleted'} {pruned.segments:,} segments, {shown_size(pruned.bytes)}; "
+        f"{shown_size(pruned.free)} {'would be' if dry_run else 'are'} free, the floor is {shown_size(pruned.floor)}"
+    )
+    problems = [Text(f"! {problem}", "red") for problem in pruned.problems]
+    return Group(*([table] if pruned.tallies else []), *lines, Text(summary, "bold"), *problems)
 
 
 def _note(camera: CameraStatus, now: float) -> Text | None:
@@ -116,11 +142,3 @@ def _span(seconds: float) -> str:
     if hours:
         return f"{hours}h{minutes:02}m"
     return f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
-
-
-def _size(size: float) -> str:
-    for unit in ("B", "KiB", "MiB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} GiB"

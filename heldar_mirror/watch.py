@@ -6,6 +6,7 @@ at any time: what it remembers is a saving, and what it leaves half done the nex
 """
 
 import asyncio
+import json
 import math
 import operator
 import os
@@ -53,6 +54,9 @@ HUNG = (
 PROBE_SECONDS = 2.0
 LOOKUPS = 64
 
+# One line of the pruner's may tell of each camera.
+LINE_BYTES = 1 << 24
+
 # The status is published every second, or more seldom where that would take more than this share of a core.
 PUBLISH_SECONDS = 1.0
 PUBLISH_SHARE = 0.003
@@ -82,7 +86,8 @@ async def watch(settings: Settings, tell: Tell) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, watcher.read_settings)
     threading.Thread(target=watcher.listen, daemon=True).start()
     await asyncio.gather(
-        watcher.keep_following(), watcher.keep_looking(), watcher.keep_reviving(), watcher.keep_publishing()
+        *[watcher.keep_following(), watcher.keep_looking(), watcher.keep_reviving()],
+        *[watcher.keep_pruning(), watcher.keep_publishing()],
     )
 
 
@@ -115,6 +120,7 @@ class Watcher:
         self._segments: dict[str, Segment] = {}
         self._proven: tuple[Path, Place] | None = None
         self._volume_id = state.remembered_volume(settings)
+        self._pruner: asyncio.subprocess.Process | None = None
 
         self._errors: dict[str, tuple[float, str]] = {}
         self._unread: set[str] = set()
@@ -149,6 +155,8 @@ class Watcher:
         self._note("settings", None)
         self._settings = settings
         self._tell("read the settings anew")
+        if self._pruner and self._pruner.returncode is None:
+            self._pruner.terminate()
         self._want_reconcile()
 
     def _want_reconcile(self) -> None:
@@ -388,6 +396,23 @@ class Watcher:
                 self._want_reconcile()
         answering = await probe.answering(address for address in addresses.values() if address)
         return [camera_id for camera_id, address in addresses.items() if address is None or address in answering]
+
+    # What may go.
+
+    async def keep_pruning(self) -> None:
+        """Have a child process prune, since the volume may hang; it tells what is wrong, and ends when we do."""
+        command = ["setpriv", "--pdeathsig", "TERM", "--", sys.executable, "-m", "heldar_mirror", "prune", "--forever"]
+        while True:
+            self._pruner = pruner = await asyncio.create_subprocess_exec(
+                *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LINE_BYTES
+            )
+            assert pruner.stdout  # noqa: S101 - it is a pipe
+            async for line in pruner.stdout:
+                self._note("retention", "\n".join(json.loads(line)) or None)
+            code = await pruner.wait()
+            if code != -signal.SIGTERM:  # which it has from us, to read the settings anew
+                self._note("retention", f"pruning ended with {code}, and is begun again: see above")
+                await asyncio.sleep(TICK_SECONDS)
 
     # Telling.
 

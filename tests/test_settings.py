@@ -36,6 +36,9 @@ def test_every_setting_has_a_default() -> None:
         supervisor_url=f"unix://{STATE_DIR}/supervisor.sock",
         supervisor_username=None,
         supervisor_password=None,
+        min_free_bytes=5 << 30,
+        deleted_retention_seconds=86_400,
+        retention_interval=300,
     )
 
 

@@ -1,0 +1,90 @@
+"""What a prune did, or would do: what went by camera and rule, and why something did not. All pure."""
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from heldar_mirror.errors import DatabaseError
+from heldar_mirror.segments import segment_name, shown_size
+
+
+@dataclass
+class Tally:
+    """How many segments of one camera went by one rule, their bytes, and the names of the first and the last."""
+
+    segments: int = 0
+    bytes: int = 0
+    oldest: str = ""
+    newest: str = ""
+
+    def add(self, begun: int, size: int) -> None:
+        """Count one more."""
+        name = segment_name(begun)
+        self.segments += 1
+        self.bytes += size
+        self.oldest, self.newest = min(self.oldest or name, name), max(self.newest, name)
+
+
+@dataclass
+class Pruned:
+    """What went, by camera and rule; the directories that went; why something did not. `waiting`: cameras that were
+    deleted from the table, and when (Unix seconds) all of theirs goes. `free` and `floor` are bytes, after it was done.
+    `database_error`: nothing could go by age or quota."""
+
+    tallies: dict[tuple[str, str], Tally] = field(default_factory=dict)
+    directories: list[str] = field(default_factory=list)
+    waiting: dict[str, float] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    free: int = 0
+    floor: int = 0
+    database_error: DatabaseError | None = None
+
+    @property
+    def segments(self) -> int:
+        """How many segments went."""
+        return sum(tally.segments for tally in self.tallies.values())
+
+    @property
+    def bytes(self) -> int:
+        """How large they were."""
+        return sum(tally.bytes for tally in self.tallies.values())
+
+    def all_problems(self) -> list[str]:
+        """Return why something did not go, the table that could not be read included."""
+        return self.problems + ([str(self.database_error)] if self.database_error else [])
+
+    def with_room(self, made: "Pruned") -> "Pruned":
+        """Return the two halves of a prune as one, `made` being the later one."""
+        return replace(
+            made,
+            tallies=self.tallies | made.tallies,
+            directories=self.directories,
+            waiting=self.waiting,
+            problems=list(dict.fromkeys(self.problems + made.problems)),
+            database_error=self.database_error or made.database_error,
+        )
+
+    def line(self) -> str:
+        """Return in a line what went."""
+        rules = Counter[str]()
+        for (_, rule), tally in self.tallies.items():
+            rules[rule] += tally.segments
+        by_rule = ", ".join(f"{count} {rule}" for rule, count in sorted(rules.items()))
+        directories = f"; the directories {', '.join(self.directories)}" if self.directories else ""
+        return f"pruned {self.segments} segments, {shown_size(self.bytes)} ({by_rule or 'none'}){directories}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what a machine reads."""
+        return {
+            "segments": self.segments,
+            "bytes": self.bytes,
+            "removed": [
+                {"camera_id": camera_id, "rule": rule, **vars(tally)}
+                for (camera_id, rule), tally in sorted(self.tallies.items())
+            ],
+            "directories": self.directories,
+            "waiting": self.waiting,
+            "free_bytes": self.free,
+            "floor_bytes": self.floor,
+            "problems": self.problems,
+        }
