@@ -153,8 +153,8 @@ def prune_command(*, dry_run: bool, as_json: bool, forever: bool) -> None:
         return
     settings = _settings(as_json=as_json)
     _become(settings)
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", start=sys.stderr.isatty())
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("")
 
         def progress(what: str, done: int, total: int) -> None:
             bar.update(task, description=what, completed=done, total=total)

@@ -8,6 +8,7 @@ import ctypes
 import fcntl
 import os
 import stat
+from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -83,28 +84,27 @@ def look(root: int, camera_id: str, last: Footage) -> Footage:
     with _directory(root, camera_id) as fd, os.scandir(fd) as entries:
         for entry in entries:
             begun = segment_begun(entry.name)
-            if begun is not None and entry.is_file(follow_symlinks=False):
-                found.append((begun, known.get(begun)))
-        found.sort(key=lambda segment: segment[0])
-        footage = Footage()
-        for begun, size in found:
-            with suppress(FileNotFoundError):
-                footage.sizes.append(_recorded(fd, begun) if size is None else size)
-                footage.begun.append(begun)
-    return footage
+            if begun is None or not entry.is_file(follow_symlinks=False):
+                continue
+            try:
+                found.append((begun, known.get(begun) or _recorded(fd, entry.name, entry.stat(follow_symlinks=False))))
+            except FileNotFoundError:
+                continue
+    found.sort()
+    return Footage(array("q", (begun for begun, _ in found)), array("q", (size for _, size in found)))
 
 
-def _recorded(directory: int, begun: int) -> int:
+def _recorded(directory: int, name: str, seen: os.stat_result) -> int:
     """A segment's bytes, 0 where nothing was recorded in it."""
-    name = segment_name(begun)
-    size = os.stat(name, dir_fd=directory, follow_symlinks=False).st_size
-    return 0 if size <= STUB_BYTES and recorder.is_stub(f"/proc/self/fd/{directory}/{name}") else size
+    size = seen.st_size
+    return 0 if 0 < size <= STUB_BYTES and recorder.is_stub(f"/proc/self/fd/{directory}/{name}") else size
 
 
 def is_stub(root: int, camera_id: str, begun: int) -> bool:
     """Whether nothing was recorded in a segment. Raises OSError."""
+    name = segment_name(begun)
     with _directory(root, camera_id) as fd:
-        return not _recorded(fd, begun)
+        return not _recorded(fd, name, os.stat(name, dir_fd=fd, follow_symlinks=False))
 
 
 def remove(root: int, camera_id: str, begun: Iterable[int]) -> tuple[set[int], dict[str, list[int]]]:
@@ -114,8 +114,9 @@ def remove(root: int, camera_id: str, begun: Iterable[int]) -> tuple[set[int], d
         with _directory(root, camera_id) as fd:
             for each in begun:
                 try:
-                    with suppress(FileNotFoundError):
-                        os.unlink(segment_name(each), dir_fd=fd)
+                    os.unlink(segment_name(each), dir_fd=fd)
+                    gone.add(each)
+                except FileNotFoundError:
                     gone.add(each)
                 except OSError as error:
                     kept.setdefault(str(error.strerror), []).append(each)

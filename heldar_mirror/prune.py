@@ -258,13 +258,14 @@ class Pruner:
         for reason, those in stuck.items():
             kept |= set(those)
             self._stuck.setdefault((camera_id, reason), []).extend(those)
-        removed = 0
+        removed, dropped = 0, []
         for index, rule in chosen:
-            if shelf.begun[index] in gone:
-                removed += shelf.sizes[index]
-                tally = self._pruned.tallies.setdefault((camera_id, rule), Tally())
-                tally.add(shelf.begun[index], shelf.sizes[index])
-        shelf.drop([index for index, _ in chosen if shelf.begun[index] in gone])
+            begun, size = shelf.begun[index], shelf.sizes[index]
+            if begun in gone:
+                removed += size
+                dropped.append(index)
+                self._pruned.tallies.setdefault((camera_id, rule), Tally()).add(begun, size)
+        shelf.drop(dropped)
         if self._dry_run:
             self._pretended += removed
         return removed

@@ -8,14 +8,14 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
-from heldar_mirror.recorder import SEGMENT_NAME
-
+# The recorder's SEGMENT_NAME, with all that strftime can make of it.
 NAME = re.compile(r"([0-9]{8})_([01][0-9]|2[0-3])([0-5][0-9])([0-5][0-9])\.mp4")
 
 
 def segment_name(begun: int) -> str:
     """Return the name of the segment that was begun at a Unix time."""
-    return time.strftime(SEGMENT_NAME, time.gmtime(begun))
+    days, seconds = divmod(begun, 86_400)
+    return f"{_day(days)}_{seconds // 3600:02}{seconds // 60 % 60:02}{seconds % 60:02}.mp4"
 
 
 def segment_begun(name: str) -> int | None:
@@ -27,9 +27,14 @@ def segment_begun(name: str) -> int | None:
     return midnight + int(match[2]) * 3600 + int(match[3]) * 60 + int(match[4])
 
 
+# A million names hold few days.
+@functools.lru_cache(1024)
+def _day(days: int) -> str:
+    return time.strftime("%Y%m%d", time.gmtime(days * 86_400))
+
+
 @functools.lru_cache(1024)
 def _midnight(day: str) -> int | None:
-    """Cached, since a directory of a million names holds few days."""
     try:
         return int(datetime.strptime(day, "%Y%m%d").replace(tzinfo=timezone.utc).timestamp())
     except ValueError:

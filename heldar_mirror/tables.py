@@ -100,7 +100,7 @@ def prune_table(pruned: Pruned, *, dry_run: bool) -> Group:
     for name in ("from", "to"):
         table.add_column(name, no_wrap=True)
     for (camera_id, rule), tally in sorted(pruned.tallies.items()):
-        ends = (name.removesuffix(".mp4") for name in (tally.oldest, tally.newest))
+        ends = (name.removesuffix(".mp4") for name in tally.names())
         table.add_row(Text(camera_id), rule, f"{tally.segments:,}", shown_size(tally.bytes), *ends)
     lines = [Text(f"{name}: its directory as well, since the camera was deleted") for name in pruned.directories]
     for name, until in sorted(pruned.waiting.items()):

@@ -1,5 +1,6 @@
 """What a prune did, or would do: what went by camera and rule, and why something did not. All pure."""
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,19 +11,23 @@ from heldar_mirror.segments import segment_name, shown_size
 
 @dataclass
 class Tally:
-    """How many segments of one camera went by one rule, their bytes, and the names of the first and the last."""
+    """How many segments of one camera went by one rule, their bytes, and when the first and the last were begun."""
 
     segments: int = 0
     bytes: int = 0
-    oldest: str = ""
-    newest: str = ""
+    oldest: float = math.inf
+    newest: float = -math.inf
 
     def add(self, begun: int, size: int) -> None:
         """Count one more."""
-        name = segment_name(begun)
         self.segments += 1
         self.bytes += size
-        self.oldest, self.newest = min(self.oldest or name, name), max(self.newest, name)
+        self.oldest = min(self.oldest, begun)
+        self.newest = max(self.newest, begun)
+
+    def names(self) -> tuple[str, str]:
+        """Return the names of the first and the last."""
+        return segment_name(int(self.oldest)), segment_name(int(self.newest))
 
 
 @dataclass
@@ -79,7 +84,13 @@ class Pruned:
             "segments": self.segments,
             "bytes": self.bytes,
             "removed": [
-                {"camera_id": camera_id, "rule": rule, **vars(tally)}
+                {
+                    "camera_id": camera_id,
+                    "rule": rule,
+                    "segments": tally.segments,
+                    "bytes": tally.bytes,
+                    **dict(zip(("oldest", "newest"), tally.names(), strict=True)),
+                }
                 for (camera_id, rule), tally in sorted(self.tallies.items())
             ],
             "directories": self.directories,

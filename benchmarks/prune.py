@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+"""Print what pruning costs: a million segments listed and decided on, a hundred thousand deleted beside `find -delete`,
+and whether footage that is recorded beside that shows a gap."""
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+from conftest import Camera, Mirror, mirror_env, new_database, new_home, wait_for
+from test_packets import packets
+
+CAMERAS = 1000
+SEGMENT_BYTES = 1 << 20
+RECORDED = ("gate", "yard")
+AIM_DELETING = 1.5
+
+
+def make_tree(root: Path, cameras: int, segments: int) -> None:
+    """Make directories of sparse segments, one a minute, the last of them a day old."""
+    last = int(time.time()) // 60 * 60 - 86_400
+    names = [time.strftime("%Y%m%d_%H%M%S.mp4", time.gmtime(last - 60 * number)) for number in range(segments)]
+    for camera in range(cameras):
+        directory = root / f"cam{camera:04}"
+        directory.mkdir(parents=True)
+        (directory / ".heldar-mirror.lock").touch()
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        for name in names:
+            file = os.open(name, os.O_WRONLY | os.O_CREAT, 0o440, dir_fd=fd)
+            os.truncate(file, SEGMENT_BYTES)
+            os.close(file)
+        os.close(fd)
+
+
+def new_mirror(home: Path, cameras: int) -> Mirror:
+    """A mirror whose cameras keep an hour, marked as its own."""
+    database = new_database(home)
+    mirror = Mirror(home, database, mirror_env(home, database) | {"HELDAR_FFMPEG_BIN": "ffmpeg"})
+    rows = ", ".join(f"('cam{number:04}', 'x', 1)" for number in range(cameras))
+    database.execute(f"INSERT INTO cameras (id, name, retention_hours) VALUES {rows}")  # noqa: S608
+    mirror.run("adopt-volume")
+    return mirror
+
+
+def run(command: list[str], env: dict[str, str]) -> tuple[float, float]:
+    """Run a command to its end; return its seconds and the MiB of memory that it had at most."""
+    begun = time.monotonic()
+    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{command} ended with {process.returncode}")
+    return time.monotonic() - begun, usage.ru_maxrss / 1024
+
+
+def find(mirror: Mirror, *action: str) -> list[str]:
+    return ["find", str(mirror.root), "-name", "*.mp4", "-size", "+0", *action]
+
+
+def listing(total: int) -> None:
+    """Print what it takes to look at `total` segments and decide."""
+    with new_home() as home:
+        mirror = new_mirror(home, CAMERAS)
+        make_tree(mirror.root, CAMERAS, total // CAMERAS)
+        dry_run = mirror.command("prune", "--dry-run", "--json")
+        looked = [(run(find(mirror), mirror.env)[0], *run(dry_run, mirror.env)) for _ in range(5)]
+    beside = statistics.median(seconds / found for found, seconds, _ in looked)
+    seconds, memory = (statistics.median(values) for values in list(zip(*looked, strict=True))[1:])
+    print(f"{total:,} segments listed and decided on: {seconds:.1f} s, {beside:.1f} times find, {memory:.0f} MiB")
+
+
+def deleting(total: int) -> float:
+    """Print what it takes to delete `total` segments; return its ratio to find's."""
+    ratios = []
+    for number in range(5):
+        with new_home() as home:
+            mirror = new_mirror(home, 100)
+            deleters: list[tuple[str, list[str]]] = [
+                ("find", find(mirror, "-delete")),
+                ("prune", mirror.command("prune", "--json")),
+            ]
+            taken = {}
+            for name, command in deleters[:: 1 if number % 2 else -1]:
+                subprocess.run(["rm", "-rf", *mirror.root.glob("cam*")], check=True)
+                make_tree(mirror.root, 100, total // 100)
+                taken[name], _ = run(command, mirror.env)
+                left = sum(1 for _ in mirror.root.glob("*/*.mp4"))
+                if left != (100 if name == "prune" else 0):
+                    raise SystemExit(f"{name} left {left} segments")
+            ratios.append(taken["prune"] / taken["find"])
+    print(
+        f"{total:,} segments deleted: {statistics.median(ratios):.2f} times find -delete "
+        f"({min(ratios):.2f} to {max(ratios):.2f}), aim {AIM_DELETING}"
+    )
+    return statistics.median(ratios)
+
+
+def recording_beside(total: int) -> int:
+    """Print and return how many packets lack of what was recorded while `total` segments were deleted beside it."""
+    camera = Camera()
+    camera.plug_in()
+    try:
+        with new_home() as home:
+            mirror = new_mirror(home, 100)
+            make_tree(mirror.root, 100, total // 100)
+            for camera_id in RECORDED:
+                mirror.database.add(camera_id, rtsp_port=camera.port, segment_seconds=5)
+            with mirror.up():
+                grown: Callable[[int], bool] = lambda count: all(len(mirror.segments(c)) > count for c in RECORDED)  # noqa: E731
+                wait_for(lambda: grown(2), seconds=90)
+                # What is recorded elsewhere is the measure.
+                elsewhere = home / "elsewhere.mp4"
+                url = f"rtsp://admin:p%40ss%2Fw%3Ard@127.0.0.1:{camera.port}/Streaming/Channels/101"
+                command = ["ffmpeg", "-v", "error", "-rtsp_transport", "tcp", "-i", url, "-c", "copy", str(elsewhere)]
+                witness = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+                wait_for(elsewhere.exists)
+                run(mirror.command("prune", "--json"), mirror.env)
+                count = len(mirror.segments(RECORDED[0]))
+                wait_for(lambda: grown(count + 1), seconds=90)
+                witness.terminate()
+                witness.wait()
+                wait_for(lambda: grown(count + 3), seconds=90)
+            whole = packets([elsewhere])
+            lacking = sum(len(set(whole) - set(packets(mirror.segments(camera_id)))) for camera_id in RECORDED)
+    finally:
+        camera.unplug()
+    print(f"recorded beside that: {len(whole)} packets elsewhere, {lacking} of them lack in the mirror, aim 0")
+    return lacking
+
+
+@click.command()
+@click.option("--total", default=1_000_000, show_default=True, help="How many segments are listed; a tenth is deleted.")
+def main(total: int) -> None:
+    """Measure pruning."""
+    listing(total)
+    ratio, lacking = deleting(total // 10), recording_beside(total // 10)
+    sys.exit(0 if ratio <= AIM_DELETING and not lacking else 1)
+
+
+if __name__ == "__main__":
+    main()
