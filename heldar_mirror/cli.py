@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import pickle
 import socket
 import sys
 import time
@@ -141,16 +142,16 @@ def watch_command(directory: str) -> None:
 @main.command(name="prune")
 @click.option("--dry-run", is_flag=True, help="Show what would go, and delete nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-@click.option("--forever", is_flag=True, hidden=True, help="As the watcher runs it, until standard input ends.")
+@click.option("--forever", is_flag=True, hidden=True, help="As the watcher has it: settings and end on standard input.")
 def prune_command(*, dry_run: bool, as_json: bool, forever: bool) -> None:
     """Delete what is over its time or its quota, and the oldest where the volume would fill.
 
     The watcher does it by itself; what is locked in Heldar stays.
     """
     if forever:
-        settings = load_settings(watching.environment())
-        prune.keep_pruning(settings, _log)
-        return
+        with suppress(BrokenPipeError), open(0, "rb", buffering=0, closefd=False) as pipe:
+            prune.keep_pruning(pickle.load(pipe), _log)  # noqa: S301 - the watcher's own
+        os._exit(0)  # a thread may be at a read that never ends
     settings = _settings(as_json=as_json)
     _become(settings)
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
@@ -159,15 +160,14 @@ def prune_command(*, dry_run: bool, as_json: bool, forever: bool) -> None:
         def progress(what: str, done: int, total: int) -> None:
             bar.update(task, description=what, completed=done, total=total)
 
-        pruner = prune.Pruner(settings, dry_run=dry_run, progress=progress)
-        pruned = pruner.sweep().with_room(pruner.make_room())
+        pruned = prune.Pruner(settings, dry_run=dry_run, progress=progress).prune()
     if as_json:
         click.echo(json.dumps({"dry_run": dry_run, **pruned.to_json()}, indent=2))
     else:
         _console().print(tables.prune_table(pruned, dry_run=dry_run))
     if pruned.database_error:
-        raise pruned.database_error
-    sys.exit(1 if pruned.problems else 0)
+        sys.exit(pruned.database_error.exit_code)
+    sys.exit(1 if pruned.problems or pruned.shortages else 0)
 
 
 @main.command()

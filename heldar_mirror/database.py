@@ -47,18 +47,20 @@ def read_cameras(path: Path) -> list[Row]:
 
     Raises DatabaseError where they can't be read, with the reason and the next step.
     """
-    return _ask(path, lambda connection: _cameras(connection, COLUMNS))
+    return _ask(path, "cameras", lambda connection: _cameras(connection, COLUMNS))
 
 
-def read_retention(path: Path) -> tuple[list[Row], list[Row]]:
-    """Return what is said of how long each camera's footage stays, and the primary's locked segments.
-
-    Raises DatabaseError, as `read_cameras`.
-    """
-    return _ask(path, lambda connection: (_cameras(connection, CAMERA_COLUMNS), _locked(connection)))
+def read_policies(path: Path) -> list[Row]:
+    """Return what is said of how long each camera's footage stays. Raises DatabaseError, as `read_cameras`."""
+    return _ask(path, "cameras", lambda connection: _cameras(connection, CAMERA_COLUMNS))
 
 
-def _ask(path: Path, query: Query[T]) -> T:
+def read_locked(path: Path) -> list[Row]:
+    """Return the primary's segments that are locked for either reason. Raises DatabaseError, as `read_cameras`."""
+    return _ask(path, "locked segments", _locked)
+
+
+def _ask(path: Path, what: str, query: Query[T]) -> T:
     for attempt in range(ATTEMPTS):
         try:
             # Beside a link SQLite finds no `-wal`, and neither do we.
@@ -68,7 +70,7 @@ def _ask(path: Path, query: Query[T]) -> T:
             if not _passes(path, error):
                 break
             time.sleep(attempt * CHANGING_SECONDS)
-    raise DatabaseError(f"cannot read the cameras in {path}: {reason}. What runs goes on. {_next_step(path, reason)}")
+    raise DatabaseError(f"cannot read the {what} in {path}: {reason}. What runs goes on. {_next_step(path, reason)}")
 
 
 def _passes(path: Path, error: Exception) -> bool:
@@ -182,14 +184,14 @@ def _cameras(connection: sqlite3.Connection, columns: Sequence[str]) -> list[Row
 
 
 def _locked(connection: sqlite3.Connection) -> list[Row]:
-    """The segments that are locked for either reason, by Heldar's index for each where it has one."""
     _expect(connection, "segments", (*LOCK_COLUMNS, "locked", "evidence_locked"))
     select = f"SELECT {', '.join(LOCK_COLUMNS)} FROM segments WHERE"  # noqa: S608
-    locked = "{0} > 0 OR {0} < 0 OR {0} IS NULL"
     return [
         dict(row)
         for column in ("locked", "evidence_locked")
-        for row in connection.execute(f"{select} {locked.format(column)}")
+        # One by one, since only so SQLite takes Heldar's index; whatever is not 0 is locked.
+        for condition in ("> 0", "< 0")
+        for row in connection.execute(f"{select} {column} {condition}")
     ]
 
 

@@ -30,12 +30,5 @@ def find_place(path: Path, mountinfo: str) -> Place:
     return place
 
 
-def points_in(directory: Path) -> set[str]:
-    """Return the names in a directory on which something is mounted; its links have to be resolved already."""
-    text = Path("/proc/self/mountinfo").read_text(errors="surrogateescape")
-    points = (Path(re.sub(r"\\(\d{3})", _unescaped, line.split()[4])) for line in text.splitlines())
-    return {point.relative_to(directory).parts[0] for point in points if directory in point.parents}
-
-
 def _unescaped(octal: re.Match[str]) -> str:
     return chr(int(octal[1], 8))

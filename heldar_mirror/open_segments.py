@@ -64,7 +64,7 @@ class OpenSegments:
             except GONE:
                 continue
             except PermissionError:
-                self.refused += 1
+                self.refused += not _is_zombie(pid)
 
     def _children(self) -> Iterator[tuple[int, str]]:
         """The children of recorders, with their cameras."""
@@ -90,6 +90,14 @@ class OpenSegments:
             return None
         directory, _, name = arguments[-3].rpartition(b"/")
         return os.fsdecode(name.removesuffix(b".spec")) if directory == self._specs_dir else None
+
+
+def _is_zombie(pid: int) -> bool:
+    """Whether a process has ended and its parent has yet to notice: it has nothing open, and only root may look."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] in {b"Z", b"X"}
+    except GONE:
+        return True
 
 
 def _segment(pid: int, fd: str, last: Segment | None) -> Segment | None:

@@ -7,29 +7,36 @@ listing millions of files. What it remembers is a saving: a file that is not the
 import itertools
 import json
 import math
+import os
 import select
-import sys
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 
-from heldar_mirror import cameras, database, footage, retention, state
-from heldar_mirror.cameras import CameraError
+from heldar_mirror import cameras, database, retention, state, tree
+from heldar_mirror.cameras import CameraError, Row
 from heldar_mirror.errors import DatabaseError, HungError, MirrorError, VolumeError
-from heldar_mirror.footage import Room
 from heldar_mirror.open_segments import OpenSegments
 from heldar_mirror.retention import Clock, Locks, Policy
 from heldar_mirror.segments import Footage, segment_name, shown_size
 from heldar_mirror.settings import Settings
 from heldar_mirror.tally import Pruned, Tally
+from heldar_mirror.tree import Room
 from heldar_mirror.volume import check_apart
 
-# So many are chosen and removed at a time: what is locked meanwhile stays, and what is chosen takes little memory.
-BATCH = 4096
+# So many are chosen and removed at a time: what is locked meanwhile stays, and what is chosen takes little memory. The
+# first ones show whether deleting gives room at all.
+BATCH = 1000
+PROBE = 20
 
-# Locks that were read longer ago are read again before anything is removed.
+# What was read of the table longer ago is read again before anything is removed.
 FRESH_SECONDS = 5.0
+
+# A database that takes longer is on a disk that hangs.
+READ_SECONDS = 60
 
 # So often there is looked whether there is room; and so many times of what is written meanwhile is kept free beyond the
 # floor, since it holds only if what is written until the next look fits above it.
@@ -43,13 +50,21 @@ APART_SECONDS = 60.0
 MIN_INODES = 10_000
 INODES_SHARE = 0.01
 
-# The whole volume is listed at most for this share of the time, unless it is time for a sweep.
+# Between two sweeps the whole volume is listed for at most this share of the time.
 LISTING_SHARE = 0.02
 
-# Space that does not come back after so many rounds of deleting is held by something else.
-FUTILE_ROUNDS = 2
+# Room is looked for after so much was removed; if twice not even this share of it was given, something else holds it.
+JUDGED_BYTES = 64 << 20
+JUDGED_SHARE = 1 / 64
 FUTILE_SHARE = 0.1
-FUTILE = "does a snapshot, a hard link or another writer hold it? Nothing more is deleted for that until the next sweep"
+FUTILE_TIMES = 2
+FUTILE = (
+    "there is less room than the floor, and deleting gave none: is it held by a snapshot, a hard link or another "
+    "writer? Nothing more is deleted for that until the next sweep"
+)
+
+# So many problems are told at a time.
+TOLD = 20
 
 Progress = Callable[[str, int, int], None]
 
@@ -59,29 +74,30 @@ def keep_pruning(settings: Settings, tell: Callable[[str], None]) -> None:
 
     A line of JSON on standard output is the list of what is wrong, each time that changes; `tell` is given what went.
     """
-    pruner, swept, last = Pruner(settings), Pruned(), list[str]()
-
-    def tell_of(pruned: Pruned) -> None:
-        if pruned.segments or pruned.directories:
-            tell(pruned.line())
-
-    due = time.monotonic() + settings.retention_interval
-    while not select.select([sys.stdin], [], [], min(TICK_SECONDS, max(0, due - time.monotonic())))[0]:
-        if state.remembered_volume(settings) is None:
-            continue  # it is about to be used for the first time
+    pruner, lasting, last = Pruner(settings), list[str](), None
+    sweep_at = time.monotonic() + settings.retention_interval
+    tick = min(TICK_SECONDS, settings.retention_interval)
+    while True:
+        problems = []
         try:
-            if time.monotonic() >= due:
-                due = time.monotonic() + settings.retention_interval
-                swept = pruner.sweep()
-                tell_of(swept)
-            made = pruner.make_room()
-            tell_of(made)
-            problems = list(dict.fromkeys(swept.all_problems() + made.all_problems()))
+            if state.remembered_volume(settings):  # else it is about to be used for the first time
+                sweep = time.monotonic() >= sweep_at
+                pruned = pruner.prune(sweep=sweep)
+                if sweep:
+                    sweep_at = time.monotonic() + settings.retention_interval
+                    lasting = pruned.problems
+                if pruned.segments or pruned.directories:
+                    tell(pruned.line())
+                problems = list(dict.fromkeys([*lasting, *pruned.problems, *pruned.shortages]))
         except MirrorError as error:
             problems = [str(error)]
+        if len(problems) > TOLD:
+            problems[TOLD:] = [f"… and {len(problems) - TOLD} more: heldar-mirror prune --dry-run"]
         if problems != last:
-            print(json.dumps(problems), flush=True)
+            os.write(1, f"{json.dumps(problems)}\n".encode())
             last = problems
+        if select.select([0], [], [], tick)[0]:
+            return
 
 
 class Pruner:
@@ -94,101 +110,115 @@ class Pruner:
         self._dry_run = dry_run
         self._progress = progress
 
+        # What lies there; and what of it has to stay, since it is open or can't be removed.
+        self._names: frozenset[str] = frozenset()
         self._footage: dict[str, Footage] = {}
         self._kept: dict[str, set[int]] = {}
+        self._stuck: dict[tuple[str, str], list[int]] = {}
         self._listed_at = -math.inf
         self._listing_cost = 0.0
 
+        # What Heldar says, and when that was read.
+        self._saved: state.Retention | None = None
         self._policies: dict[str, Policy] = {}
+        self._policies_at = -math.inf
         self._deleted: dict[str, Policy] = {}
-        self._locks: dict[str, Locks] = {}
-        self._learnt_at = -math.inf
+        self._locks: Mapping[str, Locks] = {}
+        self._locks_at = -math.inf
+
+        self._reader: threading.Thread | None = None
 
         self._apart_at = -math.inf
-        self._last_free: int | None = None
+        self._room_at: tuple[float, int] | None = None
+        self._bytes_per_second = 0.0
         self._futile = 0
-        self._pretended = 0
+        self._pretended = Tally()
         self._pruned = Pruned()
-        self._stuck: dict[tuple[str, str], list[int]] = {}
 
-    def sweep(self) -> Pruned:
-        """Remove what is over its time or quota, or was a deleted camera's. Raises MirrorError where it can't begin."""
-        with self._begun() as root:
-            self._futile = 0
-            known = self._learn()
-            self._list(root)
-            if known:
-                now = self._remember()
-                for number, camera_id in enumerate(list(self._footage)):
-                    self._progress("pruning", number, len(self._footage))
-                    self._by_policy(root, camera_id, now)
-        return self._pruned
-
-    def make_room(self) -> Pruned:
-        """Remove the oldest if there is less room than there should be, or will be before the next call. Raises
-        MirrorError."""
-        with self._begun() as root:
-            written = max(0, self._last_free - footage.room(root).free) if self._last_free is not None else 0
-            self._hold_floor(root, headroom=HEADROOM_TICKS * written)
-        return self._pruned
-
-    @contextmanager
-    def _begun(self) -> Iterator[int]:
-        """One prune at a time, on the proven volume."""
-        self._pruned, self._stuck = Pruned(), {}
+    def prune(self, *, sweep: bool = True) -> Pruned:
+        """Make room where there is too little; in a sweep remove first what is over its time or quota, or was a deleted
+        camera's. Raises MirrorError where it can't begin."""
+        self._pruned = Pruned()
         volume_id = state.remembered_volume(self._settings)
         if volume_id is None:
             raise VolumeError(f"mirror root {self._path} was never recorded to by this instance: nothing to prune")
+        if self._saved is None:
+            self._saved = state.read_retention(self._settings)
+            self._locks = self._saved.locks
         if time.monotonic() - self._apart_at > APART_SECONDS:
             with suppress(HungError):  # it was apart when it was marked
                 check_apart(self._path, self._settings.recordings_dir)
             self._apart_at = time.monotonic()
         alone = nullcontext() if self._dry_run else state.locked(self._settings, "prune.lock")
-        with alone, footage.opened(self._path, volume_id) as root:
-            yield root
-            self._last_free = footage.room(root).free
-        self._pruned.free = self._last_free + self._pretended
+        with alone, tree.opened(self._path, volume_id) as root:
+            if sweep:
+                try:
+                    self._sweep(root)
+                except MirrorError as error:
+                    self._problem(str(error))
+            self._make_room(root)
+            self._pruned.free = tree.room(root).free + self._pretended.bytes
         for (camera_id, reason), stuck in self._stuck.items():
             example = self._path / camera_id / segment_name(stuck[0])
-            self._pruned.problems.append(f"cannot delete {len(stuck)} segments, such as {example}: {reason}")
+            self._problem(f"cannot delete {len(stuck)} segments, such as {example}: {reason}")
+        return self._pruned
+
+    def _sweep(self, root: int) -> None:
+        self._futile = 0
+        self._list(root)
+        if not (self._learn_policies() and self._learn_locks()):
+            return
+        now = self._remember()
+        for number, camera_id in enumerate(list(self._footage)):
+            self._progress("pruning", number, len(self._footage))
+            try:
+                self._by_policy(root, camera_id, now)
+            except OSError as error:
+                self._problem(f"cannot prune {self._path / camera_id}: {error.strerror}")
+            self._look_at_room(root)
+        if self._saved and self._pruned.directories:
+            left = {name: at for name, at in self._saved.deleted.items() if name not in self._pruned.directories}
+            self._save(replace(self._saved, deleted=left))
 
     # What there is.
 
     def _list(self, root: int) -> None:
         """Learn what lies on the volume, and then what is open: what is not by then is closed for good."""
+        assert self._saved is not None  # noqa: S101 - it was read first
         begun = time.monotonic()
-        names, mounted = footage.directories(root, self._path)
-        self._problem(*(f"{self._path / name} is not pruned: it is a mount of its own" for name in mounted))
-        known = self._policies.keys() | state.read_retention(self._settings).known
-        last, self._footage = self._footage, {}
+        self._learn_policies()
+        known = self._policies.keys() | self._saved.known
+        found = {}
+        names = tree.directories(root)
+        self._names = frozenset(names)
         for number, name in enumerate(names):
             self._progress("looking", number, len(names))
-            if name not in known and not footage.is_recorders(root, name):
+            if name not in known and not tree.is_recorders(root, name):
                 continue  # nobody's camera
             try:
-                self._footage[name] = footage.look(root, name, last.get(name, Footage()))
+                found[name] = tree.look(root, name, self._footage.get(name, Footage()))
             except OSError as error:
                 self._problem(f"cannot look into {self._path / name}: {error.strerror}")
+            self._look_at_room(root)  # by what was listed before
         places = OpenSegments(self._settings.specs_dir)
-        self._kept = {camera_id: {int(segment.begun)} for camera_id, segment in places.look().items()}
+        kept = {camera_id: {int(segment.begun)} for camera_id, segment in places.look().items()}
         if places.refused:
-            self._footage = {}
             raise MirrorError(
                 f"nothing is pruned: the open files of {places.refused} recorders can't be seen. "
                 "Run this as root, or as their user"
             )
+        self._footage, self._kept, self._stuck = found, kept, {}
         self._listed_at, self._listing_cost = time.monotonic(), time.monotonic() - begun
 
-    def _learn(self) -> bool:
-        """Read what the table says, if that was not done just now. Returns whether it is known."""
-        if time.monotonic() - self._learnt_at < FRESH_SECONDS:
+    def _learn_policies(self) -> bool:
+        """Read what the table says of each camera. Returns whether it is known."""
+        if time.monotonic() - self._policies_at < FRESH_SECONDS:
             return True
         try:
-            rows, locked = database.read_retention(self._settings.database)
+            rows = self._read(database.read_policies)
         except DatabaseError as error:
-            self._pruned.database_error = error
+            self._doubt(error)
             return False
-        self._locks, problems = retention.parse_locks(locked)
         self._policies = {}
         for row in rows:
             name = cameras.shown_id(row)
@@ -196,25 +226,63 @@ class Pruner:
                 self._policies[name] = retention.parse_policy(row)
             except CameraError as error:
                 self._policies[name] = Policy()
-                problems.append(f"camera {name}: {error}; nothing of it goes by age or quota")
-        self._problem(*problems)
-        self._learnt_at = time.monotonic()
+                self._problem(f"camera {name}: {error}; nothing of it goes by age or quota")
+        self._policies_at = time.monotonic()
         return True
+
+    def _learn_locks(self) -> bool:
+        """Read what is locked. Returns whether it is known."""
+        if time.monotonic() - self._locks_at < FRESH_SECONDS:
+            return True
+        try:
+            self._locks, problems = retention.parse_locks(self._read(database.read_locked))
+        except DatabaseError as error:
+            self._doubt(error)
+            return False
+        self._problem(*problems)
+        self._locks_at = time.monotonic()
+        return True
+
+    def _read(self, query: Callable[[Path], list[Row]]) -> list[Row]:
+        """Read the table, in a thread: room has to be made even while its disk hangs. Raises DatabaseError."""
+        answers: list[list[Row] | DatabaseError] = []
+
+        def ask() -> None:
+            try:
+                answers.append(query(self._settings.database))
+            except DatabaseError as error:
+                answers.append(error)
+
+        if not (self._reader and self._reader.is_alive()):
+            self._reader = threading.Thread(target=ask, daemon=True)
+            self._reader.start()
+            self._reader.join(READ_SECONDS)
+        if not answers:
+            raise DatabaseError(f"{self._settings.database} does not answer within {READ_SECONDS} s: is its disk hung?")
+        if isinstance(answers[0], DatabaseError):
+            raise answers[0]
+        return answers[0]
+
+    def _doubt(self, error: DatabaseError) -> None:
+        self._pruned.database_error = error
+        self._problem(f"{error} Nothing is deleted by age or quota until then")
 
     def _remember(self) -> float:
         """Take note of the cameras that are not in the table any more. Returns the time by which what is old goes:
         none is, while the clock is in doubt."""
-        saved = state.read_retention(self._settings)
+        assert self._saved is not None  # noqa: S101 - it was read first
         boot, now, uptime = Path("/proc/sys/kernel/random/boot_id").read_text().strip(), time.time(), _uptime()
-        clock = (saved.clock or Clock(boot, now - uptime)).read(boot, now, uptime)
-        deleted = {name: saved.deleted.get(name, now) for name in self._footage.keys() - self._policies.keys()}
-        if not self._dry_run:
-            known = frozenset(self._policies.keys() | deleted.keys())
-            state.write_retention(state.Retention(known, deleted, clock), self._settings)
+        clock = (self._saved.clock or Clock(boot, now - uptime, now)).read(boot, now, uptime)
+        # What could not be looked into this time is not forgotten; a time that lies ahead was read off a wrong clock.
+        gone = (self._saved.deleted.keys() & self._names) | self._footage.keys()
+        deleted = {name: min(self._saved.deleted.get(name, now), now) for name in gone - self._policies.keys()}
+        known = self._policies.keys() | deleted.keys() | (self._saved.known & self._names)
+        self._save(state.Retention(frozenset(known), deleted, clock, self._locks))
         if uptime < clock.doubted_until:
+            until = time.strftime("%H:%M", time.gmtime(now + clock.doubted_until - uptime))
             self._problem(
-                "the clock was set forward: nothing goes by age for another "
-                f"{(clock.doubted_until - uptime) / 60:.0f} min. If it is wrong, set it right until then"
+                f"the clock was set forward: nothing goes by age until {until} of its time, UTC. "
+                "If it is wrong, set it right until then"
             )
             now = -math.inf
         length = self._settings.deleted_retention_seconds
@@ -222,123 +290,159 @@ class Pruner:
         self._pruned.waiting = {name: since + length for name, since in deleted.items() if not self._deleted[name].gone}
         return now
 
+    def _save(self, saved: state.Retention) -> None:
+        if not self._dry_run and saved != self._saved:
+            state.write_retention(saved, self._settings)
+            self._saved = saved
+
     def _policy(self, camera_id: str) -> Policy:
         return self._policies.get(camera_id) or self._deleted.get(camera_id, Policy())
 
     # What goes.
 
     def _by_policy(self, root: int, camera_id: str, now: float) -> None:
-        shelf = self._footage[camera_id]
+        footage, kept = self._footage[camera_id], self._kept.setdefault(camera_id, set())
+        tree.measure(root, camera_id, footage, range(len(footage.begun)))
         while True:
-            if not self._learn():
+            if not (self._learn_policies() and self._learn_locks()):
                 return
             policy, locks = self._policy(camera_id), self._locks.get(camera_id, Locks())
-            kept = self._kept.setdefault(camera_id, set())
-            chosen = list(itertools.islice(retention.choose(shelf, policy, locks, kept, now), BATCH))
+            chosen = list(itertools.islice(retention.choose(footage, policy, locks, kept, now), BATCH))
             if not chosen:
                 break
             self._remove(root, camera_id, chosen)
-        if policy.quota is not None and retention.locked_bytes(shelf, policy, locks) >= policy.quota:
+        if policy.quota is not None and retention.locked_bytes(footage, policy, locks) >= policy.quota:
             self._problem(f"camera {camera_id}: its locked segments fill its quota; nothing of it goes by quota")
-        if policy.gone and not shelf.begun and (self._dry_run or footage.remove_directory(root, camera_id)):
-            self._pruned.directories.append(camera_id)
-            del self._footage[camera_id]
+        remove_directory = tree.is_ours_alone if self._dry_run else tree.remove_directory
+        with suppress(FileNotFoundError):
+            if policy.gone and not footage.begun and remove_directory(root, camera_id):
+                self._pruned.directories.append(camera_id)
+                del self._footage[camera_id]
 
     def _remove(self, root: int, camera_id: str, chosen: Sequence[tuple[int, str]]) -> int:
         """Remove segments of one camera, given by index and rule. Returns how large they were."""
-        shelf, kept = self._footage[camera_id], self._kept.setdefault(camera_id, set())
+        footage, kept = self._footage[camera_id], self._kept.setdefault(camera_id, set())
         # What was empty when it was looked at may have been closed, with all that it holds, just after.
         kept |= {
-            shelf.begun[index]
+            footage.begun[index]
             for index, rule in chosen
-            if rule == "stub" and not footage.is_stub(root, camera_id, shelf.begun[index])
+            if rule == "stub" and not tree.is_stub(root, camera_id, footage.begun[index])
         }
-        times = [shelf.begun[index] for index, _ in chosen if shelf.begun[index] not in kept]
-        gone, stuck = (set(times), {}) if self._dry_run else footage.remove(root, camera_id, times)
-        for reason, those in stuck.items():
+        times = [footage.begun[index] for index, _ in chosen if footage.begun[index] not in kept]
+        gone, left = (set(times), {}) if self._dry_run else tree.remove(root, camera_id, times)
+        for reason, those in left.items():
             kept |= set(those)
             self._stuck.setdefault((camera_id, reason), []).extend(those)
-        removed, dropped = 0, []
+        size = 0
         for index, rule in chosen:
-            begun, size = shelf.begun[index], shelf.sizes[index]
-            if begun in gone:
-                removed += size
-                dropped.append(index)
-                self._pruned.tallies.setdefault((camera_id, rule), Tally()).add(begun, size)
-        shelf.drop(dropped)
-        if self._dry_run:
-            self._pretended += removed
-        return removed
+            if footage.begun[index] in gone:
+                size += footage.sizes[index]
+                for tally in self._tallies(camera_id, rule):
+                    tally.add(footage.begun[index], footage.sizes[index])
+        footage.drop([index for index, _ in chosen if footage.begun[index] not in kept])
+        return size
 
-    def _hold_floor(self, root: int, headroom: int) -> None:
-        room = footage.room(root)
+    def _tallies(self, camera_id: str, rule: str) -> list[Tally]:
+        tally = self._pruned.tallies.setdefault((camera_id, rule), Tally())
+        return [tally, self._pretended] if self._dry_run else [tally]
+
+    # Room.
+
+    def _look_at_room(self, root: int) -> None:
+        """Make room in the middle of a sweep, which may take long."""
+        if self._room_at and time.monotonic() - self._room_at[0] > TICK_SECONDS:
+            self._make_room(root, final=False)
+
+    def _make_room(self, root: int, *, final: bool = True) -> None:
+        """Remove the oldest until there is room for the floor, and for what may be written until the next look; not
+        `final`: as far as what was listed last suffices."""
+        room = tree.room(root)
         floor = self._pruned.floor = self._floor(room)
-        short = floor + headroom - room.free - self._pretended if room.total else 0
-        files = min(MIN_INODES, int(room.inodes * INODES_SHARE)) - room.free_inodes if room.inodes else 0
-        if short <= 0 and files <= 0:
-            return
-        if self._futile >= FUTILE_ROUNDS:
-            self._problem(f"{shown_size(floor - room.free)} short of the floor, but deleting gave no room: {FUTILE}")
-            return
-        if not self._learn():
-            self._problem("room is made without knowing what is locked now, oldest first")
-        removed, before = 0, self._pruned.segments
-        while removed < short or self._pruned.segments - before < files:
-            self._progress("making room", removed, max(short, 1))
-            batch = self._oldest(short - removed, files - (self._pruned.segments - before))
-            if not batch and not self._list_again(root):
+        if self._room_at:
+            at, free = self._room_at
+            self._bytes_per_second = max(0, free - room.free) / max(time.monotonic() - at, TICK_SECONDS)
+        headroom = 0 if self._dry_run else min(HEADROOM_TICKS * TICK_SECONDS * self._bytes_per_second, floor)
+        limit, before, unjudged, since, listed = PROBE, room.free, 0, time.monotonic(), not final
+        while True:
+            room = tree.room(root)
+            short = floor + headroom - room.free - self._pretended.bytes if room.total else 0
+            files = min(MIN_INODES, room.inodes * INODES_SHARE) - room.free_inodes if room.inodes else 0
+            files -= self._pretended.segments
+            if short <= 0 and files <= 0:
                 break
-            for camera_id, indexes in batch.items():
-                removed += self._remove(root, camera_id, [(index, "floor") for index in indexes])
-        if removed:
-            self._judge(root, room.free, removed)
-        free = footage.room(root).free + self._pretended
-        if room.total and free < floor and removed < short:
-            self._problem(
-                f"{shown_size(free)} are free, less than the floor of {shown_size(floor)}, and nothing more may be "
-                "deleted: what is left is locked in Heldar, or the newest of its camera. Make room there"
-            )
+            if self._futile >= FUTILE_TIMES:
+                self._shortage(FUTILE)
+                break
+            if not self._learn_locks():
+                self._shortage("room is made, oldest first, by the locks that were read last: they can't be read now")
+            count = self._pruned.segments
+            self._progress("making room", 0, max(int(short), 1))
+            chosen = self._oldest(root, short, files, limit)
+            unjudged += sum(self._remove(root, name, [(i, "floor") for i in those]) for name, those in chosen.items())
+            if self._pruned.segments == count:
+                if not chosen and not listed and self._may_list():
+                    listed = True
+                    self._list(root)
+                    continue
+                if final and (short > headroom or files > 0):
+                    self._shortage(
+                        f"less than the floor of {shown_size(floor)} is free, and nothing more may be deleted: what is "
+                        "left is locked in Heldar, the newest of its camera, or can't be deleted. Make room there"
+                    )
+                break
+            limit = BATCH
+            if unjudged >= min(JUDGED_BYTES, room.total * JUDGED_SHARE) and not self._dry_run:
+                self._judge(root, before, unjudged, since)
+                limit = PROBE if self._futile else BATCH
+                before, unjudged, since = tree.room(root).free, 0, time.monotonic()
+        self._room_at = time.monotonic(), tree.room(root).free
 
     def _floor(self, room: Room) -> int:
         floor = self._settings.min_free_bytes
         if not room.total or floor <= room.total // 2:
             return floor
-        self._problem(
+        self._shortage(
             f"a floor of {shown_size(floor)} is too much for a volume of {shown_size(room.total)}, so half of it is "
             "kept free: set HELDAR_MIRROR_MIN_FREE_GB"
         )
         return room.total // 2
 
-    def _oldest(self, short: int, files: int) -> dict[str, list[int]]:
-        """Return the indexes of the oldest segments of all cameras that together are large enough, by camera."""
-        batch: dict[str, list[int]] = {}
+    def _oldest(self, root: int, short: float, files: float, limit: int) -> dict[str, list[int]]:
+        """Return by camera the indexes of the oldest segments of all, as many as are needed and at most `limit`."""
         policies = {camera_id: self._policy(camera_id) for camera_id in self._footage}
-        oldest = retention.oldest_first(self._footage, policies, self._locks, self._kept)
-        for number, (_, camera_id, index) in enumerate(itertools.islice(oldest, BATCH)):
+        oldest = retention.oldest_first(self._footage, policies, self._locks, self._kept, time.time())
+        found = [(camera_id, index) for _, camera_id, index in itertools.islice(oldest, limit)]
+        for camera_id in {camera_id for camera_id, _ in found}:
+            indexes = [index for name, index in found if name == camera_id]
+            tree.measure(root, camera_id, self._footage[camera_id], indexes)
+        batch: dict[str, list[int]] = {}
+        for number, (camera_id, index) in enumerate(found):
             if short <= 0 and number >= files:
                 break
             batch.setdefault(camera_id, []).append(index)
             short -= self._footage[camera_id].sizes[index]
         return batch
 
-    def _list_again(self, root: int) -> bool:
-        """List the volume anew, if that was not done so lately that it would take too much."""
-        if self._dry_run or (time.monotonic() - self._listed_at) * LISTING_SHARE < self._listing_cost:
-            return False
-        self._list(root)
-        return True
+    def _may_list(self) -> bool:
+        """Whether it is long enough ago that the volume was listed, by what that takes."""
+        return not self._dry_run and (time.monotonic() - self._listed_at) * LISTING_SHARE > self._listing_cost
 
-    def _judge(self, root: int, before: int, removed: int) -> None:
-        """See whether what was removed gave room."""
-        if self._dry_run:
-            return
-        if footage.room(root).free - before < removed / 2:
-            footage.settle(root)
-        given = footage.room(root).free - before
-        self._futile = self._futile + 1 if given < removed * FUTILE_SHARE else 0
+    def _judge(self, root: int, before: int, removed: int, since: float) -> None:
+        """See whether what was removed gave room, while others write."""
+
+        def given() -> float:
+            return tree.room(root).free - before + self._bytes_per_second * (time.monotonic() - since)
+
+        if given() < removed / 2:
+            tree.settle(root)
+        self._futile = self._futile + 1 if given() < removed * FUTILE_SHARE else 0
 
     def _problem(self, *texts: str) -> None:
         self._pruned.problems += [text for text in texts if text not in self._pruned.problems]
+
+    def _shortage(self, text: str) -> None:
+        if text not in self._pruned.shortages:
+            self._pruned.shortages.append(text)
 
 
 def _uptime() -> float:

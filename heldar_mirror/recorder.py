@@ -144,7 +144,7 @@ def prove_volume(root: str, volume: str) -> int:
     """Return a descriptor that marks the volume as in use. Raises RefusedError where it is not the one we know."""
     path = f"{root}/{MARKER}"
     try:
-        fd = posix.open(path, posix.O_RDONLY | posix.O_NOFOLLOW)
+        fd = posix.open(path, posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_NONBLOCK)
     except FileNotFoundError:
         raise RefusedError(
             f"mirror root {root} has lost its marker {MARKER}: is the volume mounted? "
@@ -203,6 +203,9 @@ def lock_directory(directory: str) -> int:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise RefusedError(f"another recorder is writing to {directory}: see who holds {LOCK} there") from None
+    if not posix.fstat(fd).st_size:
+        # A copy of the directory is nobody's: pruning takes for ours what has its own name in here.
+        posix.write(fd, directory.rpartition("/")[2].encode())
     return fd
 
 
@@ -220,7 +223,7 @@ def segment_path(directory: str, seconds: float) -> str:
 
 def is_stub(path: str) -> bool:
     """Whether an mp4 file holds no fragment: no `moof` box among its boxes (0, 28 and 4,096 bytes were seen)."""
-    fd = posix.open(path, posix.O_RDONLY | posix.O_NOFOLLOW)
+    fd = posix.open(path, posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_NONBLOCK)
     try:
         end, at = posix.fstat(fd).st_size, 0
         while at + 8 <= end:

@@ -27,10 +27,15 @@ SKEW_SECONDS = 15
 # A file that holds nothing for so long is not being written.
 STUB_SECONDS = 3600
 
-# Who reads the clock an hour apart from what has passed since was told another time by somebody. It may be wrong, and
-# what goes by age would be gone; so that waits until somebody could have noticed.
+# A clock that was set forward by so much, or is so far ahead after a boot, may be wrong, and what goes by age would be
+# gone; so that waits until somebody could have noticed.
 STEP_SECONDS = 600
+OFF_SECONDS = 86_400
 STEPPED_SECONDS = 3600
+
+# Names that lie further ahead come from a clock that was wrong. They would be the newest for years, and push out what
+# is recorded now: so they count as the oldest.
+AHEAD_SECONDS = 30 * 86_400
 
 TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9:]{8})(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})?", re.IGNORECASE)
 
@@ -72,6 +77,15 @@ class Locks:
     def __bool__(self) -> bool:
         return bool(self._starts)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Locks) and self.spans() == other.spans()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def spans(self) -> list[tuple[float, float]]:
+        """Return the locked times, those that touch as one, in order."""
+        return list(zip(self._starts, self._ends, strict=True))
+
     def overlap(self, start: float, end: float) -> bool:
         """Whether a span touches a locked time."""
         index = bisect_right(self._starts, end)
@@ -81,16 +95,17 @@ class Locks:
 def parse_locks(rows: Iterable[Row]) -> tuple[dict[str, Locks], list[str]]:
     """Return the locked times by camera, and what could not be understood: such a camera keeps everything."""
     spans: dict[str, list[tuple[float, float]]] = {}
-    problems = []
+    problems: dict[str, str] = {}
     for row in rows:
         camera_id = str(row["camera_id"])
         try:
             span = parse_time(row["start_time"]), math.inf if row["end_time"] is None else parse_time(row["end_time"])
         except ValueError as error:
-            problems.append(f"camera {camera_id!a}: a locked segment's {error}; nothing of the camera is deleted")
+            problems.setdefault(camera_id, f"{camera_id!a}: a locked segment's {error}; nothing of it is deleted")
             span = -math.inf, math.inf
         spans.setdefault(camera_id, []).append((span[0] - SKEW_SECONDS, max(span) + SKEW_SECONDS))
-    return {camera_id: Locks(locked) for camera_id, locked in spans.items()}, sorted(set(problems))
+    locks = {camera_id: Locks(locked) for camera_id, locked in spans.items()}
+    return locks, [f"camera {problem}" for problem in problems.values()]
 
 
 def parse_time(value: object) -> float:
@@ -106,30 +121,30 @@ def parse_time(value: object) -> float:
 def choose(
     footage: Footage, policy: Policy, locks: Locks, kept: Collection[int], now: float
 ) -> Iterator[tuple[int, str]]:
-    """Return indexes of the segments that go by the camera's own rules, oldest first, and by which: `stub`, `deleted`,
-    `age` or `quota`. Those begun at a time in `kept` stay."""
-    free = _removable(footage, policy, locks, kept)
+    """Return indexes of the segments that go by the camera's own rules, and by which: the oldest first by `deleted`,
+    `age` or `quota`, then each `stub`. Those begun at a time in `kept` stay."""
+    ahead, free = _ahead(footage, now), _removable(footage, policy, locks, kept, now)
     excess = over_quota(footage, policy, locks)
     cutoff = -math.inf if policy.keep_seconds is None else now - policy.keep_seconds
     count = len(footage.begun)
-    index = 0
-    while index < count:
+    left = count
+    for index in (*range(ahead, count), *range(ahead)):
         aged = policy.gone or _end(footage, policy, index) <= cutoff
         if not aged and excess <= 0:
-            break
-        size = footage.sizes[index]
-        if free(index):
+            if index < ahead:
+                left = index
+                break
+        elif free(index):
             yield index, "deleted" if policy.gone else "age" if aged else "quota"
-            excess -= size
-        index += 1
-    while index < count:
+            excess -= footage.sizes[index]
+    while left < count:
         try:
-            index = footage.sizes.index(0, index)
+            left = footage.sizes.index(0, left)
         except ValueError:
             return
-        if footage.begun[index] < now - STUB_SECONDS and free(index):
-            yield index, "stub"
-        index += 1
+        if footage.begun[left] < now - STUB_SECONDS and free(left):
+            yield left, "stub"
+        left += 1
 
 
 def over_quota(footage: Footage, policy: Policy, locks: Locks) -> int:
@@ -156,17 +171,23 @@ def oldest_first(
     policies: Mapping[str, Policy],
     locks: Mapping[str, Locks],
     kept: Mapping[str, Collection[int]],
+    now: float,
 ) -> Iterator[tuple[int, str, int]]:
     """Return what may go to make room, across all cameras by age: when it was begun, its camera, its index."""
 
     def of(camera_id: str, footage: Footage) -> Iterator[tuple[int, str, int]]:
-        policy = policies.get(camera_id, Policy())
-        free = _removable(footage, policy, locks.get(camera_id, Locks()), kept.get(camera_id, ()))
-        for index, begun in enumerate(footage.begun):
+        policy, ahead = policies.get(camera_id, Policy()), _ahead(footage, now)
+        free = _removable(footage, policy, locks.get(camera_id, Locks()), kept.get(camera_id, ()), now)
+        for index in (*range(ahead, len(footage.begun)), *range(ahead)):
             if free(index):
-                yield begun, camera_id, index
+                yield footage.begun[index] if index < ahead else -1, camera_id, index
 
     return heapq.merge(*itertools.starmap(of, shelves.items()))
+
+
+def _ahead(footage: Footage, now: float) -> int:
+    """The index of the first segment whose name lies so far ahead that it must be wrong; all of them, if all do."""
+    return bisect_right(footage.begun, now + AHEAD_SECONDS) or len(footage.begun)
 
 
 def _end(footage: Footage, policy: Policy, index: int) -> float:
@@ -176,9 +197,11 @@ def _end(footage: Footage, policy: Policy, index: int) -> float:
     return max(footage.begun[index + 1], footage.begun[index] + policy.segment_seconds)
 
 
-def _removable(footage: Footage, policy: Policy, locks: Locks, kept: Collection[int]) -> Callable[[int], bool]:
+def _removable(
+    footage: Footage, policy: Policy, locks: Locks, kept: Collection[int], now: float
+) -> Callable[[int], bool]:
     """Return what tells whether a segment may go at all: it is not open, not locked, and not its camera's newest."""
-    newest = len(footage.begun) - 1
+    newest = _ahead(footage, now) - 1
 
     def free(index: int) -> bool:
         begun = footage.begun[index]
@@ -191,16 +214,18 @@ def _removable(footage: Footage, policy: Policy, locks: Locks, kept: Collection[
 
 @dataclass(frozen=True)
 class Clock:
-    """How far the wall clock is from the one that counts seconds since the boot; and until when, by the latter, it is
-    doubted."""
+    """When the wall clock was `seen` last, how far it is from the one that counts seconds since the boot, and until
+    when, by the latter, it is doubted."""
 
     boot: str
     offset: float
+    seen: float
     doubted_until: float = 0.0
 
     def read(self, boot: str, now: float, uptime: float) -> "Clock":
         """Return what is known after another look at both clocks."""
-        if boot != self.boot:
-            return Clock(boot, now - uptime)
-        stepped = now - uptime > self.offset + STEP_SECONDS
-        return Clock(boot, now - uptime, uptime + STEPPED_SECONDS if stepped else self.doubted_until)
+        # After a boot: a machine that was off for long, or one whose clock is wrong until somebody tells it the time.
+        ahead = now - uptime - self.offset if boot == self.boot else now - self.seen - OFF_SECONDS
+        doubted = ahead > STEP_SECONDS
+        until = self.doubted_until if boot == self.boot else 0.0
+        return Clock(boot, now - uptime, now, uptime + STEPPED_SECONDS if doubted else until)

@@ -22,7 +22,7 @@ def segment_begun(name: str) -> int | None:
     """Return when a segment was begun, from its name, in Unix seconds; None if the name is not a segment's."""
     match = NAME.fullmatch(name)
     midnight = _midnight(match[1]) if match else None
-    if match is None or midnight is None:
+    if match is None or midnight is None or midnight < 0:
         return None
     return midnight + int(match[2]) * 3600 + int(match[3]) * 60 + int(match[4])
 
@@ -41,10 +41,14 @@ def _midnight(day: str) -> int | None:
         return None
 
 
+# The size of a segment that was not looked at yet.
+UNKNOWN = -1
+
+
 @dataclass
 class Footage:
     """One camera's segments, oldest first: when each was begun (Unix seconds), and its bytes, 0 where nothing was
-    recorded in it. 16 bytes a segment, however many there are."""
+    recorded in it, or UNKNOWN. 16 bytes a segment, however many there are."""
 
     begun: "array[int]" = field(default_factory=lambda: array("q"))
     sizes: "array[int]" = field(default_factory=lambda: array("q"))

@@ -15,7 +15,7 @@ from heldar_mirror import programs
 from heldar_mirror.errors import StateError
 from heldar_mirror.plan import Change, Saved
 from heldar_mirror.programs import LaunchSpec
-from heldar_mirror.retention import Clock
+from heldar_mirror.retention import Clock, Locks
 from heldar_mirror.settings import Settings, escape_env, read_env_file
 
 LOCK_SECONDS = 60
@@ -269,33 +269,38 @@ def remember_volume(volume: str, settings: Settings) -> None:
 @dataclass(frozen=True)
 class Retention:
     """What pruning has to know for longer than it runs: the cameras that the table had or has, when those that it has
-    no more were missed first (Unix seconds), and the clock."""
+    no more were missed first (Unix seconds), the clock, and what was locked when that was last read."""
 
     known: frozenset[str] = frozenset()
     deleted: Mapping[str, float] = field(default_factory=dict)
     clock: Clock | None = None
+    locks: Mapping[str, Locks] = field(default_factory=dict)
 
 
 def read_retention(settings: Settings) -> Retention:
-    """Return what was remembered of the cameras' retention. Raises StateError."""
-    path = settings.state_dir / RETENTION
-    with _told(settings):
-        try:
-            saved = json.loads(path.read_text())
-            return Retention(frozenset(saved["known"]), saved["deleted"], Clock(**saved["clock"]))
-        except FileNotFoundError:
-            return Retention()
-        except (ValueError, KeyError, TypeError):
-            raise StateError(
-                f"{path} is damaged. Delete it: the footage of deleted cameras then stays as long again"
-            ) from None
+    """Return what was remembered of the cameras' retention; nothing, where it is damaged: deleted cameras' footage
+    then stays as long again. Raises StateError."""
+    with _told(settings), suppress(FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        saved = json.loads((settings.state_dir / RETENTION).read_text())
+        return Retention(
+            frozenset(map(str, saved["known"])),
+            {name: float(since) for name, since in saved["deleted"].items()},
+            Clock(**saved["clock"]),
+            {name: Locks(map(tuple, spans)) for name, spans in saved["locks"].items()},
+        )
+    return Retention()
 
 
 def write_retention(retention: Retention, settings: Settings) -> None:
     """Remember the cameras' retention. Raises StateError."""
-    saved = {"known": sorted(retention.known), "deleted": retention.deleted, "clock": retention.clock}
+    saved = {
+        "known": sorted(retention.known),
+        "deleted": retention.deleted,
+        "clock": retention.clock and vars(retention.clock),
+        "locks": {name: locks.spans() for name, locks in retention.locks.items()},
+    }
     with _told(settings):
-        _replace(settings.state_dir / RETENTION, json.dumps(saved, default=vars), 0o600, None)
+        _replace(settings.state_dir / RETENTION, json.dumps(saved), 0o600, None)
 
 
 def _volumes(settings: Settings) -> dict[str, str]:

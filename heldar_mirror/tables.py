@@ -110,7 +110,7 @@ def prune_table(pruned: Pruned, *, dry_run: bool) -> Group:
         f"{'would delete' if dry_run else 'deleted'} {pruned.segments:,} segments, {shown_size(pruned.bytes)}; "
         f"{shown_size(pruned.free)} {'would be' if dry_run else 'are'} free, the floor is {shown_size(pruned.floor)}"
     )
-    problems = [Text(f"! {problem}", "red") for problem in pruned.problems]
+    problems = [Text(f"! {problem}", "red") for problem in pruned.problems + pruned.shortages]
     return Group(*([table] if pruned.tallies else []), *lines, Text(summary, "bold"), *problems)
 
 

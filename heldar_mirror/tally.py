@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from heldar_mirror.errors import DatabaseError
@@ -32,14 +32,18 @@ class Tally:
 
 @dataclass
 class Pruned:
-    """What went, by camera and rule; the directories that went; why something did not. `waiting`: cameras that were
-    deleted from the table, and when (Unix seconds) all of theirs goes. `free` and `floor` are bytes, after it was done.
-    `database_error`: nothing could go by age or quota."""
+    """What went, by camera and rule; the directories that went; `waiting`: cameras that were deleted from the table,
+    and when (Unix seconds) all of theirs goes.
+
+    `problems`: why something did not go; `shortages`: why there is no more room, or how it was made. `free` and `floor`
+    are bytes, after it was done. `database_error`: nothing could go by age or quota.
+    """
 
     tallies: dict[tuple[str, str], Tally] = field(default_factory=dict)
     directories: list[str] = field(default_factory=list)
     waiting: dict[str, float] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    shortages: list[str] = field(default_factory=list)
     free: int = 0
     floor: int = 0
     database_error: DatabaseError | None = None
@@ -53,21 +57,6 @@ class Pruned:
     def bytes(self) -> int:
         """How large they were."""
         return sum(tally.bytes for tally in self.tallies.values())
-
-    def all_problems(self) -> list[str]:
-        """Return why something did not go, the table that could not be read included."""
-        return self.problems + ([str(self.database_error)] if self.database_error else [])
-
-    def with_room(self, made: "Pruned") -> "Pruned":
-        """Return the two halves of a prune as one, `made` being the later one."""
-        return replace(
-            made,
-            tallies=self.tallies | made.tallies,
-            directories=self.directories,
-            waiting=self.waiting,
-            problems=list(dict.fromkeys(self.problems + made.problems)),
-            database_error=self.database_error or made.database_error,
-        )
 
     def line(self) -> str:
         """Return in a line what went."""
@@ -97,5 +86,5 @@ class Pruned:
             "waiting": self.waiting,
             "free_bytes": self.free,
             "floor_bytes": self.floor,
-            "problems": self.problems,
+            "problems": self.problems + self.shortages,
         }

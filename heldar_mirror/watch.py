@@ -10,6 +10,7 @@ import json
 import math
 import operator
 import os
+import pickle
 import resource
 import signal
 import sys
@@ -18,6 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -53,9 +55,6 @@ HUNG = (
 # A camera that failed for good is asked this often whether it answers.
 PROBE_SECONDS = 2.0
 LOOKUPS = 64
-
-# One line of the pruner's may tell of each camera.
-LINE_BYTES = 1 << 24
 
 # The status is published every second, or more seldom where that would take more than this share of a core.
 PUBLISH_SECONDS = 1.0
@@ -403,16 +402,26 @@ class Watcher:
         """Have a child process prune, since the volume may hang; it tells what is wrong, and ends when we do."""
         command = ["setpriv", "--pdeathsig", "TERM", "--", sys.executable, "-m", "heldar_mirror", "prune", "--forever"]
         while True:
-            self._pruner = pruner = await asyncio.create_subprocess_exec(
-                *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LINE_BYTES
-            )
-            assert pruner.stdout  # noqa: S101 - it is a pipe
-            async for line in pruner.stdout:
-                self._note("retention", "\n".join(json.loads(line)) or None)
-            code = await pruner.wait()
-            if code != -signal.SIGTERM:  # which it has from us, to read the settings anew
-                self._note("retention", f"pruning ended with {code}, and is begun again: see above")
-                await asyncio.sleep(TICK_SECONDS)
+            try:
+                self._pruner = pruner = await asyncio.create_subprocess_exec(
+                    *command,
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.PIPE,
+                    cwd="/",  # where we were started there may be files that are named like modules
+                )
+                assert pruner.stdin  # noqa: S101 - it is a pipe
+                assert pruner.stdout  # noqa: S101 - it is a pipe
+                # Those in force, whatever the files say by now; without what is not its business.
+                pruner.stdin.write(pickle.dumps(replace(self._settings, secret_key=None, supervisor_password=None)))
+                async for line in pruner.stdout:
+                    if line.endswith(b"\n"):  # else it was killed at it
+                        self._note("retention", "\n".join(json.loads(line)) or None)
+                code = await pruner.wait()
+                if code != -signal.SIGTERM:  # which it has from us, to read the settings anew
+                    self._note("retention", f"pruning ended with {code}, and is begun again: see above")
+            except OSError as error:
+                self._note("retention", f"cannot prune: {error}")
+            await asyncio.sleep(1)
 
     # Telling.
 
