@@ -1,0 +1,470 @@
+"""Which segments go: the rules alone, with random timelines, locks, quotas and clocks."""
+
+import contextlib
+import math
+from array import array
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from heldar_mirror.cameras import CameraError
+from heldar_mirror.retention import (
+    SKEW_SECONDS,
+    STEP_SECONDS,
+    STEPPED_SECONDS,
+    STUB_SECONDS,
+    Clock,
+    Locks,
+    Policy,
+    choose,
+    locked_bytes,
+    oldest_first,
+    over_quota,
+    parse_locks,
+    parse_policy,
+    parse_time,
+)
+from heldar_mirror.segments import Footage
+
+NOW = 1_800_000_000
+HOUR = 3600
+
+
+def footage_of(*segments: tuple[int, int]) -> Footage:
+    return Footage(array("q", [begun for begun, _ in segments]), array("q", [size for _, size in segments]))
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A camera's footage, and all that decides what of it goes."""
+
+    footage: Footage
+    policy: Policy
+    spans: tuple[tuple[float, float], ...]
+    kept: frozenset[int]
+
+    @property
+    def locks(self) -> Locks:
+        return Locks(self.spans)
+
+    @property
+    def indexes(self) -> range:
+        return range(len(self.footage.begun))
+
+    def end(self, index: int) -> float:
+        """When a segment ended: as the next begins, but never before its nominal length has passed."""
+        if index == len(self.footage.begun) - 1:
+            return math.inf
+        begun, following = self.footage.begun[index : index + 2]
+        return max(following, begun + self.policy.segment_seconds)
+
+    def locked(self, index: int) -> bool:
+        return any(self.footage.begun[index] <= end and self.end(index) >= start for start, end in self.spans)
+
+    def protected(self, index: int) -> bool:
+        newest = index == len(self.footage.begun) - 1 and not self.policy.gone
+        return newest or self.footage.begun[index] in self.kept or self.locked(index)
+
+    def chosen(self, now: float = NOW) -> list[tuple[int, str]]:
+        return list(choose(self.footage, self.policy, self.locks, self.kept, now))
+
+
+@st.composite
+def cameras(draw: st.DrawFn) -> Camera:
+    """Segments up to three days old, some of them stubs, with gaps, clocks that were set back, and a future."""
+    begun = sorted(draw(st.sets(st.integers(NOW - 72 * HOUR, NOW + HOUR).map(lambda at: at - at % 60), max_size=25)))
+    begun = sorted({at + draw(st.integers(0, 59)) for at in begun})
+    sizes = [draw(st.one_of(st.just(0), st.integers(1, 1000))) for _ in begun]
+    moments = st.integers(NOW - 73 * HOUR, NOW + 2 * HOUR)
+    spans = draw(st.lists(st.tuples(moments, st.one_of(st.integers(0, 3 * HOUR), st.just(math.inf))), max_size=3))
+    policy = Policy(
+        keep_seconds=draw(st.none() | st.integers(1, 80).map(lambda hours: 3600.0 * hours)),
+        quota=draw(st.none() | st.integers(1, 15_000)),
+        segment_seconds=draw(st.sampled_from([0, 2, 60, 900, 86_400])),
+        gone=draw(st.sampled_from([False, False, False, True])),
+    )
+    return Camera(
+        footage_of(*zip(begun, sizes, strict=True)),
+        policy,
+        tuple((start, start + length) for start, length in spans),
+        draw(st.frozensets(st.sampled_from(begun), max_size=2)) if begun else frozenset(),
+    )
+
+
+@given(cameras(), st.sampled_from([NOW, NOW - 100 * HOUR, NOW + 1000 * HOUR, -math.inf, math.inf]))
+def test_what_is_protected_never_goes(camera: Camera, now: float) -> None:
+    """Whatever the clock says: no locked segment, no open one, and not the newest unless its camera is gone."""
+    chosen = [index for index, _ in camera.chosen(now)]
+    assert not [index for index in chosen if camera.protected(index)]
+    assert len(chosen) == len(set(chosen))
+
+
+@given(cameras())
+def test_what_is_left_is_the_newest(camera: Camera) -> None:
+    """What goes by age or quota goes oldest first, and nothing unprotected that stays is older."""
+    gone = [index for index, rule in camera.chosen() if rule != "stub"]
+    assert gone == sorted(gone)
+    left = [index for index in camera.indexes if index not in gone and not camera.protected(index)]
+    assert not gone or not left or max(gone) < min(left)
+
+
+@given(cameras())
+def test_age_takes_what_ended_too_long_ago_and_nothing_else(camera: Camera) -> None:
+    """By age goes exactly what is unprotected and ended before the time that its camera keeps."""
+    keep = math.inf if camera.policy.keep_seconds is None else camera.policy.keep_seconds
+    old = [each for each in camera.indexes if camera.end(each) <= NOW - keep and not camera.protected(each)]
+    aged = [index for index, rule in camera.chosen() if rule == "age"]
+    assert aged == ([] if camera.policy.gone else old)
+
+
+@given(cameras())
+def test_all_of_a_gone_camera_goes(camera: Camera) -> None:
+    """Of a camera that is gone all goes but what is locked or open, the newest too, and by no other rule."""
+    gone = replace(camera, policy=replace(camera.policy, gone=True))
+    assert gone.chosen() == [(index, "deleted") for index in gone.indexes if not gone.protected(index)]
+
+
+@given(cameras())
+def test_the_quota_is_reached_whenever_the_unprotected_suffice(camera: Camera) -> None:
+    """Unless what is locked fills it; and no segment more goes than that takes."""
+    chosen, sizes, quota = camera.chosen(), camera.footage.sizes, camera.policy.quota
+    by_quota = [index for index, rule in chosen if rule == "quota"]
+    if quota is None or sum(sizes[each] for each in camera.indexes if camera.locked(each)) >= quota:
+        assert not by_quota
+        return
+    left = sum(sizes) - sum(sizes[index] for index, _ in chosen)
+    free = [index for index in camera.indexes if not camera.protected(index) and sizes[index]]
+    assert left <= quota or not set(free) - {index for index, _ in chosen}
+    if by_quota:
+        assert left + sizes[by_quota[-1]] > quota
+
+
+@given(cameras())
+def test_old_stubs_go(camera: Camera) -> None:
+    """What holds nothing goes after an hour, and before it only where the other rules take it."""
+    chosen = dict(camera.chosen())
+    for index in camera.indexes:
+        begun, size = camera.footage.begun[index], camera.footage.sizes[index]
+        if size == 0 and begun < NOW - STUB_SECONDS and not camera.protected(index):
+            assert index in chosen
+        if chosen.get(index) == "stub":
+            assert size == 0
+            assert begun < NOW - STUB_SECONDS
+
+
+@given(cameras())
+def test_without_a_rule_only_stubs_go(camera: Camera) -> None:
+    """A camera of which nothing is known keeps all that was recorded."""
+    unknown = replace(camera, policy=Policy())
+    assert {rule for _, rule in unknown.chosen()} <= {"stub"}
+
+
+@given(cameras())
+def test_a_clock_in_doubt_takes_nothing_by_age(camera: Camera) -> None:
+    """The time before all times makes nothing old, a stub included; the quota holds all the same."""
+    assert {rule for _, rule in camera.chosen(-math.inf)} <= {"quota", "deleted"}
+
+
+@given(cameras(), st.integers(1, 5))
+def test_it_is_the_same_a_few_at_a_time(camera: Camera, few: int) -> None:
+    """Chosen anew after each few that were removed, in the end the same segments went, by the same rules."""
+    at_once = {(camera.footage.begun[index], rule) for index, rule in camera.chosen()}
+    footage = footage_of(*zip(camera.footage.begun, camera.footage.sizes, strict=True))
+    in_turns = set()
+    while batch := replace(camera, footage=footage).chosen()[:few]:
+        in_turns |= {(footage.begun[index], rule) for index, rule in batch}
+        footage.drop([index for index, _ in batch])
+    # What is left ends where the next begins, so with a segment gone from the middle another may become locked.
+    assert in_turns <= at_once
+    if not camera.spans:
+        assert in_turns == at_once
+
+
+@given(cameras())
+def test_the_bytes_beyond_a_quota(camera: Camera) -> None:
+    """They are what lies there less the quota, and none where what is locked fills it."""
+    locked = sum(camera.footage.sizes[index] for index in camera.indexes if camera.locked(index))
+    assert locked_bytes(camera.footage, camera.policy, camera.locks) == locked
+    excess = over_quota(camera.footage, camera.policy, camera.locks)
+    if camera.policy.quota is None or locked >= camera.policy.quota:
+        assert excess == 0
+    else:
+        assert excess == max(0, sum(camera.footage.sizes) - camera.policy.quota)
+
+
+@pytest.mark.parametrize(
+    ("policy", "now", "expected"),
+    [
+        (Policy(), NOW, []),
+        (Policy(keep_seconds=HOUR), 3600 + 60 - 1, []),
+        (Policy(keep_seconds=HOUR), 3600 + 60, [(0, "age")]),
+        (Policy(keep_seconds=HOUR, segment_seconds=90), 3600 + 60, []),
+        (Policy(keep_seconds=HOUR, segment_seconds=90), 3600 + 90, [(0, "age")]),
+        (Policy(keep_seconds=HOUR), 3600 + 600, [(0, "age"), (1, "age")]),
+        (Policy(keep_seconds=HOUR), math.inf, [(0, "age"), (1, "age"), (2, "age"), (3, "age")]),
+        (Policy(quota=50), 0, []),
+        (Policy(quota=49), 0, [(0, "quota")]),
+        (Policy(quota=20), 0, [(0, "quota"), (1, "quota"), (2, "quota")]),
+        (Policy(quota=1), 0, [(0, "quota"), (1, "quota"), (2, "quota"), (3, "quota")]),
+        (Policy(keep_seconds=HOUR, quota=30), 3600 + 60, [(0, "age"), (1, "quota")]),
+        (Policy(keep_seconds=HOUR, quota=40), 3600 + 60, [(0, "age")]),
+        (Policy(gone=True), 0, [(each, "deleted") for each in range(5)]),
+    ],
+)
+def test_five_segments(policy: Policy, now: float, expected: list[tuple[int, str]]) -> None:
+    """Begun at 0, 60, 600, 660 and 720, of ten bytes each: a gap is taken to be recorded."""
+    footage = footage_of(*[(begun, 10) for begun in (0, 60, 600, 660, 720)])
+    assert list(choose(footage, policy, Locks(), (), now)) == expected
+
+
+def test_nothing_of_nothing_goes() -> None:
+    """An empty directory gives nothing, by whatever rule."""
+    assert list(choose(Footage(), Policy(HOUR, 1, 60, gone=True), Locks(), (), math.inf)) == []
+
+
+@given(st.dictionaries(st.sampled_from("abc"), cameras()))
+def test_room_is_made_oldest_first_across_cameras(many: dict[str, Camera]) -> None:
+    """All that is unprotected may go, by when it was begun, whatever camera's it is."""
+    offered = list(
+        oldest_first(
+            {name: camera.footage for name, camera in many.items()},
+            {name: camera.policy for name, camera in many.items()},
+            {name: camera.locks for name, camera in many.items()},
+            {name: camera.kept for name, camera in many.items()},
+        )
+    )
+    assert offered == sorted(offered)
+    assert sorted((name, index) for _, name, index in offered) == sorted(
+        (name, index) for name, camera in many.items() for index in camera.indexes if not camera.protected(index)
+    )
+    assert all(many[name].footage.begun[index] == begun for begun, name, index in offered)
+
+
+def test_a_camera_that_is_not_known_keeps_its_newest_when_room_is_made() -> None:
+    """Without a policy, locks or open files of its own, all but the newest may go."""
+    assert list(oldest_first({"a": footage_of((1, 5), (2, 5))}, {}, {}, {})) == [(1, "a", 0)]
+
+
+# Locks.
+
+spans_lists = st.lists(
+    st.tuples(st.integers(-20, 20), st.integers(0, 10) | st.just(math.inf)).map(lambda span: (span[0], sum(span))),
+    max_size=6,
+)
+
+
+@given(spans_lists, st.integers(-25, 35), st.integers(0, 10) | st.just(math.inf))
+@example([(0, 10), (2, 3)], 5, 1)
+def test_a_lock_is_where_any_span_touches(spans: list[tuple[float, float]], start: int, length: float) -> None:
+    """Spans that overlap, hold each other or follow each other lock as each of them does."""
+    locks = Locks(spans)
+    assert bool(locks) == bool(spans)
+    assert locks.overlap(start, start + length) == any(a <= start + length and b >= start for a, b in spans)
+
+
+def lock(start: object, end: object, camera_id: object = "gate") -> dict[str, object]:
+    return {"camera_id": camera_id, "start_time": start, "end_time": end}
+
+
+AT = int(datetime(2026, 1, 31, 12, tzinfo=timezone.utc).timestamp())
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "first", "last"),
+    [
+        ("2026-01-31T12:00:00Z", "2026-01-31T12:01:00Z", AT, AT + 60),
+        ("2026-01-31T12:00:00+00:00", "2026-01-31T13:01:00+01:00", AT, AT + 60),
+        ("2026-01-31T12:00:00.9Z", "2026-01-31T12:01:00.5Z", AT + 0.9, AT + 60.5),
+        ("2026-01-31T12:00:00Z", "2026-01-31T12:00:00Z", AT, AT),
+        ("2026-01-31T12:00:00Z", "2026-01-31T11:00:00Z", AT, AT),
+        ("2026-01-31T12:00:00Z", None, AT, math.inf),
+    ],
+)
+def test_a_locked_segment_locks_its_time_and_a_little_more(
+    start: str, end: str | None, first: float, last: float
+) -> None:
+    """From its start to its end, and what two ffmpegs may name apart; without an end, for ever."""
+    parsed, problems = parse_locks([lock(start, end)])
+    assert problems == []
+    assert not parsed["gate"].overlap(-math.inf, first - SKEW_SECONDS - 0.01)
+    assert parsed["gate"].overlap(-math.inf, first - SKEW_SECONDS)
+    assert parsed["gate"].overlap(first, first)
+    assert parsed["gate"].overlap(min(last + SKEW_SECONDS, 1e12), math.inf)
+    assert last == math.inf or not parsed["gate"].overlap(last + SKEW_SECONDS + 0.01, math.inf)
+
+
+BAD_TIMES = [
+    None,
+    "",
+    "yesterday",
+    5,
+    5.5,
+    b"2026-01-31T12:00:00Z",
+    "2026-01-31",
+    "2026-01-31T12:00",
+    "2026-01-31T12:00:00ZZ",
+    "2026-01-31T12:00:00 Z",
+    " 2026-01-31T12:00:00Z",
+    "2026-01-31T12:00:00Z\n",
+    "2026-01-31T12:00:00+0100",
+    "2026-01-31T12:00:00+01",
+    "2026-01-31T12:00:00+24:00",
+    "2026-01-31T12:00:00.Z",
+    "2026-01-31T24:00:00Z",
+    "2026-01-31T12:60:00Z",
+    "2026-01-31T::::::::Z",
+    "2026-02-29T12:00:00Z",
+    "2026-13-01T12:00:00Z",
+    "0000-01-01T00:00:00Z",
+    "\uff12\uff10\uff12\uff16-01-31T12:00:00Z",
+    "2026-01-31T12:00:0٣Z",
+    "\udcff2026-01-31T12:00:00Z",
+    "x" * 10_000,
+]
+
+
+@pytest.mark.parametrize("time", BAD_TIMES)
+def test_a_time_that_is_none(time: object) -> None:
+    """What is not a whole RFC 3339 time is refused, in few and plain words."""
+    with pytest.raises(ValueError, match=r".") as error:
+        parse_time(time)
+    assert len(str(error.value)) < 150
+    assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize("column", ["start_time", "end_time"])
+@pytest.mark.parametrize("time", BAD_TIMES)
+def test_a_lock_that_is_not_understood_locks_all(column: str, time: object) -> None:
+    """Its camera keeps everything, whatever else is locked, and that is told; other cameras are as they were."""
+    if column == "end_time" and time is None:
+        return
+    row = lock("2026-01-31T12:00:00Z", "2026-01-31T12:01:00Z") | {column: time}
+    rows = [lock("2026-01-31T12:00:00Z", "2026-01-31T12:01:00Z"), row, lock("2026-01-31T12:00:00Z", None, "hall")]
+    locks, problems = parse_locks([*rows, row])
+    assert len(problems) == 1
+    assert problems[0].startswith("camera 'gate': a locked segment's ")
+    assert problems[0].endswith("; nothing of the camera is deleted")
+    assert locks["gate"].overlap(-math.inf, -1e12)
+    assert locks["gate"].overlap(1e12, math.inf)
+    assert not locks["hall"].overlap(0, AT - 60)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1970-01-01T00:00:00Z", 0),
+        ("1970-01-01t00:00:00z", 0),
+        ("1970-01-01 00:00:00", 0),
+        ("1970-01-01T00:00:00", 0),
+        ("1970-01-01T00:00:00-00:00", 0),
+        ("1970-01-01T01:30:00+01:30", 0),
+        ("1969-12-31T16:00:00-08:00", 0),
+        ("1970-01-01T00:00:00.5Z", 0.5),
+        ("1970-01-01T00:00:00.123456789+00:00", 0.123456789),
+        ("1969-12-31T23:59:59.25Z", -0.75),
+        ("2026-01-31T12:00:00Z", AT),
+        ("2024-02-29T23:59:59+00:00", 1_709_251_199),
+        ("0001-01-01T00:00:00+23:59", -62_135_683_140),
+        ("9999-12-31T23:59:59-23:59", 253_402_387_139),
+    ],
+)
+def test_times(text: str, seconds: float) -> None:
+    """As Heldar and SQLite write them; UTC, if they don't say."""
+    assert parse_time(text) == pytest.approx(seconds, abs=1e-6)
+
+
+@given(
+    st.datetimes(datetime(1000, 1, 1), datetime(9990, 1, 1), timezones=st.none()),  # noqa: DTZ001 - a zone is added
+    st.integers(-23 * 60, 23 * 60),
+)
+def test_any_time_is_read_as_python_reads_it(moment: datetime, minutes: int) -> None:
+    """With any fraction, in any zone."""
+    there = moment.replace(tzinfo=timezone(timedelta(minutes=minutes)))
+    assert parse_time(there.isoformat()) == pytest.approx(there.timestamp(), abs=1e-4)
+
+
+@given(st.none() | st.integers() | st.floats() | st.binary() | st.text())
+def test_any_value_is_a_time_or_refused(value: object) -> None:
+    """Nothing else is ever raised."""
+    with contextlib.suppress(ValueError):
+        assert math.isfinite(parse_time(value))
+
+
+# What a row says.
+
+
+def policy_row(**columns: object) -> dict[str, object]:
+    return {"id": "gate", "segment_seconds": 60, "retention_hours": 24, "storage_quota_bytes": None} | columns
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ({}, Policy(86_400, None, 60)),
+        ({"retention_hours": 1}, Policy(3600, None, 60)),
+        ({"retention_hours": 0}, Policy(3600, None, 60)),
+        ({"retention_hours": -5}, Policy(3600, None, 60)),
+        ({"retention_hours": 10_000_000}, Policy(36e9, None, 60)),
+        ({"storage_quota_bytes": 1}, Policy(86_400, 1, 60)),
+        ({"storage_quota_bytes": 2**63 - 1}, Policy(86_400, 2**63 - 1, 60)),
+        ({"storage_quota_bytes": 0}, Policy(86_400, None, 60)),
+        ({"storage_quota_bytes": -1}, Policy(86_400, None, 60)),
+        ({"segment_seconds": 0}, Policy(86_400, None, 0)),
+        ({"segment_seconds": -1}, Policy(86_400, None, 0)),
+        ({"segment_seconds": 86_400}, Policy(86_400, None, 86_400)),
+    ],
+)
+def test_policies(columns: dict[str, object], expected: Policy) -> None:
+    """At least an hour is kept; a quota that is none is no cap; a length is never negative."""
+    assert parse_policy(policy_row(**columns)) == expected
+
+
+@pytest.mark.parametrize("column", ["retention_hours", "storage_quota_bytes", "segment_seconds"])
+@pytest.mark.parametrize("value", [1.5, "24", "", b"24", math.nan, math.inf, 2**63 + 1, None])
+def test_a_row_that_is_not_understood(column: str, value: object) -> None:
+    """It is refused, and named by its column: nothing is deleted for a number that may be another."""
+    if column == "storage_quota_bytes" and value is None:
+        return
+    with pytest.raises(CameraError, match=column):
+        parse_policy(policy_row(**{column: value}))
+
+
+# The clock.
+
+
+@pytest.mark.parametrize(
+    ("step", "doubted"),
+    [
+        (-1e9, False),
+        (-STEP_SECONDS, False),
+        (0, False),
+        (STEP_SECONDS - 1, False),
+        (STEP_SECONDS + 1, True),
+        (1e9, True),
+    ],
+)
+def test_a_clock_that_was_set(step: float, doubted: bool) -> None:
+    """Set forward by more than drift explains it is doubted for an hour of uptime; set back, nothing is lost."""
+    clock = Clock("boot", 1e9).read("boot", 1e9 + 500 + step, 500)
+    assert clock == Clock("boot", 1e9 + step, 500 + STEPPED_SECONDS if doubted else 0)
+
+
+def test_a_clock_after_a_boot_is_believed() -> None:
+    """Nothing is known of how long the machine was off; a doubt of the last boot's is over."""
+    assert Clock("one", 1e9, 1e6).read("another", 2e9, 5) == Clock("another", 2e9 - 5, 0)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 7200), st.sampled_from([0, 0, 1, -1, 599, 700, 86_400, -86_400, 1e8])), max_size=12)
+)
+def test_a_clock_is_doubted_for_an_hour_after_each_step_forward(looks: list[tuple[float, float]]) -> None:
+    """Whatever is done to it: from each look that finds a step it is doubted for an hour that nobody can shorten."""
+    clock, uptime, now, stepped_at = Clock("boot", 1e9), 0.0, 1e9, -math.inf
+    for passed, step in looks:
+        uptime, now = uptime + passed, now + passed + step
+        clock = clock.read("boot", now, uptime)
+        stepped_at = uptime if step > STEP_SECONDS else stepped_at
+        assert (uptime < clock.doubted_until) == (uptime - stepped_at < STEPPED_SECONDS)

@@ -1,0 +1,152 @@
+"""Names of segments, and one camera's footage in memory."""
+
+from array import array
+from datetime import datetime, timezone
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from heldar_mirror.segments import Footage, segment_begun, segment_name, shown_size
+
+# The year 1000 to 9999: a year has four digits in a name.
+seconds = st.integers(-30_610_224_000, 253_402_300_799)
+
+
+@given(seconds)
+@example(0)
+@example(-30_610_224_000)
+@example(253_402_300_799)
+def test_a_name_tells_when_its_segment_was_begun(begun: int) -> None:
+    """Each second has one name, of UTC, and it leads back to that second."""
+    name = segment_name(begun)
+    assert name == datetime.fromtimestamp(begun, timezone.utc).strftime("%Y%m%d_%H%M%S.mp4")
+    assert segment_begun(name) == begun
+
+
+@given(seconds, seconds)
+def test_names_sort_as_their_times(one: int, other: int) -> None:
+    """The order of names is the order of times."""
+    assert (segment_name(one) < segment_name(other)) == (one < other)
+
+
+@pytest.mark.parametrize(
+    ("name", "begun"),
+    [
+        ("19700101_000000.mp4", 0),
+        ("20240229_235959.mp4", 1_709_251_199),
+        ("20260131_120000.mp4", 1_769_860_800),
+    ],
+)
+def test_known_names(name: str, begun: int) -> None:
+    """Names as ffmpeg gives them, with their times."""
+    assert segment_begun(name) == begun
+    assert segment_name(begun) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".mp4",
+        "20260131_120000",
+        "20260131_120000.MP4",
+        "20260131_120000.mp4 ",
+        "20260131_120000.mp4\n",
+        "20260131_120000.mp4.part",
+        " 20260131_120000.mp4",
+        ".20260131_120000.mp4",
+        "-20260131_120000.mp4",
+        "./20260131_120000.mp4",
+        "../20260131_120000.mp4",
+        "20260131-120000.mp4",
+        "20260131120000.mp4",
+        "2026013_120000.mp4",
+        "20260131_12000.mp4",
+        "020260131_120000.mp4",
+        "20260131_1200000.mp4",
+        "20260131_240000.mp4",
+        "20260131_126000.mp4",
+        "20260131_120060.mp4",
+        "20260229_120000.mp4",
+        "20260431_120000.mp4",
+        "20261301_120000.mp4",
+        "20260100_120000.mp4",
+        "00000101_000000.mp4",
+        "2026 131_120000.mp4",
+        "+2026131_120000.mp4",
+        "\uff12\uff10\uff12\uff160131_120000.mp4",
+        "20260131_\uff11\uff120000.mp4",
+        "20260131_12000٣.mp4",
+        "2026013²_120000.mp4",
+        "20260131_120000,mp4",
+        ".heldar-mirror",
+        ".heldar-mirror.lock",
+    ],
+)
+def test_what_is_nearly_a_name_is_none(name: str) -> None:
+    """Impossible dates and times, digits of other scripts, and anything before, after or between are no segment's."""
+    assert segment_begun(name) is None
+
+
+@given(st.text(st.sampled_from("0123456789_.mp4 \n٣"), min_size=15, max_size=22) | st.text())
+def test_only_a_name_that_would_be_given_is_a_segments(name: str) -> None:
+    """Whatever has a time is named just as ffmpeg would name it; only years before 1000 are written otherwise."""
+    begun = segment_begun(name)
+    if begun is not None and begun >= -30_610_224_000:
+        assert segment_name(begun) == name
+
+
+def footage_of(segments: list[tuple[int, int]]) -> Footage:
+    return Footage(array("q", [begun for begun, _ in segments]), array("q", [size for _, size in segments]))
+
+
+segments_lists = st.lists(st.tuples(st.integers(0, 1 << 40), st.integers(0, 1 << 40)), max_size=30)
+
+
+@given(st.data(), segments_lists)
+def test_dropping_is_as_with_a_plain_list(data: st.DataObject, segments: list[tuple[int, int]]) -> None:
+    """Whatever indexes are dropped, in whatever order, what is left is all the rest, in order."""
+    indexes = data.draw(st.lists(st.integers(0, len(segments) - 1), unique=True)) if segments else []
+    footage = footage_of(segments)
+    footage.drop(indexes)
+    left = [segment for index, segment in enumerate(segments) if index not in indexes]
+    assert list(zip(footage.begun, footage.sizes, strict=True)) == left
+
+
+@pytest.mark.parametrize(
+    "indexes", [[], [0], [9], [0, 9], range(10), [1, 2, 3], [3, 2, 1], [0, 1, 8, 9], {2, 3, 7}, [0, 2, 4, 6, 8]]
+)
+def test_dropping_in_runs(indexes: list[int]) -> None:
+    """Runs at either end, in the middle and of one are dropped whole."""
+    footage = footage_of([(each, 10 * each) for each in range(10)])
+    footage.drop(indexes)
+    assert list(footage.begun) == [each for each in range(10) if each not in indexes]
+    assert list(footage.sizes) == [10 * each for each in footage.begun]
+
+
+def test_footage_takes_16_bytes_a_segment() -> None:
+    """A million segments are 16 MB, and no two shelves share their lists."""
+    footage = footage_of([(each, each) for each in range(1000)])
+    assert footage.begun.itemsize + footage.sizes.itemsize == 16
+    one, other = Footage(), Footage()
+    one.begun.append(1)
+    assert not other.begun
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (256 << 10, "256.0 KiB"),
+        (5 << 20, "5.0 MiB"),
+        (5 << 30, "5.0 GiB"),
+        (3 << 40, "3.0 TiB"),
+        (-2 << 20, "-2.0 MiB"),
+    ],
+)
+def test_sizes_are_shown_for_people(size: int, shown: str) -> None:
+    """One unit and one digit after the point."""
+    assert shown_size(size) == shown
