@@ -1,0 +1,130 @@
+"""Footage that nobody recorded, on real directories and real file systems, for tests of what is deleted."""
+
+import contextlib
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from conftest import Mirror
+
+from heldar_mirror.segments import segment_begun, segment_name
+from heldar_mirror.settings import Settings, load_settings
+
+HOUR = 3600
+MIB = 1 << 20
+LOCK = ".heldar-mirror.lock"
+
+# The least that a floor can be set to.
+FLOOR = {"HELDAR_MIRROR_MIN_FREE_GB": "0.125"}
+FLOOR_BYTES = 128 * MIB
+
+# The box that tells a recording from a stub.
+FRAGMENT = b"\0\0\0\x08moof"
+
+
+def shelf(mirror: Mirror, camera_id: str) -> Path:
+    """Return a camera's directory, made as a recorder makes it."""
+    directory = mirror.root / camera_id
+    directory.mkdir(exist_ok=True)
+    (directory / LOCK).touch()
+    return directory
+
+
+def put(directory: Path, begun: float, size: int = 1000) -> Path:
+    """Put a segment into a directory; its blocks are really taken, and a size of 0 makes a stub."""
+    path = directory / segment_name(int(begun))
+    with path.open("xb") as file:
+        if size:
+            file.write(FRAGMENT)
+            if size > 1 << 16:
+                os.posix_fallocate(file.fileno(), 0, size)
+            else:
+                file.write(bytes(size - len(FRAGMENT)))
+    return path
+
+
+def begun_of(path: Path) -> int:
+    """Return when a segment was begun."""
+    begun = segment_begun(path.name)
+    assert begun is not None
+    return begun
+
+
+def lock(mirror: Mirror, path: Path, seconds: float | None = 0, column: str = "evidence_locked") -> None:
+    """Have Heldar lock a primary's segment that begins with a mirror's; without a length it has no end yet."""
+    start = datetime.fromtimestamp(begun_of(path), timezone.utc)
+    end = None if seconds is None else datetime.fromtimestamp(begun_of(path) + seconds, timezone.utc).isoformat()
+    mirror.database.execute(
+        f"INSERT INTO segments (id, camera_id, path, start_time, end_time, {column}) VALUES (?, ?, ?, ?, ?, 1)",  # noqa: S608
+        *(str(path), path.parent.name, f"/recordings/{path.parent.name}/{path.name}", start.isoformat(), end),
+    )
+
+
+def settings_of(mirror: Mirror, **changes: Any) -> Settings:
+    """The settings of a mirror, but for what `changes` say."""
+    return replace(load_settings(mirror.env), **changes)
+
+
+def tree(*tops: Path) -> dict[str, object]:
+    """Return all that is below directories: what each thing is, when it was changed, and what it holds."""
+    found: dict[str, object] = {}
+    for top in tops:
+        for path in [top, *sorted(top.rglob("*"))]:
+            about = path.lstat()
+            holds = path.read_bytes() if path.is_file() and not path.is_symlink() and about.st_size < MIB else None
+            found[str(path)] = (about.st_mode, about.st_ino, about.st_size, about.st_mtime_ns, holds)
+    return found
+
+
+def removed(report: dict[str, Any]) -> dict[tuple[str, str], int]:
+    """Return how many segments went by camera and rule, of what `--json` printed."""
+    return {(each["camera_id"], each["rule"]): each["segments"] for each in report["removed"]}
+
+
+def prune(mirror: Mirror, *args: str, code: int = 0, **env: str) -> Any:
+    """Prune on the command line, and return what it printed as JSON."""
+    return json.loads(mirror.run("prune", "--json", *args, code=code, **env).stdout)
+
+
+@contextlib.contextmanager
+def volume(mirror: Mirror, kind: str, size: int = 400, options: str = "") -> Iterator[Path]:
+    """A file system of its own, of so many MiB, as the mirror root, and ours; it is taken away at the end."""
+    mirror.root.mkdir(exist_ok=True)
+    if kind == "tmpfs":
+        args = ["-t", "tmpfs", "-o", f"size={size}m{options}", "tmpfs"]
+    else:
+        image = mirror.home / f"image.{kind}"
+        with image.open("xb") as file:
+            file.truncate(size * MIB)
+        subprocess.run([f"mkfs.{kind}", "-q", str(image)], check=True, capture_output=True)
+        args = ["-o", f"loop{options}", str(image)]
+    subprocess.run(["mount", *args, str(mirror.root)], check=True)
+    try:
+        mirror.run("adopt-volume")
+        yield mirror.root
+    finally:
+        subprocess.run(["umount", "--lazy", str(mirror.root)], check=True)
+
+
+def free(root: Path) -> int:
+    """Return the free space of a volume."""
+    found = os.statvfs(root)
+    return found.f_bavail * found.f_frsize
+
+
+def fill(mirror: Mirror, *camera_ids: str, until: int, size: int = 4 * MIB, newest: float) -> list[Path]:
+    """Put segments of the cameras in turn, a minute apart and the last at `newest`, until so little is free."""
+    root = mirror.root
+    os.sync()
+    count = max(0, (free(root) - until) // size)
+    made = []
+    for number in range(count):
+        camera_id = camera_ids[number % len(camera_ids)]
+        made.append(put(shelf(mirror, camera_id), newest - 60 * (count - number), size))
+    subprocess.run(["sync", "--file-system", str(root)], check=True)
+    return made
