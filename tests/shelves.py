@@ -12,6 +12,7 @@ from typing import Any
 
 from conftest import Mirror
 
+from heldar_mirror import reconcile, state
 from heldar_mirror.segments import segment_begun, segment_name
 from heldar_mirror.settings import Settings, load_settings
 
@@ -105,7 +106,9 @@ def volume(mirror: Mirror, kind: str, size: int = 400, options: str = "") -> Ite
         args = ["-o", f"loop{options}", str(image)]
     subprocess.run(["mount", *args, str(mirror.root)], check=True)
     try:
-        mirror.run("adopt-volume")
+        settings = settings_of(mirror)
+        state.prepare(settings)
+        reconcile.adopt_volume(settings, take_over=True)
         yield mirror.root
     finally:
         subprocess.run(["umount", "--lazy", str(mirror.root)], check=True)

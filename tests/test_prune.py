@@ -397,7 +397,7 @@ def test_what_only_has_our_locks_name_keeps_its_directory(mirror: Mirror, spoil:
     # In a process of its own, which may hang.
     report = json.loads(
         subprocess.run(
-            ["timeout", "5", *mirror.command("prune", "--json")],
+            ["timeout", "4", *mirror.command("prune", "--json")],
             env=mirror.env | {"HELDAR_MIRROR_DELETED_RETENTION_HOURS": "0"},
             capture_output=True,
             check=False,
@@ -740,21 +740,21 @@ def test_what_is_locked_while_pruning_stays(mirror: Mirror) -> None:
 def test_two_prunes_at_once_do_it_once(mirror: Mirror) -> None:
     """One waits for the other; together they delete each segment once, and neither fails."""
     mirror.database.add("gate", retention_hours=1)
-    put_hours(mirror, "gate", *(4 + each / 60 for each in range(2000)), size=8)
+    put_hours(mirror, "gate", *(4 + each / 60 for each in range(300)), size=8)
     command = mirror.command("prune", "--json")
     prunes = [subprocess.Popen(command, env=mirror.env, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     reports = [json.loads(each.communicate(timeout=60)[0]) for each in prunes]
     assert [each.returncode for each in prunes] == [0, 0]
-    assert sum(report["segments"] for report in reports) == 1999
+    assert sum(report["segments"] for report in reports) == 299
     assert len(mirror.segments("gate")) == 1
 
 
 def test_more_than_a_batch_goes_in_one_run(mirror: Mirror) -> None:
     """However many there are, and what is kept among them stays."""
     mirror.database.add("gate", retention_hours=1)
-    paths = put_hours(mirror, "gate", *(4 + each / 60 for each in range(5000, 0, -1)), size=8)
+    paths = put_hours(mirror, "gate", *(4 + each / 60 for each in range(4200, 0, -1)), size=8)
     for path in paths[1000:4000:2000]:
         lock(mirror, path, 1)
-    assert went(sweep(mirror)) == {("gate", "age"): 5000 - 1 - 2 * 2}
+    assert went(sweep(mirror)) == {("gate", "age"): 4200 - 1 - 2 * 2}
     assert {begun_of(path) for path in mirror.segments("gate")} >= {begun_of(path) for path in paths[1000:4000:2000]}
     assert math.isfinite(begun_of(paths[-1]))

@@ -5,10 +5,11 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from conftest import Mirror, new_home
+from conftest import Mirror
 from hypothesis import HealthCheck, given
 from hypothesis import settings as options
 from hypothesis import strategies as st
@@ -50,7 +51,7 @@ def mirror(mirror: Mirror) -> Mirror:
 
 def all_segments(mirror: Mirror) -> list[Path]:
     """Return all segments of all cameras, the oldest first."""
-    return sorted(mirror.root.glob("*/*.mp4"), key=begun_of)
+    return sorted((path for name in ("gate", "hall", "yard") for path in mirror.segments(name)), key=begun_of)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -83,16 +84,27 @@ def test_room_that_age_made_is_not_made_twice(mirror: Mirror, kind: str) -> None
     """What went by age counts, though some file systems give its room back later; as a dry run foretells."""
     with volume(mirror, kind) as root:
         made = fill(mirror, "gate", until=60 * MIB, newest=NOW)
-        mirror.database.update("gate", retention_hours=1)
-        for path in made[:-10]:
+        mirror.database.update("gate", retention_hours=24)
+        for path in made[:23]:
             path.rename(path.with_name(f"2020{path.name[4:]}"))
-        made = all_segments(mirror)
-        assert (free(root), len(made)) < (FLOOR_BYTES, 1000)
+        os.sync()
+        assert free(root) < FLOOR_BYTES < free(root) + 22 * 4 * MIB
         foretold, done = prune(mirror, "--dry-run"), prune(mirror)
         # The last of the old ones ends where the others begin.
-        assert (
-            removed(foretold) == removed(done) == {("gate", "age"): len(made) - 11 + (begun_of(made[-10]) < NOW - HOUR)}
-        )
+        assert removed(foretold) == {("gate", "age"): 22}
+        assert removed(done) == removed(foretold)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_room_that_was_made_is_not_made_again(mirror: Mirror, kind: str) -> None:
+    """The next look finds the room that the last one made, whenever the file system gives it back."""
+    with volume(mirror, kind):
+        fill(mirror, "gate", "hall", until=60 * MIB, newest=NOW)
+        pruner = Pruner(settings_of(mirror))
+        first, second, third = (pruner.make_room().segments for _ in range(3))
+        assert first >= 16
+        # What the file system itself takes meanwhile may cost one more.
+        assert second + third <= 1
 
 
 def test_as_much_as_is_written_is_kept_free_beyond_the_floor(mirror: Mirror) -> None:
@@ -117,19 +129,19 @@ def test_a_floor_that_is_too_much_for_the_volume(mirror: Mirror) -> None:
         report = prune(mirror, code=1)
         assert report["floor_bytes"] == 100 * MIB
         assert 100 * MIB <= free(root) < 104 * MIB
-        assert report["problems"] == [
-            "a floor of 128.0 MiB is too much for a volume of 200.0 MiB, so half of it is kept free: "
-            "set HELDAR_MIRROR_MIN_FREE_GB"
-        ]
+        assert len(report["problems"]) == 1
+        assert report["problems"][0].startswith(
+            "a floor of 128.0 MiB is too much for a volume of 200.0 MiB, so half of"
+        )
 
 
 @pytest.mark.parametrize("inodes", [False, True])
 @pytest.mark.parametrize("args", [["--dry-run"], []])
 def test_where_all_is_locked_nothing_goes_and_it_is_told(mirror: Mirror, args: list[str], inodes: bool) -> None:
     """Short of the floor, or of inodes, with nothing that may be deleted: loud, exit code 1, and not a byte goes."""
-    with volume(mirror, "tmpfs", options=",nr_inodes=3000" if inodes else "") as root:
+    with volume(mirror, "tmpfs", options=",nr_inodes=1000" if inodes else "") as root:
         if inodes:
-            use_up_inodes(mirror, 3000, left=5)
+            use_up_inodes(mirror, 1000, left=5)
         else:
             fill(mirror, "gate", "hall", until=60 * MIB, newest=NOW)
         for camera_id in ("gate", "hall"):
@@ -149,7 +161,9 @@ def test_what_may_go_goes_and_what_is_short_is_told(mirror: Mirror) -> None:
         report = prune(mirror, code=1)
         assert removed(report) == {("gate", "floor"): 5}
         assert len(report["problems"]) == 1
-        assert report["problems"][0].startswith("80.0 MiB are free, less than the floor of 128.0 MiB, and nothing more")
+        assert (
+            "MiB are free, less than the floor of 128.0 MiB, and nothing more may be deleted" in report["problems"][0]
+        )
         assert free(root) < FLOOR_BYTES
 
 
@@ -247,18 +261,18 @@ def use_up_inodes(mirror: Mirror, count: int, left: int) -> list[Path]:
 
 def test_inodes_that_run_out_are_made(mirror: Mirror) -> None:
     """A hundredth of them is kept free: the oldest go until then, and not one more."""
-    with volume(mirror, "tmpfs", options=",nr_inodes=3000") as root:
-        made = use_up_inodes(mirror, 3000, left=5)
+    with volume(mirror, "tmpfs", options=",nr_inodes=1000") as root:
+        made = use_up_inodes(mirror, 1000, left=5)
         foretold, done = prune(mirror, "--dry-run"), prune(mirror)
-        assert removed(foretold) == removed(done) == {("gate", "floor"): 25}
-        assert os.statvfs(root).f_favail == 30
-        assert mirror.segments("gate") == made[25:]
+        assert removed(foretold) == removed(done) == {("gate", "floor"): 5}
+        assert os.statvfs(root).f_favail == 10
+        assert mirror.segments("gate") == made[5:]
 
 
 def test_inodes_that_age_made_are_not_made_twice(mirror: Mirror) -> None:
     """A dry run foretells that what goes by age gives inodes as well as bytes."""
-    with volume(mirror, "tmpfs", options=",nr_inodes=3000"):
-        use_up_inodes(mirror, 3000, left=5)
+    with volume(mirror, "tmpfs", options=",nr_inodes=1000"):
+        use_up_inodes(mirror, 1000, left=5)
         mirror.database.update("gate", retention_hours=10)
         foretold, done = prune(mirror, "--dry-run"), prune(mirror)
         assert removed(foretold) == removed(done)
@@ -294,7 +308,7 @@ ROOM = 4000  # pages
 
 def test_any_footage_is_pruned_by_the_rules() -> None:
     """On a volume of its own: what is protected stays, what stays is newest, age, quota and floor hold if they can."""
-    with new_mirror() as mirror, new_home(), volume(mirror, "tmpfs", 32):
+    with new_mirror() as mirror, volume(mirror, "tmpfs", 32):
 
         @options(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), database=None)
         @given(st.dictionaries(st.sampled_from(["gate", "hall", "yard"]), shelves, min_size=1), st.integers(0, ROOM))
@@ -327,7 +341,7 @@ def check_shelves(mirror: Mirror, many: dict[str, Shelf], floor: int) -> None:
     may_go = set()
     for name, each in many.items():
         paths = sorted((path for path in sizes if path.parent.name == name), key=begun_of)
-        ends = {path: begun_of(after) for path, after in zip(paths, paths[1:], strict=False)}
+        ends = {path: begun_of(after) for path, after in pairwise(paths)}
         spans = [(now - 60 * age - 15, now - 60 * age + 75) for age in each.locked]
         held = {p for p in paths if any(begun_of(p) <= b and ends.get(p, now + 10**9) >= a for a, b in spans)}
         keep = held | (set() if each.deleted else set(paths[-1:]))
