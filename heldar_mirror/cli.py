@@ -166,7 +166,7 @@ def prune_command(*, dry_run: bool, as_json: bool, forever: bool) -> None:
     else:
         _console().print(tables.prune_table(pruned, dry_run=dry_run))
     if pruned.database_error:
-        sys.exit(pruned.database_error.exit_code)
+        raise pruned.database_error
     sys.exit(1 if pruned.problems or pruned.shortages else 0)
 
 

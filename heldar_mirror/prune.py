@@ -38,10 +38,11 @@ FRESH_SECONDS = 5.0
 # A database that takes longer is on a disk that hangs.
 READ_SECONDS = 60
 
-# So often there is looked whether there is room; and so many times of what is written meanwhile is kept free beyond the
-# floor, since it holds only if what is written until the next look fits above it.
+# So often there is looked whether there is room. The floor holds if what is written until the next look fits above it,
+# so that much is kept free twice; but no more than a share of the floor: it may have been somebody's large file.
 TICK_SECONDS = 10.0
 HEADROOM_TICKS = 2
+HEADROOM_SHARE = 0.5
 
 # Whether the mirror root is apart from the primary's is looked at this often; the volume is proven each time.
 APART_SECONDS = 60.0
@@ -76,28 +77,34 @@ def keep_pruning(settings: Settings, tell: Callable[[str], None]) -> None:
     """
     pruner, lasting, last = Pruner(settings), list[str](), None
     sweep_at = time.monotonic() + settings.retention_interval
-    tick = min(TICK_SECONDS, settings.retention_interval)
     while True:
-        problems = []
-        try:
-            if state.remembered_volume(settings):  # else it is about to be used for the first time
-                sweep = time.monotonic() >= sweep_at
-                pruned = pruner.prune(sweep=sweep)
-                if sweep:
-                    sweep_at = time.monotonic() + settings.retention_interval
-                    lasting = pruned.problems
-                if pruned.segments or pruned.directories:
-                    tell(pruned.line())
-                problems = list(dict.fromkeys([*lasting, *pruned.problems, *pruned.shortages]))
-        except MirrorError as error:
-            problems = [str(error)]
+        sweep = time.monotonic() >= sweep_at
+        pruned = _prune(pruner, settings, sweep=sweep)
+        if sweep:
+            sweep_at, lasting = time.monotonic() + settings.retention_interval, pruned.problems
+        if pruned.segments or pruned.directories:
+            tell(pruned.line())
+        problems = list(dict.fromkeys([*lasting, *pruned.problems, *pruned.shortages]))
         if len(problems) > TOLD:
             problems[TOLD:] = [f"… and {len(problems) - TOLD} more: heldar-mirror prune --dry-run"]
         if problems != last:
             os.write(1, f"{json.dumps(problems)}\n".encode())
             last = problems
-        if select.select([0], [], [], tick)[0]:
+        if select.select([0], [], [], min(TICK_SECONDS, settings.retention_interval))[0]:
             return
+
+
+def _prune(pruner: "Pruner", settings: Settings, *, sweep: bool) -> Pruned:
+    """Prune, if the volume was ever used; what keeps that from being done is a problem."""
+    try:
+        pruned = pruner.prune(sweep=sweep) if state.remembered_volume(settings) else Pruned()
+    except VolumeError:
+        return Pruned()  # which the watcher looks for itself
+    except MirrorError as error:
+        return Pruned(problems=[str(error)])
+    if pruned.database_error:
+        pruned.problems.append(str(pruned.database_error))
+    return pruned
 
 
 class Pruner:
@@ -131,6 +138,8 @@ class Pruner:
         self._apart_at = -math.inf
         self._room_at: tuple[float, int] | None = None
         self._bytes_per_second = 0.0
+        self._seen_free = 0
+        self._unseen = 0
         self._futile = 0
         self._pretended = Tally()
         self._pruned = Pruned()
@@ -143,7 +152,7 @@ class Pruner:
         if volume_id is None:
             raise VolumeError(f"mirror root {self._path} was never recorded to by this instance: nothing to prune")
         if self._saved is None:
-            self._saved = state.read_retention(self._settings)
+            self._saved = self._recall()
             self._locks = self._saved.locks
         if time.monotonic() - self._apart_at > APART_SECONDS:
             with suppress(HungError):  # it was apart when it was marked
@@ -151,6 +160,10 @@ class Pruner:
             self._apart_at = time.monotonic()
         alone = nullcontext() if self._dry_run else state.locked(self._settings, "prune.lock")
         with alone, tree.opened(self._path, volume_id) as root:
+            self._seen_free, self._unseen = tree.room(root).free, 0
+            if self._room_at:
+                passed = max(time.monotonic() - self._room_at[0], TICK_SECONDS)
+                self._bytes_per_second = max(0, self._room_at[1] - self._seen_free) / passed
             if sweep:
                 try:
                     self._sweep(root)
@@ -163,6 +176,13 @@ class Pruner:
             self._problem(f"cannot delete {len(stuck)} segments, such as {example}: {reason}")
         return self._pruned
 
+    def _recall(self) -> state.Retention:
+        try:
+            return state.read_retention(self._settings)
+        except ValueError as error:
+            self._problem(f"{error}. It is begun anew, so the footage of deleted cameras stays as long again")
+            return state.Retention()
+
     def _sweep(self, root: int) -> None:
         self._futile = 0
         self._list(root)
@@ -173,6 +193,8 @@ class Pruner:
             self._progress("pruning", number, len(self._footage))
             try:
                 self._by_policy(root, camera_id, now)
+            except FileNotFoundError:
+                del self._footage[camera_id]  # somebody else removed the directory
             except OSError as error:
                 self._problem(f"cannot prune {self._path / camera_id}: {error.strerror}")
             self._look_at_room(root)
@@ -197,6 +219,8 @@ class Pruner:
                 continue  # nobody's camera
             try:
                 found[name] = tree.look(root, name, self._footage.get(name, Footage()))
+            except FileNotFoundError:
+                continue
             except OSError as error:
                 self._problem(f"cannot look into {self._path / name}: {error.strerror}")
             self._look_at_room(root)  # by what was listed before
@@ -217,7 +241,7 @@ class Pruner:
         try:
             rows = self._read(database.read_policies)
         except DatabaseError as error:
-            self._doubt(error)
+            self._pruned.database_error = error
             return False
         self._policies = {}
         for row in rows:
@@ -237,7 +261,7 @@ class Pruner:
         try:
             self._locks, problems = retention.parse_locks(self._read(database.read_locked))
         except DatabaseError as error:
-            self._doubt(error)
+            self._pruned.database_error = error
             return False
         self._problem(*problems)
         self._locks_at = time.monotonic()
@@ -262,10 +286,6 @@ class Pruner:
         if isinstance(answers[0], DatabaseError):
             raise answers[0]
         return answers[0]
-
-    def _doubt(self, error: DatabaseError) -> None:
-        self._pruned.database_error = error
-        self._problem(f"{error} Nothing is deleted by age or quota until then")
 
     def _remember(self) -> float:
         """Take note of the cameras that are not in the table any more. Returns the time by which what is old goes:
@@ -314,10 +334,9 @@ class Pruner:
         if policy.quota is not None and retention.locked_bytes(footage, policy, locks) >= policy.quota:
             self._problem(f"camera {camera_id}: its locked segments fill its quota; nothing of it goes by quota")
         remove_directory = tree.is_ours_alone if self._dry_run else tree.remove_directory
-        with suppress(FileNotFoundError):
-            if policy.gone and not footage.begun and remove_directory(root, camera_id):
-                self._pruned.directories.append(camera_id)
-                del self._footage[camera_id]
+        if policy.gone and not footage.begun and remove_directory(root, camera_id):
+            self._pruned.directories.append(camera_id)
+            del self._footage[camera_id]
 
     def _remove(self, root: int, camera_id: str, chosen: Sequence[tuple[int, str]]) -> int:
         """Remove segments of one camera, given by index and rule. Returns how large they were."""
@@ -339,6 +358,7 @@ class Pruner:
                 size += footage.sizes[index]
                 for tally in self._tallies(camera_id, rule):
                     tally.add(footage.begun[index], footage.sizes[index])
+        self._unseen += 0 if self._dry_run else size
         footage.drop([index for index, _ in chosen if footage.begun[index] not in kept])
         return size
 
@@ -356,15 +376,13 @@ class Pruner:
     def _make_room(self, root: int, *, final: bool = True) -> None:
         """Remove the oldest until there is room for the floor, and for what may be written until the next look; not
         `final`: as far as what was listed last suffices."""
-        room = tree.room(root)
-        floor = self._pruned.floor = self._floor(room)
-        if self._room_at:
-            at, free = self._room_at
-            self._bytes_per_second = max(0, free - room.free) / max(time.monotonic() - at, TICK_SECONDS)
-        headroom = 0 if self._dry_run else min(HEADROOM_TICKS * TICK_SECONDS * self._bytes_per_second, floor)
-        limit, before, unjudged, since, listed = PROBE, room.free, 0, time.monotonic(), not final
+        room = self._room(root)
+        floor = self._settings.min_free_bytes
+        floor = self._pruned.floor = min(floor, room.total // 2) if room.total else floor
+        headroom = min(HEADROOM_TICKS * TICK_SECONDS * self._bytes_per_second, floor * HEADROOM_SHARE)
+        limit, listed = PROBE, not final
+        before, removed, since = room.free, 0, time.monotonic()
         while True:
-            room = tree.room(root)
             short = floor + headroom - room.free - self._pretended.bytes if room.total else 0
             files = min(MIN_INODES, room.inodes * INODES_SHARE) - room.free_inodes if room.inodes else 0
             files -= self._pretended.segments
@@ -378,34 +396,35 @@ class Pruner:
             count = self._pruned.segments
             self._progress("making room", 0, max(int(short), 1))
             chosen = self._oldest(root, short, files, limit)
-            unjudged += sum(self._remove(root, name, [(i, "floor") for i in those]) for name, those in chosen.items())
-            if self._pruned.segments == count:
-                if not chosen and not listed and self._may_list():
-                    listed = True
-                    self._list(root)
-                    continue
+            removed += sum(self._remove(root, name, [(i, "floor") for i in those]) for name, those in chosen.items())
+            room = self._room(root)
+            if chosen and self._pruned.segments > count:
+                limit = BATCH
+                if removed >= min(JUDGED_BYTES, room.total * JUDGED_SHARE) and not self._dry_run:
+                    given = room.free - before + self._bytes_per_second * (time.monotonic() - since)
+                    self._futile = self._futile + 1 if given < removed * FUTILE_SHARE else 0
+                    limit = PROBE if self._futile else BATCH
+                    before, removed, since = room.free, 0, time.monotonic()
+            elif not chosen and not listed and self._may_list():
+                listed = True
+                self._list(root)
+            else:
                 if final and (short > headroom or files > 0):
                     self._shortage(
                         f"less than the floor of {shown_size(floor)} is free, and nothing more may be deleted: what is "
                         "left is locked in Heldar, the newest of its camera, or can't be deleted. Make room there"
                     )
                 break
-            limit = BATCH
-            if unjudged >= min(JUDGED_BYTES, room.total * JUDGED_SHARE) and not self._dry_run:
-                self._judge(root, before, unjudged, since)
-                limit = PROBE if self._futile else BATCH
-                before, unjudged, since = tree.room(root).free, 0, time.monotonic()
-        self._room_at = time.monotonic(), tree.room(root).free
+        self._room_at = time.monotonic(), room.free
 
-    def _floor(self, room: Room) -> int:
-        floor = self._settings.min_free_bytes
-        if not room.total or floor <= room.total // 2:
-            return floor
-        self._shortage(
-            f"a floor of {shown_size(floor)} is too much for a volume of {shown_size(room.total)}, so half of it is "
-            "kept free: set HELDAR_MIRROR_MIN_FREE_GB"
-        )
-        return room.total // 2
+    def _room(self, root: int) -> Room:
+        """Return what room there is, with that of what was removed: some file systems give it back only later."""
+        room = tree.room(root)
+        if room.free - self._seen_free < self._unseen / 2:
+            tree.settle(root)
+            room = tree.room(root)
+        self._seen_free, self._unseen = room.free, 0
+        return room
 
     def _oldest(self, root: int, short: float, files: float, limit: int) -> dict[str, list[int]]:
         """Return by camera the indexes of the oldest segments of all, as many as are needed and at most `limit`."""
@@ -426,16 +445,6 @@ class Pruner:
     def _may_list(self) -> bool:
         """Whether it is long enough ago that the volume was listed, by what that takes."""
         return not self._dry_run and (time.monotonic() - self._listed_at) * LISTING_SHARE > self._listing_cost
-
-    def _judge(self, root: int, before: int, removed: int, since: float) -> None:
-        """See whether what was removed gave room, while others write."""
-
-        def given() -> float:
-            return tree.room(root).free - before + self._bytes_per_second * (time.monotonic() - since)
-
-        if given() < removed / 2:
-            tree.settle(root)
-        self._futile = self._futile + 1 if given() < removed * FUTILE_SHARE else 0
 
     def _problem(self, *texts: str) -> None:
         self._pruned.problems += [text for text in texts if text not in self._pruned.problems]

@@ -278,17 +278,20 @@ class Retention:
 
 
 def read_retention(settings: Settings) -> Retention:
-    """Return what was remembered of the cameras' retention; nothing, where it is damaged: deleted cameras' footage
-    then stays as long again. Raises StateError."""
-    with _told(settings), suppress(FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
-        saved = json.loads((settings.state_dir / RETENTION).read_text())
-        return Retention(
-            frozenset(map(str, saved["known"])),
-            {name: float(since) for name, since in saved["deleted"].items()},
-            Clock(**saved["clock"]),
-            {name: Locks(map(tuple, spans)) for name, spans in saved["locks"].items()},
-        )
-    return Retention()
+    """Return what was remembered of the cameras' retention. Raises StateError; ValueError where it is damaged."""
+    with _told(settings):
+        try:
+            saved = json.loads((settings.state_dir / RETENTION).read_text())
+            return Retention(
+                frozenset(map(str, saved["known"])),
+                {name: float(since) for name, since in saved["deleted"].items()},
+                Clock(**saved["clock"]) if saved["clock"] else None,
+                {name: Locks(map(tuple, spans)) for name, spans in saved["locks"].items()},
+            )
+        except FileNotFoundError:
+            return Retention()
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{settings.state_dir / RETENTION} is damaged: {error}") from None
 
 
 def write_retention(retention: Retention, settings: Settings) -> None:

@@ -415,7 +415,10 @@ class Watcher:
                 pruner.stdin.write(pickle.dumps(replace(self._settings, secret_key=None, supervisor_password=None)))
                 async for line in pruner.stdout:
                     if line.endswith(b"\n"):  # else it was killed at it
-                        self._note("retention", "\n".join(json.loads(line)) or None)
+                        known = {text for what, text in self._problems.items() if what != "retention"}
+                        self._note(
+                            "retention", "\n".join(text for text in json.loads(line) if text not in known) or None
+                        )
                 code = await pruner.wait()
                 if code != -signal.SIGTERM:  # which it has from us, to read the settings anew
                     self._note("retention", f"pruning ended with {code}, and is begun again: see above")

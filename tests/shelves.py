@@ -32,7 +32,7 @@ def shelf(mirror: Mirror, camera_id: str) -> Path:
     """Return a camera's directory, made as a recorder makes it."""
     directory = mirror.root / camera_id
     directory.mkdir(exist_ok=True)
-    (directory / LOCK).touch()
+    (directory / LOCK).write_text(camera_id)
     return directory
 
 

@@ -234,6 +234,7 @@ def test_room_is_made_oldest_first_across_cameras(many: dict[str, Camera]) -> No
             {name: camera.policy for name, camera in many.items()},
             {name: camera.locks for name, camera in many.items()},
             {name: camera.kept for name, camera in many.items()},
+            math.inf,
         )
     )
     assert offered == sorted(offered)
@@ -245,7 +246,7 @@ def test_room_is_made_oldest_first_across_cameras(many: dict[str, Camera]) -> No
 
 def test_a_camera_that_is_not_known_keeps_its_newest_when_room_is_made() -> None:
     """Without a policy, locks or open files of its own, all but the newest may go."""
-    assert list(oldest_first({"a": footage_of((1, 5), (2, 5))}, {}, {}, {})) == [(1, "a", 0)]
+    assert list(oldest_first({"a": footage_of((1, 5), (2, 5))}, {}, {}, {}, 0)) == [(1, "a", 0)]
 
 
 # Locks.
@@ -346,7 +347,7 @@ def test_a_lock_that_is_not_understood_locks_all(column: str, time: object) -> N
     locks, problems = parse_locks([*rows, row])
     assert len(problems) == 1
     assert problems[0].startswith("camera 'gate': a locked segment's ")
-    assert problems[0].endswith("; nothing of the camera is deleted")
+    assert problems[0].endswith("; nothing of it is deleted")
     assert locks["gate"].overlap(-math.inf, -1e12)
     assert locks["gate"].overlap(1e12, math.inf)
     assert not locks["hall"].overlap(0, AT - 60)
@@ -448,13 +449,15 @@ def test_a_row_that_is_not_understood(column: str, value: object) -> None:
 )
 def test_a_clock_that_was_set(step: float, doubted: bool) -> None:
     """Set forward by more than drift explains it is doubted for an hour of uptime; set back, nothing is lost."""
-    clock = Clock("boot", 1e9).read("boot", 1e9 + 500 + step, 500)
-    assert clock == Clock("boot", 1e9 + step, 500 + STEPPED_SECONDS if doubted else 0)
+    clock = Clock("boot", 1e9, 1e9).read("boot", 1e9 + 500 + step, 500)
+    assert clock == Clock("boot", 1e9 + step, 1e9 + 500 + step, 500 + STEPPED_SECONDS if doubted else 0)
 
 
-def test_a_clock_after_a_boot_is_believed() -> None:
-    """Nothing is known of how long the machine was off; a doubt of the last boot's is over."""
-    assert Clock("one", 1e9, 1e6).read("another", 2e9, 5) == Clock("another", 2e9 - 5, 0)
+@pytest.mark.parametrize(("off", "doubted"), [(-1e9, False), (3600, False), (86_400 + 599, False), (1e8, True)])
+def test_a_clock_after_a_boot(off: float, doubted: bool) -> None:
+    """One that is more than a day ahead of when it was read last is doubted; a doubt of the last boot's is over."""
+    clock = Clock("one", 1e9, 1e9, 1e6).read("another", 1e9 + off, 5)
+    assert clock == Clock("another", 1e9 + off - 5, 1e9 + off, 5 + STEPPED_SECONDS if doubted else 0)
 
 
 @given(
@@ -462,7 +465,7 @@ def test_a_clock_after_a_boot_is_believed() -> None:
 )
 def test_a_clock_is_doubted_for_an_hour_after_each_step_forward(looks: list[tuple[float, float]]) -> None:
     """Whatever is done to it: from each look that finds a step it is doubted for an hour that nobody can shorten."""
-    clock, uptime, now, stepped_at = Clock("boot", 1e9), 0.0, 1e9, -math.inf
+    clock, uptime, now, stepped_at = Clock("boot", 1e9, 1e9), 0.0, 1e9, -math.inf
     for passed, step in looks:
         uptime, now = uptime + passed, now + passed + step
         clock = clock.read("boot", now, uptime)
