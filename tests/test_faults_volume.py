@@ -5,84 +5,28 @@ What takes time is waiting: for the next look at the volume, and for the next tr
 
 import contextlib
 import hashlib
-import json
 import os
 import signal
 import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
-from conftest import Camera, Mirror, wait_for
-from mirrors import as_root, ffmpegs, kill, new_mirror, recorders, wait_until_recording
+from conftest import Mirror, wait_for
+from faults import published
+from mirrors import as_root, ffmpegs, kill, recorders, wait_until_recording
+from ordeals import AtOnce
 
 from heldar_mirror import recorder
 
 MARKER = ".heldar-mirror"
 
-Ordeal = Callable[[Mirror, int], None]
-Ordeals = dict[str, "Future[None]"]
-
 pytestmark = [as_root, pytest.mark.slow, pytest.mark.timeout(400)]
 
-ORDEALS: list[Ordeal] = []
-
-
-def at_once(ordeal: Ordeal) -> Callable[[Ordeals], None]:
-    """Make a test of what happens to a mirror, given that and the port of a camera; all of them happen at once."""
-
-    def test(ordeals: Ordeals) -> None:
-        ordeals[ordeal.__name__].result()
-
-    ORDEALS.append(ordeal)
-    test.__name__, test.__doc__ = ordeal.__name__, ordeal.__doc__
-    return test
-
-
-@contextlib.contextmanager
-def steady_camera() -> Iterator[Camera]:
-    """A camera that comes back when its server ends, as GStreamer's may when readers die and return in one moment."""
-    camera, stop = Camera(), threading.Event()
-    camera.plug_in()
-
-    def keep() -> None:
-        while not stop.wait(0.5):
-            if camera.process and camera.process.poll() is not None:
-                print("a camera's server ended with", camera.process.returncode)
-                camera.unplug()
-                camera.plug_in()
-
-    thread = threading.Thread(target=keep)
-    thread.start()
-    try:
-        yield camera
-    finally:
-        stop.set()
-        thread.join()
-        camera.unplug()
-
-
-@pytest.fixture(scope="module")
-def ordeals(request: pytest.FixtureRequest) -> Iterator[Ordeals]:
-    """What happens to each mirror, begun."""
-    selected = {item.name for item in request.session.items}
-
-    def run(ordeal: Ordeal) -> None:
-        # Each has a camera of its own: a recorder that hangs keeps the camera from sending to others.
-        with steady_camera() as camera, new_mirror() as mirror:
-            try:
-                ordeal(mirror, camera.port)
-            except BaseException:
-                print(ordeal.__name__, mirror.watch_log(), *map(Path.read_text, mirror.logs.glob("mirror-*.log")))
-                print(published(mirror))
-                raise
-
-    with ThreadPoolExecutor(len(ORDEALS)) as pool:
-        yield {ordeal.__name__: pool.submit(run, ordeal) for ordeal in ORDEALS if ordeal.__name__ in selected}
+at_once = AtOnce()
+ordeals = at_once.fixture()
 
 
 def mount(*args: object) -> None:
@@ -111,17 +55,19 @@ def unmount(directory: Path) -> None:
 
 
 @contextlib.contextmanager
-def served(mirror: Mirror) -> Iterator["subprocess.Popen[bytes]"]:
-    """The directory `disk` as the mirror's volume, by way of a process, which may be stopped meanwhile."""
+def served(mirror: Mirror, place: str = "mirror") -> Iterator["subprocess.Popen[bytes]"]:
+    """The directory `disk` as the mirror's volume, or in another place of its home, by way of a process, which may be
+    stopped meanwhile."""
+    directory = mirror.home / place
     (mirror.home / "disk").mkdir()
-    mirror.root.mkdir()
+    directory.mkdir(exist_ok=True)
     # No path of the test's, by which its mirror would be taken for still running.
-    server = subprocess.Popen(["bindfs", "-f", "disk", "mirror"], cwd=mirror.home)
+    server = subprocess.Popen(["bindfs", "-f", "disk", place], cwd=mirror.home)
     try:
-        wait_for(lambda: f" {mirror.root} fuse" in Path("/proc/self/mounts").read_text())
+        wait_for(lambda: f" {directory} fuse" in Path("/proc/self/mounts").read_text())
         yield server
     finally:
-        unmount(mirror.root)
+        unmount(directory)
         try:
             server.wait(30)
         except subprocess.TimeoutExpired:
@@ -137,12 +83,6 @@ def stopped(server: "subprocess.Popen[bytes]") -> Iterator[None]:
         yield
     finally:
         server.send_signal(signal.SIGCONT)
-
-
-def published(mirror: Mirror) -> dict[str, Any]:
-    """Return what the watcher published last."""
-    status: dict[str, Any] = json.loads((mirror.state / "status/status.json").read_text())
-    return status
 
 
 def goes_on_publishing(mirror: Mirror) -> None:
@@ -418,3 +358,28 @@ def test_up_ends_though_the_volume_hangs(mirror: Mirror, port: int) -> None:
             wait_for(lambda: all(waits_for_fuse(pid) for pid in writers))
             process.terminate()
             assert process.wait(150) == 0
+
+
+@at_once
+def test_a_primary_that_hangs_keeps_out_only_a_volume_that_was_never_used(mirror: Mirror, port: int) -> None:
+    """At the very first use the root is refused and not touched, since it might be the primary's; later it goes on."""
+    real(mirror, port, "gate")
+    with served(mirror, "recordings") as server:
+        with stopped(server):
+            commands = [["up"], ["reconcile"], ["reconcile", "--dry-run"], ["adopt-volume"]]
+            with ThreadPoolExecutor() as pool:
+                for result in pool.map(lambda command: mirror.run(*command, code=6), commands):
+                    assert f"{mirror.home / 'recordings'} does not answer" in result.stderr
+            assert not mirror.root.exists()
+        with mirror.up(watched=True):
+            grows(mirror, "gate")
+            closed = hashes(mirror.root)
+            with stopped(server):
+                real(mirror, port, "hall")
+                grows(mirror, "gate", "hall")
+                mirror.run("reconcile")
+        server.send_signal(signal.SIGSTOP)
+        with mirror.up(watched=True), stopped(server):
+            assert "Whether the mirror root is apart from the primary's can't be told" in mirror.up_log()
+            grows(mirror, "gate", "hall")
+        assert closed.items() <= hashes(mirror.root).items()
