@@ -39,10 +39,12 @@ FRESH_SECONDS = 5.0
 READ_SECONDS = 60
 
 # So often there is looked whether there is room. The floor holds if what is written until the next look fits above it,
-# so that much is kept free twice; but no more than a share of the floor: it may have been somebody's large file.
+# so that much is kept free twice; but no more than a share of the floor, since it may have been somebody's large file.
+# Where that is not enough, the next look is sooner.
 TICK_SECONDS = 10.0
+MIN_TICK_SECONDS = 1.0
 HEADROOM_TICKS = 2
-HEADROOM_SHARE = 0.5
+HEADROOM_SHARE = 0.25
 
 # Whether the mirror root is apart from the primary's is looked at this often; the volume is proven each time.
 APART_SECONDS = 60.0
@@ -90,7 +92,7 @@ def keep_pruning(settings: Settings, tell: Callable[[str], None]) -> None:
         if problems != last:
             os.write(1, f"{json.dumps(problems)}\n".encode())
             last = problems
-        if select.select([0], [], [], min(TICK_SECONDS, settings.retention_interval))[0]:
+        if select.select([0], [], [], min(pruner.tick, settings.retention_interval))[0]:
             return
 
 
@@ -144,6 +146,12 @@ class Pruner:
         self._pretended = Tally()
         self._pruned = Pruned()
 
+    @property
+    def tick(self) -> float:
+        """How soon room should be looked for again, in seconds."""
+        until_used_up = self._settings.min_free_bytes * HEADROOM_SHARE / HEADROOM_TICKS
+        return min(TICK_SECONDS, max(MIN_TICK_SECONDS, until_used_up / max(self._bytes_per_second, 1.0)))
+
     def prune(self, *, sweep: bool = True) -> Pruned:
         """Make room where there is too little; in a sweep remove first what is over its time or quota, or was a deleted
         camera's. Raises MirrorError where it can't begin."""
@@ -162,7 +170,7 @@ class Pruner:
         with alone, tree.opened(self._path, volume_id) as root:
             self._seen_free, self._unseen = tree.room(root).free, 0
             if self._room_at:
-                passed = max(time.monotonic() - self._room_at[0], TICK_SECONDS)
+                passed = max(time.monotonic() - self._room_at[0], MIN_TICK_SECONDS)
                 self._bytes_per_second = max(0, self._room_at[1] - self._seen_free) / passed
             if sweep:
                 try:
@@ -379,7 +387,7 @@ class Pruner:
         room = self._room(root)
         floor = self._settings.min_free_bytes
         floor = self._pruned.floor = min(floor, room.total // 2) if room.total else floor
-        headroom = min(HEADROOM_TICKS * TICK_SECONDS * self._bytes_per_second, floor * HEADROOM_SHARE)
+        headroom = min(HEADROOM_TICKS * self.tick * self._bytes_per_second, floor * HEADROOM_SHARE)
         limit, listed = PROBE, not final
         before, removed, since = room.free, 0, time.monotonic()
         while True:
