@@ -90,6 +90,8 @@ exec </dev/null >"$HOME/console" 2>&1
 # In a chroot no process may make a namespace of users.
 pivot_root . .
 umount -l .
+# As on any machine that has booted; systemd leaves it alone where it takes this for a container.
+mount --make-rshared /
 exec setpriv --bounding-set=-sys_time,-sys_module,-sys_rawio -- \
     env -i container=lxc PATH="$PATH" chroot . /lib/systemd/systemd
 """

@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 UNIT = "heldar-mirror.service"
 
-# Debian's ffmpeg, but for cameras whose ids begin otherwise: `hungry` eats memory, `slow` takes 4 s to end.
+# Debian's ffmpeg, but for cameras whose ids begin otherwise: `hungry` eats memory, `crashy` crashes, `slow` takes
+# 4 s to end.
 FFMPEG = r"""#!/bin/bash
 for output; do :; done
 case $output in
@@ -25,6 +27,10 @@ eaten = []
 while True:
     eaten.append(b"x" * (16 << 20))
     time.sleep(0.02)' ;;
+    */crashy*)
+        ulimit -S -c "$(ulimit -H -c)"
+        cd "${output%/*}"
+        kill -SEGV $$ ;;
     */slow*)
         trap 'sleep 4; exit 0' TERM
         exec 9>"$(date -u +"$output")"
@@ -111,10 +117,11 @@ class Node:
         """Return the process of a program, by its number in there; 0 if it does not run."""
         return int(self.supervisorctl("pid", program).strip() or 0)
 
-    def show(self, *properties: str) -> list[str]:
-        """Return properties of the unit, in their own order."""
+    def show(self, *properties: str) -> dict[str, str]:
+        """Return properties of the unit."""
         wanted = [f"--property={name}" for name in properties]
-        return self.host.run("systemctl", "show", "--value", *wanted, self.unit).stdout.split("\n")[: len(properties)]
+        lines = self.host.run("systemctl", "show", *wanted, self.unit).stdout.splitlines()
+        return dict(line.split("=", 1) for line in lines)
 
     def systemctl(self, verb: str) -> None:
         self.host.run("systemctl", verb, self.unit)
@@ -225,7 +232,7 @@ def test_the_units_are_as_hard_as_they_say(host: Host) -> None:
 
 def test_a_camera_is_mirrored_and_its_password_hidden(node: Node) -> None:
     """The hardened unit is ready, its camera records, nothing is amiss, and `ps` shows root no password."""
-    assert node.show("Type", "ActiveState", "SubState") == ["notify", "active", "running"]
+    assert node.show("Type", "ActiveState") == {"Type": "notify", "ActiveState": "active"}
     assert not node.problems()
     wait_for(lambda: len(list(node.host.path(f"{node.root}/gate").glob("*.mp4"))) > 1)
     assert node.cameras()["gate"]["well"]
@@ -243,25 +250,30 @@ def test_limits_fit_a_thousand_cameras(node: Node) -> None:
     for pid in processes:
         limits = node.host.path(f"/proc/{pid}/limits").read_text()
         assert re.search(r"Max core file size +0 +0 ", limits)
-        assert re.search(r"Max open files +\d+ +65536 ", limits)
+        files = re.search(r"Max open files +\d+ +(\d+) ", limits)
+        assert files
+        # This machine may have taken from its root the right to raise its own limit.
+        assert int(files[1]) >= min(65536, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
         name = node.host.path(f"/proc/{pid}/cmdline").read_text().split("\0")
         scores[pid] = int(node.host.path(f"/proc/{pid}/oom_score_adj").read_text()), "start_recorder" in str(name)
     offered = {pid for pid, (score, _) in scores.items() if score > 0}
     assert offered == {str(node.pid("mirror-gate")), str(ffmpeg_of(node, "gate"))}
-    assert node.show("TasksMax", "OOMPolicy", "LimitCORE") == ["8192", "continue", "0"]
+    assert node.show("TasksMax", "OOMPolicy") == {"TasksMax": "8192", "OOMPolicy": "continue"}
 
 
-def test_a_crash_leaves_no_core(node: Node) -> None:
-    """An ffmpeg and a recorder that are ended by SIGSEGV leave no core file, and record again."""
-    before = pids(node, "mirror-gate")
-    node.host.run("kill", "-SEGV", str(ffmpeg_of(node, "gate")))
-    wait_for(lambda: node.pid("mirror-gate") not in (0, *before.values()) and node.records("gate"), 60)
-    node.host.run("kill", "-SEGV", str(node.pid("mirror-gate")))
-    wait_for(lambda: node.records("gate"), 60)
-    log = (node.logs / "supervisord.log").read_text()
-    assert "SIGSEGV" in log
-    assert "core dumped" not in log
-    assert node.host.shell("find / -xdev -name 'core*' -type f -newer /etc/fstab -size +0 ! -path '/proc/*'") == ""
+def test_a_crash_leaves_no_core(node: Node, camera: Camera) -> None:
+    """An ffmpeg that crashes where it may write leaves no core file; it would without the unit's limit."""
+    directory = node.host.path(f"{node.root}/crashy")
+    node.add("crashy", camera.port)
+    wait_for(lambda: "signal 11" in (node.cameras().get("crashy", {}).get("last_error") or ""), 60)
+    assert not list(directory.glob("core*"))
+    if Path("/proc/sys/kernel/core_pattern").read_text() != "core\n":
+        return  # whoever gets this machine's core files keeps them elsewhere
+    drop_in = f"/etc/systemd/system/{node.unit}.d/core.conf"
+    node.host.write(drop_in, "[Service]\nLimitCORE=infinity\n")
+    node.host.shell(f"systemctl daemon-reload; systemctl restart {node.unit}")
+    wait_for(lambda: list(directory.glob("core*")), 60)
+    node.host.shell(f"rm {drop_in}; systemctl daemon-reload; systemctl restart {node.unit}")
 
 
 def test_heldar_may_come_and_go(node: Node) -> None:
@@ -278,7 +290,7 @@ def test_heldar_may_come_and_go(node: Node) -> None:
     assert "heldar.service" in node.host.run("systemctl", "show", "--property=After", node.unit).stdout
     for bond in ("Requires", "Requisite", "BindsTo", "PartOf", "RequiresMountsFor"):
         shown = node.host.run("systemctl", "show", f"--property={bond}", node.unit).stdout
-        assert "heldar" not in shown
+        assert "heldar.service" not in shown
         assert "mnt" not in shown
 
 
@@ -288,7 +300,7 @@ def test_a_dead_database_does_not_delay_it(node: Node) -> None:
     node.host.shell(f"mv {node.database} {node.database}.away; echo garbage >{node.database}")
     try:
         node.systemctl("start")
-        assert node.show("ActiveState") == ["active"]
+        assert node.show("ActiveState") == {"ActiveState": "active"}
         wait_for(lambda: node.records("gate"), 60)
         assert "database" in node.problems()
     finally:
@@ -305,7 +317,7 @@ def test_stop_ends_all_recorders_at_once(node: Node, camera: Camera) -> None:
     begun = time.monotonic()
     node.systemctl("stop")
     assert time.monotonic() - begun < len(slow) * 4 / 2
-    assert node.show("Result", "ActiveState") == ["success", "inactive"]
+    assert node.show("Result", "ActiveState") == {"Result": "success", "ActiveState": "inactive"}
     assert node.host.run("pgrep", "-u", "heldar", code=1).stdout == ""
     told = [(node.logs / f"mirror-{camera_id}.log").read_text() for camera_id in ("gate", *slow)]
     assert all("stopped after" in text.splitlines()[-1] for text in told)
@@ -331,15 +343,6 @@ def test_a_watcher_that_hangs_is_restarted_alone(node: Node) -> None:
     assert node.show("MainPID", "NRestarts") == started
 
 
-def test_a_watcher_that_a_person_stopped_stays_stopped(node: Node) -> None:
-    """What ends a watcher that hangs starts none that a person has stopped."""
-    node.supervisorctl("stop", "watch")
-    time.sleep(100)  # longer than it waits for a watcher that hangs
-    assert "STOPPED" in node.supervisorctl("status", "watch")
-    node.supervisorctl("start", "watch")
-    wait_for(lambda: not node.problems(), 60)
-
-
 def test_an_ffmpeg_that_is_killed_for_want_of_memory(node: Node, camera: Camera) -> None:
     """The kernel kills an ffmpeg that eats all memory; the unit, the watcher and every other recorder go on."""
     before, started = pids(node, "mirror-gate", "watch"), node.show("MainPID", "NRestarts")
@@ -353,7 +356,7 @@ def test_an_ffmpeg_that_is_killed_for_want_of_memory(node: Node, camera: Camera)
     wait_for(lambda: "hungry" not in node.cameras() and node.records("gate"), 60)
     assert pids(node, "mirror-gate", "watch") == before
     assert node.show("MainPID", "NRestarts") == started
-    assert node.show("ActiveState") == ["active"]
+    assert node.show("ActiveState") == {"ActiveState": "active"}
 
 
 def test_the_volume_may_go_and_come(node: Node) -> None:
