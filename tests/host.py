@@ -403,8 +403,11 @@ def _base(packages: Collection[str], downloaded: Collection[str], wheels: Collec
         if not base.exists():
             building = base.with_suffix(".new")
             shutil.rmtree(building, ignore_errors=True)
-            _build(building, script)
-            building.rename(base)
+            try:
+                _build(building, script)
+                building.rename(base)
+            finally:
+                shutil.rmtree(building, ignore_errors=True)
     return base
 
 
