@@ -11,8 +11,8 @@ import os
 import select
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -167,7 +167,7 @@ class Pruner:
                 check_apart(self._path, self._settings.recordings_dir)
             self._apart_at = time.monotonic()
         alone = nullcontext() if self._dry_run else state.locked(self._settings, "prune.lock")
-        with alone, tree.opened(self._path, volume_id) as root:
+        with alone, _told(self._path), tree.opened(self._path, volume_id) as root:
             self._seen_free, self._unseen = tree.room(root).free, 0
             if self._room_at:
                 passed = max(time.monotonic() - self._room_at[0], MIN_TICK_SECONDS)
@@ -441,7 +441,13 @@ class Pruner:
         found = [(camera_id, index) for _, camera_id, index in itertools.islice(oldest, limit)]
         for camera_id in {camera_id for camera_id, _ in found}:
             indexes = [index for name, index in found if name == camera_id]
-            tree.measure(root, camera_id, self._footage[camera_id], indexes)
+            try:
+                tree.measure(root, camera_id, self._footage[camera_id], indexes)
+            except OSError as error:
+                del self._footage[camera_id]  # until the next listing
+                if not isinstance(error, FileNotFoundError):
+                    self._problem(f"cannot look into {self._path / camera_id}: {error.strerror}")
+        found = [(camera_id, index) for camera_id, index in found if camera_id in self._footage]
         batch: dict[str, list[int]] = {}
         for number, (camera_id, index) in enumerate(found):
             if short <= 0 and number >= files:
@@ -460,6 +466,14 @@ class Pruner:
     def _shortage(self, text: str) -> None:
         if text not in self._pruned.shortages:
             self._pruned.shortages.append(text)
+
+
+@contextmanager
+def _told(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise MirrorError(f"cannot prune mirror root {root}: {error}") from None
 
 
 def _uptime() -> float:

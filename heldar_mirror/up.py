@@ -1,21 +1,26 @@
 """A supervisord of our own, in the foreground, for as long as we are asked to run."""
 
 import os
+import pickle
 import pwd
 import re
 import resource
+import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from heldar_mirror import programs, reconcile, state, volume
+from heldar_mirror.cameras import Row
 from heldar_mirror.errors import DatabaseError, HungError, MirrorError, StateError, SupervisordError
 from heldar_mirror.gateway import STOP_SECONDS, Gateway
-from heldar_mirror.settings import Settings
+from heldar_mirror.settings import WATCH, Settings
 
 # Three descriptors a program (facts of supervisord 4.3 with redirect_stderr), and as many again for the cameras to
 # come. More is no safer: supervisord closes every one of them, open or not, in each child that it starts.
@@ -24,6 +29,13 @@ MIN_DESCRIPTORS = 4096
 
 # Before 5.0 `-timeout` meant 'listen', and recording fails at once.
 OLDEST_FFMPEG = 5
+
+# What a database is given to be read before what was last known is mirrored without it.
+DATABASE_SECONDS = 20
+
+# A watcher that has published nothing for so long hangs: it does so every 10 s at least.
+HUNG_WATCHER_SECONDS = 90
+MAX_PATIENCE_SECONDS = 3600
 
 PTRACE_SCOPE = Path("/proc/sys/kernel/yama/ptrace_scope")
 
@@ -94,7 +106,7 @@ def up(settings: Settings, tell: Callable[[str], None]) -> int:
         with state.locked(settings):
             known = settings.programs_file.exists()
             try:
-                plan, problem = reconcile.write(reconcile.read_rows(settings), settings)
+                plan, problem = reconcile.write(_read_rows(settings), settings)
                 if problem and not known:
                     raise problem  # it was never up, so there is no last known good
                 # What stands in the state and is not wanted any more can't be running: supervisord is not up yet.
@@ -119,6 +131,40 @@ def up(settings: Settings, tell: Callable[[str], None]) -> int:
         return _run(configuration, settings, tell)
 
 
+def _read_rows(settings: Settings) -> list[Row]:
+    """Return the rows of all cameras, read by a child: whoever asks a disk that hangs may never come back.
+
+    Raises DatabaseError; also where nothing comes within DATABASE_SECONDS.
+    """
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.dup2(writer, 1)
+            os.closerange(3, resource.getrlimit(resource.RLIMIT_NOFILE)[0])  # or our locks would hang with it
+            try:
+                answer: object = reconcile.read_rows(settings)
+            except MirrorError as error:
+                answer = error
+            with open(1, "wb", closefd=False) as file:
+                pickle.dump(answer, file)
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with open(reader, "rb") as file:
+        if not select.select([file], [], [], DATABASE_SECONDS)[0]:
+            os.kill(child, signal.SIGKILL)  # and no waiting: it may be beyond that
+            raise DatabaseError(
+                f"cannot read the cameras in {settings.database}: no answer within {DATABASE_SECONDS} s. Does its "
+                "disk hang?"
+            )
+        found = pickle.load(file)  # noqa: S301 - our own child's
+    os.waitpid(child, 0)
+    if isinstance(found, MirrorError):
+        raise found
+    return list(found)
+
+
 def _working_directory() -> str:
     """Where relative paths of the settings begin; a directory that was removed since is nobody's."""
     try:
@@ -137,9 +183,12 @@ def _descriptors(tell: Callable[[str], None], settings: Settings) -> int:
 
 
 def _run(configuration: Path, settings: Settings, tell: Callable[[str], None]) -> int:
-    stopping = threading.Event()
+    stopping, reload = threading.Event(), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
+    if not os.isatty(0):  # where a terminal that is closed means it to end us
+        signal.signal(signal.SIGHUP, lambda *_: reload.set())
+    notify_socket = os.environ.pop("NOTIFY_SOCKET", None)
     child = subprocess.Popen(
         [
             *["setpriv", "--pdeathsig", "TERM", "--"],
@@ -154,6 +203,8 @@ def _run(configuration: Path, settings: Settings, tell: Callable[[str], None]) -
         # A terminal's Ctrl-C is for us: supervisord would stop one program after another.
         start_new_session=True,
     )
+    # In a thread, since a supervisord that hangs may not keep us from being stopped.
+    threading.Thread(target=_accompany, args=(settings, tell, reload, notify_socket), daemon=True).start()
     while child.poll() is None and not stopping.wait(0.5):
         pass
     if child.poll() is not None and not stopping.is_set():
@@ -173,3 +224,59 @@ def _run(configuration: Path, settings: Settings, tell: Callable[[str], None]) -
         child.kill()
         child.wait()
     return 0
+
+
+def _accompany(
+    settings: Settings, tell: Callable[[str], None], reload: threading.Event, notify_socket: str | None
+) -> None:
+    """Tell systemd when supervisord has read what is to run; then keep the watcher from hanging, and hand `reload`
+    on to it. Never returns."""
+    gateway = Gateway(settings)
+    while not _listens(settings.state_dir / "supervisor.sock"):
+        time.sleep(0.2)
+    if notify_socket:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock, suppress(OSError):
+            sock.sendto(b"READY=1", re.sub("^@", "\0", notify_socket))
+    published, since, patience = _published(settings), time.monotonic(), HUNG_WATCHER_SECONDS
+    while True:
+        if reload.wait(5):
+            reload.clear()
+            _done(lambda: gateway.signal([WATCH], "HUP"))
+        now = time.monotonic()
+        if (latest := _published(settings)) != published:
+            published, since, patience = latest, now, HUNG_WATCHER_SECONDS
+        elif now - since > patience:
+            if _done(lambda: _end_watcher(gateway)):
+                tell(f"the watcher has published nothing for {now - since:.0f} s; see watch.log. It is started anew")
+            # It may be that it can't publish, which another one can't either.
+            since, patience = now, min(2 * patience, MAX_PATIENCE_SECONDS)
+
+
+def _listens(path: Path) -> bool:
+    """Whether supervisord has read its files. It answers only when it has started all programs, a minute's work."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        return sock.connect_ex(str(path)) == 0
+
+
+def _end_watcher(gateway: Gateway) -> None:
+    """Kill the watcher; supervisord starts it again. Raises SupervisordError, also where a person has stopped it."""
+    if gateway.processes()[WATCH].is_down:
+        raise SupervisordError("the watcher does not run")
+    gateway.signal([WATCH], "KILL")
+
+
+def _published(settings: Settings) -> tuple[int, int] | None:
+    """What is another after each time that the watcher has published its status. The clock may step, so no age is."""
+    try:
+        status = settings.status_file.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+def _done(call: Callable[[], None]) -> bool:
+    try:
+        call()
+    except MirrorError:
+        return False
+    return True

@@ -163,6 +163,8 @@ def what_is_wrong(mirror: Mirror, wanted: Mapping[str, Wanted]) -> list[str]:
     ]
 
     known = {supervisord, infos["watch"]["pid"]}
+    # The watcher has one process prune, and some look at the volume for a moment.
+    known |= {pid for pid in belonging(mirror) if parent(pid) == infos["watch"]["pid"]}
     for name in wanted.keys() & specs.keys() & programs & writing.keys():
         recorder, ffmpegs = infos[f"mirror-{name}"]["pid"], writing[name]
         known |= {recorder, *ffmpegs}

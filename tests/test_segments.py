@@ -9,13 +9,12 @@ from hypothesis import strategies as st
 
 from heldar_mirror.segments import Footage, segment_begun, segment_name, shown_size
 
-# The year 1000 to 9999: a year has four digits in a name.
-seconds = st.integers(-30_610_224_000, 253_402_300_799)
+# From 1970 to 9999: a year has four digits in a name.
+seconds = st.integers(0, 253_402_300_799)
 
 
 @given(seconds)
 @example(0)
-@example(-30_610_224_000)
 @example(253_402_300_799)
 def test_a_name_tells_when_its_segment_was_begun(begun: int) -> None:
     """Each second has one name, of UTC, and it leads back to that second."""
