@@ -200,7 +200,8 @@ class Pruner:
         for number, camera_id in enumerate(list(self._footage)):
             self._progress("pruning", number, len(self._footage))
             try:
-                self._by_policy(root, camera_id, now)
+                if camera_id in self._footage:
+                    self._by_policy(root, camera_id, now)
             except FileNotFoundError:
                 del self._footage[camera_id]  # somebody else removed the directory
             except OSError as error:
