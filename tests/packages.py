@@ -1,0 +1,56 @@
+"""The project's own sdist and wheel, and the Pythons of this machine to try them with."""
+
+import contextlib
+import functools
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TREE = Path(__file__).parent.parent
+
+
+def build(home: Path, version: str = "") -> tuple[Path, Path]:
+    """Build an sdist, and a wheel from it, of the tree as it is; `version` may be another one than the tree's.
+
+    Returns their paths, in a new directory below `home`.
+    """
+    tree, into = home / f"tree{version}", home / f"dist{version}"
+    names = [*TREE.glob("[a-z]*"), *TREE.glob("[A-Z]*")]
+    for path in names:
+        if path.is_dir():
+            shutil.copytree(path, tree / path.name, symlinks=True, ignore=shutil.ignore_patterns("*.egg-info", "build"))
+        else:
+            tree.mkdir(exist_ok=True)
+            shutil.copy(path, tree)
+    if version:
+        init = tree / "heldar_mirror/__init__.py"
+        init.write_text(re.sub(r'__version__ = ".*"', f'__version__ = "{version}"', init.read_text()))
+    run(sys.executable, "-m", "build", "--outdir", str(into), str(tree))
+    (sdist,), (wheel,) = into.glob("*.tar.gz"), into.glob("*.whl")
+    return sdist, wheel
+
+
+def run(*command: str, **env: str) -> str:
+    """Run a command outside of the tree and return what it printed; fail the test with all of it."""
+    environment = env or None
+    result = subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, timeout=300, check=False)
+    if result.returncode:
+        pytest.fail(f"{' '.join(command)}: exit {result.returncode}\n{result.stdout}\n{result.stderr}")
+    return result.stdout
+
+
+@functools.cache
+def python(version: str) -> str:
+    """Return a Python of a version such as `3.12` that can make virtual environments; skip the test without one."""
+    needs = f"import sys, ssl, sqlite3, venv, ensurepip; assert '%d.%d' % sys.version_info[:2] == {version!r}"
+    usual = shutil.which(f"python{version}")
+    others = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python{version}"))
+    for candidate in (sys.executable, *([usual] if usual else []), *map(str, others)):
+        with contextlib.suppress(OSError):
+            if subprocess.run([candidate, "-c", needs], capture_output=True, check=False).returncode == 0:
+                return candidate
+    pytest.skip(f"no python{version} with venv on this machine")
