@@ -45,6 +45,9 @@ START_SECONDS = 30
 # Less than supervisord waits before it kills us, with no chance to tidy up.
 STOP_SECONDS = 7
 
+# As if a tenth of the machine's memory were ours: more than supervisord has, and less than a program that leaks.
+OOM_SCORE_ADJ = b"100"
+
 # A stub is looked for among the names of the last hour: no cut is ever further apart than a keyframe allows.
 STUB_SEARCH_SECONDS = 3600
 FIELDS = ("generation", "camera", "root", "volume", "directory", "secret", "url", "arg")
@@ -397,8 +400,21 @@ def record(spec: "dict[str, list[str]]", child: Child) -> None:
     )
 
 
+def offer_first() -> None:
+    """Have the kernel end us and our ffmpeg, where memory is short, before supervisord, the watcher and the primary."""
+    try:
+        fd = posix.open("/proc/self/oom_score_adj", posix.O_WRONLY)
+        try:
+            posix.write(fd, OOM_SCORE_ADJ)
+        finally:
+            posix.close(fd)
+    except OSError:
+        pass  # somebody wants us to go even sooner
+
+
 def main(path: str) -> int:
     begun = time.monotonic()
+    offer_first()
     child = Child()
     _signal.signal(_signal.SIGTERM, child.stop)
     _signal.signal(_signal.SIGALRM, child.give_up)

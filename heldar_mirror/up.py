@@ -5,9 +5,11 @@ import pwd
 import re
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +17,7 @@ from pathlib import Path
 from heldar_mirror import programs, reconcile, state, volume
 from heldar_mirror.errors import DatabaseError, HungError, MirrorError, StateError, SupervisordError
 from heldar_mirror.gateway import STOP_SECONDS, Gateway
-from heldar_mirror.settings import Settings
+from heldar_mirror.settings import WATCH, Settings
 
 # Three descriptors a program (facts of supervisord 4.3 with redirect_stderr), and as many again for the cameras to
 # come. More is no safer: supervisord closes every one of them, open or not, in each child that it starts.
@@ -24,6 +26,10 @@ MIN_DESCRIPTORS = 4096
 
 # Before 5.0 `-timeout` meant 'listen', and recording fails at once.
 OLDEST_FFMPEG = 5
+
+# A watcher that has published nothing for so long hangs: it does so every 10 s at least.
+HUNG_WATCHER_SECONDS = 90
+MAX_PATIENCE_SECONDS = 3600
 
 PTRACE_SCOPE = Path("/proc/sys/kernel/yama/ptrace_scope")
 
@@ -137,9 +143,12 @@ def _descriptors(tell: Callable[[str], None], settings: Settings) -> int:
 
 
 def _run(configuration: Path, settings: Settings, tell: Callable[[str], None]) -> int:
-    stopping = threading.Event()
+    stopping, reload = threading.Event(), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
+    if not os.isatty(0):  # where a terminal that is closed means it to end us
+        signal.signal(signal.SIGHUP, lambda *_: reload.set())
+    notify_socket = os.environ.pop("NOTIFY_SOCKET", None)
     child = subprocess.Popen(
         [
             *["setpriv", "--pdeathsig", "TERM", "--"],
@@ -154,6 +163,8 @@ def _run(configuration: Path, settings: Settings, tell: Callable[[str], None]) -
         # A terminal's Ctrl-C is for us: supervisord would stop one program after another.
         start_new_session=True,
     )
+    # In a thread, since a supervisord that hangs may not keep us from being stopped.
+    threading.Thread(target=_accompany, args=(settings, tell, reload, notify_socket), daemon=True).start()
     while child.poll() is None and not stopping.wait(0.5):
         pass
     if child.poll() is not None and not stopping.is_set():
@@ -173,3 +184,53 @@ def _run(configuration: Path, settings: Settings, tell: Callable[[str], None]) -
         child.kill()
         child.wait()
     return 0
+
+
+def _accompany(
+    settings: Settings, tell: Callable[[str], None], reload: threading.Event, notify_socket: str | None
+) -> None:
+    """Tell systemd when supervisord has taken in what is to run; then keep the watcher from hanging, and hand `reload`
+    on to it. Never returns."""
+    gateway = Gateway(settings)
+    while not _done(gateway.greet):
+        time.sleep(0.5)
+    if notify_socket:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock, suppress(OSError):
+            sock.sendto(b"READY=1", re.sub("^@", "\0", notify_socket))
+    published, since, patience = _published(settings), time.monotonic(), HUNG_WATCHER_SECONDS
+    while True:
+        if reload.wait(5):
+            reload.clear()
+            _done(lambda: gateway.signal([WATCH], "HUP"))
+        now = time.monotonic()
+        if (latest := _published(settings)) != published:
+            published, since, patience = latest, now, HUNG_WATCHER_SECONDS
+        elif now - since > patience:
+            if _done(lambda: _end_watcher(gateway)):
+                tell(f"the watcher has published nothing for {now - since:.0f} s; see watch.log. It is started anew")
+            # It may be that it can't publish, which another one can't either.
+            since, patience = now, min(2 * patience, MAX_PATIENCE_SECONDS)
+
+
+def _end_watcher(gateway: Gateway) -> None:
+    """Kill the watcher; supervisord starts it again. Raises SupervisordError, also where a person has stopped it."""
+    if gateway.processes()[WATCH].is_down:
+        raise SupervisordError("the watcher does not run")
+    gateway.signal([WATCH], "KILL")
+
+
+def _published(settings: Settings) -> tuple[int, int] | None:
+    """What is another after each time that the watcher has published its status. The clock may step, so no age is."""
+    try:
+        status = settings.status_file.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+def _done(call: Callable[[], None]) -> bool:
+    try:
+        call()
+    except MirrorError:
+        return False
+    return True

@@ -224,14 +224,18 @@ def mirror(home: Path, database: Database) -> Mirror:
 
 @dataclass
 class Camera:
-    """An RTSP camera on loopback, which can be unplugged and plugged in again."""
+    """An RTSP camera, on loopback unless told otherwise, which can be unplugged and plugged in again."""
 
     port: int = 0
+    address: str = "127.0.0.1"
     process: "subprocess.Popen[str] | None" = None
 
     def plug_in(self) -> None:
         self.process = subprocess.Popen(
-            ["/usr/bin/python3", str(HERE / "rtsp_camera.py"), str(self.port), USER, PASSWORD],
+            [
+                *["/usr/bin/python3", str(HERE / "rtsp_camera.py"), "--address", self.address],
+                *[str(self.port), USER, PASSWORD],
+            ],
             stdout=subprocess.PIPE,
             text=True,
         )

@@ -19,7 +19,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,8 +86,14 @@ mount -t tmpfs tmpfs dev/shm
 ln -s pts/ptmx dev/ptmx
 ln -s /proc/self/fd dev/fd
 read -r _
-exec setpriv --bounding-set=-sys_time,-sys_module,-sys_rawio -- \\
-    env -i container=lxc PATH="$PATH" chroot . /lib/systemd/systemd </dev/null >"$HOME/console" 2>&1
+exec </dev/null >"$HOME/console" 2>&1
+# In a chroot no process may make a namespace of users.
+pivot_root . .
+umount -l .
+# As on any machine that has booted; systemd leaves it alone where it takes this for a container.
+mount --make-rshared /
+exec setpriv --bounding-set=-sys_time,-sys_module,-sys_rawio -- \
+    env -i container=lxc PATH="$PATH" chroot . /lib/systemd/systemd
 """
 
 
@@ -116,7 +122,10 @@ class Host:
         return [word for option in options for word in ("-o", option)]
 
     def path(self, inside: str) -> Path:
-        """Return where a file of the host is to be found from here, while it is up. Links of the host lead astray."""
+        """Return where a file of the host is to be found from here, while it is up.
+
+        It leads astray where links are resolved first, those of the host or this path itself, as SQLite does.
+        """
         return Path(f"/proc/{self.pid}/root/{inside.lstrip('/')}")
 
     def put(self, source: Path, inside: str) -> None:
@@ -131,14 +140,19 @@ class Host:
         path.chmod(mode)
 
     def run(
-        self, *command: str, code: int | None = 0, online: bool = False, seconds: float = 120, **env: str
+        self,
+        *command: str,
+        code: int | None = 0,
+        online: bool = False,
+        seconds: float = 120,
+        env: Mapping[str, str] | None = None,
     ) -> "subprocess.CompletedProcess[str]":
         """Run a command as the host's root, and check its exit code unless `code` is None.
 
         `online`: in this machine's network, for what a test installs; with this machine's registries.
         """
         namespaces = [] if online else ["--net"]
-        variables = ENVIRONMENT | (_registry_variables() if online else {}) | env
+        variables = ENVIRONMENT | (_registry_variables() if online else {}) | dict(env or {})
         done = subprocess.run(
             [
                 *["nsenter", "--target", str(self.pid), "--mount", "--pid", "--uts", "--ipc", "--cgroup", *namespaces],
@@ -254,11 +268,18 @@ class Host:
 
     def limit_memory(self, size_bytes: int) -> None:
         """Give the whole host so much memory and no more, so that the kernel kills what has the most of it."""
+        self._memory_file("memory.limit_in_bytes", "memory.max").write_text(str(size_bytes))
+
+    def killed_for_memory(self) -> int:
+        """Return how many processes the kernel has killed for want of memory."""
+        text = self._memory_file("memory.oom_control", "memory.events").read_text()
+        return int(dict(line.split() for line in text.splitlines())["oom_kill"])
+
+    def _memory_file(self, *names: str) -> Path:
         for group in self.groups:
-            for name in ("memory.limit_in_bytes", "memory.max"):
+            for name in names:
                 if (group / name).exists():
-                    (group / name).write_text(str(size_bytes))
-                    return
+                    return group / name
         raise AssertionError("no memory controller here")
 
 

@@ -22,11 +22,11 @@ VIDEO = (
 AUDIO = "audiotestsrc is-live=true ! audio/x-raw,rate=8000,channels=1 ! alawenc ! rtppcmapay name=pay1 pt=8"
 
 
-def serve(port: int, user: str, password: str) -> None:
+def serve(address: str, port: int, user: str, password: str) -> None:
     """Serve the streams of a hikvision and a dahua camera, and one with G.711 audio, until SIGTERM."""
     Gst.init(None)
     server = GstRtspServer.RTSPServer()
-    server.set_address("127.0.0.1")
+    server.set_address(address)
     server.set_service(str(port))
     if user:
         auth = GstRtspServer.RTSPAuth()
@@ -60,11 +60,12 @@ def serve(port: int, user: str, password: str) -> None:
 def main() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--address", default="127.0.0.1", help="where to listen")
     parser.add_argument("port", type=int, help="0: any")
     parser.add_argument("user", nargs="?", default="")
     parser.add_argument("password", nargs="?", default="")
     arguments = parser.parse_args()
-    serve(arguments.port, arguments.user, arguments.password)
+    serve(arguments.address, arguments.port, arguments.user, arguments.password)
 
 
 if __name__ == "__main__":
