@@ -13,22 +13,25 @@ import pytest
 TREE = Path(__file__).parent.parent
 
 
-def build(home: Path, version: str = "") -> tuple[Path, Path]:
-    """Build an sdist, and a wheel from it, of the tree as it is; `version` may be another one than the tree's.
-
-    Returns their paths, in a new directory below `home`.
-    """
-    tree, into = home / f"tree{version}", home / f"dist{version}"
-    names = [*TREE.glob("[a-z]*"), *TREE.glob("[A-Z]*")]
-    for path in names:
+def copy_tree(to: Path, version: str = "") -> Path:
+    """Copy the tree, as a checkout has it, and return where to; `version` may be another one than the tree's."""
+    ignored = shutil.ignore_patterns("*.egg-info", "build", "__pycache__")
+    to.mkdir(parents=True)
+    for path in TREE.glob("[!.]*"):
         if path.is_dir():
-            shutil.copytree(path, tree / path.name, symlinks=True, ignore=shutil.ignore_patterns("*.egg-info", "build"))
+            if not path.match("*.egg-info"):
+                shutil.copytree(path, to / path.name, symlinks=True, ignore=ignored)
         else:
-            tree.mkdir(exist_ok=True)
-            shutil.copy(path, tree)
+            shutil.copy(path, to)
     if version:
-        init = tree / "heldar_mirror/__init__.py"
+        init = to / "heldar_mirror/__init__.py"
         init.write_text(re.sub(r'__version__ = ".*"', f'__version__ = "{version}"', init.read_text()))
+    return to
+
+
+def build(tree: Path) -> tuple[Path, Path]:
+    """Build an sdist of a tree, and a wheel from it, and return their paths."""
+    into = tree.with_name(f"{tree.name}-dist")
     run(sys.executable, "-m", "build", "--outdir", str(into), str(tree))
     (sdist,), (wheel,) = into.glob("*.tar.gz"), into.glob("*.whl")
     return sdist, wheel

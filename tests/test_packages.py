@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import Mirror, mirror_env, new_database, new_home, wait_for
 from mirrors import recorders, wait_until_recording
-from packages import TREE, build, python, run
+from packages import TREE, build, copy_tree, python, run
 
 
 @dataclass
@@ -26,7 +26,7 @@ class InstalledMirror(Mirror):
 def packages() -> Iterator[tuple[Path, Path]]:
     """An sdist of the tree, and a wheel from it."""
     with new_home() as home:
-        yield build(home)
+        yield build(copy_tree(home / "tree"))
 
 
 def test_the_sdist_holds_what_a_checkout_does(packages: tuple[Path, Path]) -> None:

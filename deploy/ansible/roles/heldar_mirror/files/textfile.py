@@ -2,7 +2,6 @@
 """Write the status that heldar-mirror's watcher publishes (first argument) as metrics for node_exporter (second)."""
 
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -41,4 +40,4 @@ tell(
 temporary = metrics.with_name(f".{metrics.name}.new")
 temporary.write_text("".join(f"{line}\n" for line in lines))
 temporary.chmod(0o644)
-os.replace(temporary, metrics)
+temporary.replace(metrics)
