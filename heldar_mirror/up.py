@@ -1,9 +1,11 @@
 """A supervisord of our own, in the foreground, for as long as we are asked to run."""
 
 import os
+import pickle
 import pwd
 import re
 import resource
+import select
 import signal
 import socket
 import subprocess
@@ -15,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from heldar_mirror import programs, reconcile, state, volume
+from heldar_mirror.cameras import Row
 from heldar_mirror.errors import DatabaseError, HungError, MirrorError, StateError, SupervisordError
 from heldar_mirror.gateway import STOP_SECONDS, Gateway
 from heldar_mirror.settings import WATCH, Settings
@@ -26,6 +29,9 @@ MIN_DESCRIPTORS = 4096
 
 # Before 5.0 `-timeout` meant 'listen', and recording fails at once.
 OLDEST_FFMPEG = 5
+
+# What a database is given to be read before what was last known is mirrored without it.
+DATABASE_SECONDS = 20
 
 # A watcher that has published nothing for so long hangs: it does so every 10 s at least.
 HUNG_WATCHER_SECONDS = 90
@@ -100,7 +106,7 @@ def up(settings: Settings, tell: Callable[[str], None]) -> int:
         with state.locked(settings):
             known = settings.programs_file.exists()
             try:
-                plan, problem = reconcile.write(reconcile.read_rows(settings), settings)
+                plan, problem = reconcile.write(_read_rows(settings), settings)
                 if problem and not known:
                     raise problem  # it was never up, so there is no last known good
                 # What stands in the state and is not wanted any more can't be running: supervisord is not up yet.
@@ -123,6 +129,40 @@ def up(settings: Settings, tell: Callable[[str], None]) -> int:
                 settings,
             )
         return _run(configuration, settings, tell)
+
+
+def _read_rows(settings: Settings) -> list[Row]:
+    """Return the rows of all cameras, read by a child: whoever asks a disk that hangs may never come back.
+
+    Raises DatabaseError; also where nothing comes within DATABASE_SECONDS.
+    """
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.dup2(writer, 1)
+            os.closerange(3, resource.getrlimit(resource.RLIMIT_NOFILE)[0])  # or our locks would hang with it
+            try:
+                answer: object = reconcile.read_rows(settings)
+            except MirrorError as error:
+                answer = error
+            with open(1, "wb", closefd=False) as file:
+                pickle.dump(answer, file)
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with open(reader, "rb") as file:
+        if not select.select([file], [], [], DATABASE_SECONDS)[0]:
+            os.kill(child, signal.SIGKILL)  # and no waiting: it may be beyond that
+            raise DatabaseError(
+                f"cannot read the cameras in {settings.database}: no answer within {DATABASE_SECONDS} s. Does its "
+                "disk hang?"
+            )
+        found = pickle.load(file)  # noqa: S301 - our own child's
+    os.waitpid(child, 0)
+    if isinstance(found, MirrorError):
+        raise found
+    return list(found)
 
 
 def _working_directory() -> str:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Mirror, processes_of, wait_for
+from mirrors import as_root
 
 # The same command, with less patience.
 IMPATIENT = (
@@ -39,6 +41,22 @@ def notified(home: Path) -> Iterator[socket.socket]:
         yield listener
 
 
+@pytest.fixture
+def served(mirror: Mirror) -> Iterator["subprocess.Popen[bytes]"]:
+    """The database's directory by way of a process, which may be stopped meanwhile."""
+    place = mirror.home / "served"
+    place.mkdir()
+    # No path of the test's, by which its mirror would be taken for still running.
+    server = subprocess.Popen(["bindfs", "-f", "heldar", "served"], cwd=mirror.home)
+    try:
+        wait_for(lambda: f" {place} fuse" in Path("/proc/self/mounts").read_text())
+        yield server
+    finally:
+        server.send_signal(signal.SIGCONT)
+        subprocess.run(["umount", "--lazy", place], check=True)
+        server.wait(30)
+
+
 def watcher_of(mirror: Mirror) -> int:
     with contextlib.suppress(ValueError):
         return int(mirror.supervisorctl("pid", "watch"))
@@ -60,6 +78,23 @@ def test_systemd_is_told_when_supervisord_runs(mirror: Mirror, notified: socket.
     notified.setblocking(False)
     with pytest.raises(BlockingIOError):
         notified.recv(100)
+
+
+@as_root
+def test_a_database_that_hangs_delays_it_and_no_more(mirror: Mirror, served: "subprocess.Popen[bytes]") -> None:
+    """Where the disk of the database does not answer, what was last known is mirrored; and `up` can be stopped."""
+    mirror.database.add("gate")
+    mirror.env["HELDAR_DATABASE_URL"] = f"sqlite://{mirror.home}/served/heldar.db"
+    with mirror.up(watched=True):
+        wait_for(lambda: mirror.segments("gate"))
+    before = len(mirror.segments("gate"))
+    served.send_signal(signal.SIGSTOP)
+    try:
+        with mirror.up(watched=True):
+            wait_for(lambda: len(mirror.segments("gate")) > before)
+            assert "no answer within" in mirror.up_log()
+    finally:
+        served.send_signal(signal.SIGCONT)
 
 
 def test_a_watcher_that_hangs_is_killed(impatient: ImpatientMirror) -> None:
