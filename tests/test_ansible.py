@@ -42,6 +42,7 @@ def test_check_mode_tells_and_changes_nothing(own: Managed) -> None:
     output = own.play("--check", "--diff")
     assert changes(output) > 10
     assert "+User=heldar-mirror" in output
+    assert pending(output) == ""
     assert own.left() == []
     assert "heldar-mirror" not in own.host.path("/etc/passwd").read_text()
 
