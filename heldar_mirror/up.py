@@ -229,11 +229,11 @@ def _run(configuration: Path, settings: Settings, tell: Callable[[str], None]) -
 def _accompany(
     settings: Settings, tell: Callable[[str], None], reload: threading.Event, notify_socket: str | None
 ) -> None:
-    """Tell systemd when supervisord has taken in what is to run; then keep the watcher from hanging, and hand `reload`
+    """Tell systemd when supervisord has read what is to run; then keep the watcher from hanging, and hand `reload`
     on to it. Never returns."""
     gateway = Gateway(settings)
-    while not _done(gateway.greet):
-        time.sleep(0.5)
+    while not _listens(settings.state_dir / "supervisor.sock"):
+        time.sleep(0.2)
     if notify_socket:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock, suppress(OSError):
             sock.sendto(b"READY=1", re.sub("^@", "\0", notify_socket))
@@ -250,6 +250,12 @@ def _accompany(
                 tell(f"the watcher has published nothing for {now - since:.0f} s; see watch.log. It is started anew")
             # It may be that it can't publish, which another one can't either.
             since, patience = now, min(2 * patience, MAX_PATIENCE_SECONDS)
+
+
+def _listens(path: Path) -> bool:
+    """Whether supervisord has read its files. It answers only when it has started all programs, a minute's work."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        return sock.connect_ex(str(path)) == 0
 
 
 def _end_watcher(gateway: Gateway) -> None:

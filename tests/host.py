@@ -266,9 +266,11 @@ class Host:
             self.process.stdin.close()
             self.process, self.pid = None, 0
 
-    def limit_memory(self, size_bytes: int) -> None:
-        """Give the whole host so much memory and no more, so that the kernel kills what has the most of it."""
-        self._memory_file("memory.limit_in_bytes", "memory.max").write_text(str(size_bytes))
+    def limit_memory(self, size_bytes: int | None) -> None:
+        """Give the whole host so much memory and no more, so that the kernel kills what has the most of it; None: all
+        that there is."""
+        file = self._memory_file("memory.limit_in_bytes", "memory.max")
+        file.write_text(str(size_bytes) if size_bytes else "max" if file.name == "memory.max" else "-1")
 
     def killed_for_memory(self) -> int:
         """Return how many processes the kernel has killed for want of memory."""
@@ -401,8 +403,11 @@ def _base(packages: Collection[str], downloaded: Collection[str], wheels: Collec
         if not base.exists():
             building = base.with_suffix(".new")
             shutil.rmtree(building, ignore_errors=True)
-            _build(building, script)
-            building.rename(base)
+            try:
+                _build(building, script)
+                building.rename(base)
+            finally:
+                shutil.rmtree(building, ignore_errors=True)
     return base
 
 

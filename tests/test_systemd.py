@@ -323,6 +323,22 @@ def test_stop_ends_all_recorders_at_once(node: Node, camera: Camera) -> None:
     assert all("stopped after" in text.splitlines()[-1] for text in told)
 
 
+def test_what_a_person_ended_stays_so_and_all_else_is_started_again(node: Node) -> None:
+    """`up` is started again when it is killed, and not when it is told to end, nor where mirroring is switched off."""
+    before = node.show("MainPID")
+    node.host.run("systemctl", "kill", "--kill-whom=main", "--signal=KILL", node.unit)
+    wait_for(lambda: node.show("MainPID") not in (before, {"MainPID": "0"}) and node.records("gate"), 60)
+    node.host.run("systemctl", "kill", "--kill-whom=main", "--signal=TERM", node.unit)
+    wait_for(lambda: node.show("ActiveState") == {"ActiveState": "inactive"}, 60)
+    node.host.run("sed", "-i", "s/^HELDAR_MIRROR_RECORDINGS_DIR/#&/", f"{node.etc}/mirror.env")
+    try:
+        node.host.run("systemctl", "start", node.unit, code=1)
+        assert node.show("ActiveState") == {"ActiveState": "failed"}
+        assert "mirroring is off" in node.host.journal(node.unit)
+    finally:
+        node.host.run("sed", "-i", "s/^#HELDAR/HELDAR/", f"{node.etc}/mirror.env")
+
+
 def test_reload_reads_the_settings_again(node: Node) -> None:
     """`systemctl reload` has the watcher read the settings, and ends nothing."""
     before = pids(node, "mirror-gate", "watch")
@@ -353,6 +369,7 @@ def test_an_ffmpeg_that_is_killed_for_want_of_memory(node: Node, camera: Camera)
         wait_for(lambda: "signal 9" in (node.cameras()["hungry"]["last_error"] or ""), 60)
     finally:
         node.remove("hungry")
+        node.host.limit_memory(None)
     wait_for(lambda: "hungry" not in node.cameras() and node.records("gate"), 60)
     assert pids(node, "mirror-gate", "watch") == before
     assert node.show("MainPID", "NRestarts") == started
