@@ -18,6 +18,8 @@ from packages import TREE
 ANSIBLE = TREE / "deploy/ansible"
 CAMERAS = ("gate", "hall", "yard")
 NEXT = "9.9.9"
+# Not where the unit may write anyway.
+ROOT = "/data/mirror"
 SECRET = "bWFkZS11cC1rZXktb2YtdGhlLXRlc3RzLW9ubHkhISE="
 
 EXECUTE = """import sqlite3, sys
@@ -34,6 +36,7 @@ class Managed:
 
     host: Host
     home: Path
+    camera: Camera
     variables: dict[str, object]
 
     def play(self, *options: str, failed: bool = False, **variables: object) -> str:
@@ -68,6 +71,10 @@ class Managed:
 
     def all_well(self) -> bool:
         """Whether all cameras are mirrored, and nothing is complained of."""
+        if self.camera.process and self.camera.process.poll() is not None:
+            # GStreamer's server may fail an assertion of its own when readers vanish, as they do with the power.
+            self.camera.unplug()
+            self.camera.plug_in()
         report = json.loads(self.host.run("heldar-mirror", "status", "--json", code=None).stdout or "{}")
         return bool(report.get("well")) and sum(bool(camera["segment"]) for camera in report["cameras"]) == len(CAMERAS)
 
@@ -81,12 +88,12 @@ class Managed:
 
     def segments(self) -> dict[str, str]:
         """Return the owner of each segment that is closed for good."""
-        listed = self.host.shell("cd /mnt/mirror; find . -name '*.mp4' -printf '%P %u\n'")
+        listed = self.host.shell(rf"find {ROOT} -name '*.mp4' -printf '%P %u\n'")
         return dict(line.rsplit(" ", 1) for line in listed.splitlines())
 
     def left(self) -> list[str]:
         """Return what is named like us, and neither footage, nor the tests', nor a user's."""
-        prune = " -o ".join(f"-path {place}" for place in ("/proc", "/sys", "/mnt", "/opt/wheels", "/root"))
+        prune = " -o ".join(f"-path {place}" for place in ("/proc", "/sys", ROOT, "/opt/wheels", "/root"))
         return self.host.shell(rf"find / \( {prune} \) -prune -o -name '*heldar*mirror*' -print").split()
 
 
@@ -99,14 +106,14 @@ def managed_host(*downloaded: str) -> Iterator[Managed]:
             camera.address = host.gateway
             camera.plug_in()
             host.shell(
-                "useradd --system heldar; mkdir /etc/heldar; install -d -o heldar -g heldar -m 750 /var/lib/heldar"
+                "useradd --system heldar; mkdir /data /etc/heldar;install -d -o heldar -g heldar -m 750 /var/lib/heldar"
             )
             variables: dict[str, object] = {
-                "heldar_mirror_recordings_dir": "/mnt/mirror",
+                "heldar_mirror_recordings_dir": ROOT,
                 "heldar_mirror_pip_args": ["--no-index", "--find-links=/opt/wheels", "--find-links=/root/index"],
                 "heldar_mirror_settings": {"HELDAR_DATABASE_URL": "sqlite:///var/lib/heldar/heldar.db"},
             }
-            made = Managed(host, home, variables)
+            made = Managed(host, home, camera, variables)
             made.execute("PRAGMA journal_mode=WAL", SCHEMA)
             for camera_id in CAMERAS:
                 made.execute(
