@@ -15,6 +15,10 @@ from heldar_mirror.settings import Settings
 
 RECORDER = Path(recorder.__file__).with_name("start_recorder.py").absolute()
 
+# By one name, whether we were called by python, python3 or python3.11: a stanza that changes restarts its recorder.
+_USUAL = Path(sys.prefix, "bin/python3")
+PYTHON = str(_USUAL) if _USUAL.exists() else sys.executable
+
 STANZA = re.compile(r"^\[program:(.+)\]\ncommand=.* (\d+)$", re.MULTILINE)
 
 
@@ -146,7 +150,7 @@ def render_programs(generations: Mapping[str, int], settings: Settings) -> str:
         {
             "name": program_name(camera_id, settings),
             "command": _command_line(
-                *["setpriv", "--pdeathsig", "TERM", "--", sys.executable, "-I", "-S", str(RECORDER)],
+                *["setpriv", "--pdeathsig", "TERM", "--", PYTHON, "-I", "-S", str(RECORDER)],
                 *[str(spec_path(camera_id, settings)), str(generation)],
             ),
             "log": str(log_path(camera_id, settings)),
@@ -169,7 +173,7 @@ def render_supervisord(settings: Settings, user: str, minfds: int, directory: st
     Relative paths of the settings are relative to `directory`.
     """
     watch = _command_line(
-        *["setpriv", "--pdeathsig", "TERM", "--", sys.executable, "-m", "heldar_mirror"],
+        *["setpriv", "--pdeathsig", "TERM", "--", PYTHON, "-m", "heldar_mirror"],
         *["watch", "--directory", directory],
     )
     return _template("supervisord.conf.j2").render(settings=settings, user=user, minfds=minfds, watch=watch)

@@ -4,7 +4,6 @@ import os
 import pwd
 import shlex
 import signal
-import sys
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -87,14 +86,14 @@ def test_supervisord_reads_the_programs_that_were_meant(
 
     groups = {group.name: group.process_configs for group in section.process_group_configs}
     (watcher,) = groups.pop(WATCH)
-    assert shlex.split(watcher.command)[4:] == [sys.executable, "-m", "heldar_mirror", "watch", "--directory", "/a b"]
+    assert shlex.split(watcher.command)[4:] == [programs.PYTHON, "-m", "heldar_mirror", "watch", "--directory", "/a b"]
     assert watcher.stderr_logfile == f"{made.log_dir}/watch.log"
     assert groups.keys() == {f"mirror-{camera_id}" for camera_id in programs_of}
     for camera_id, generation in programs_of.items():
         (program,) = groups[f"mirror-{camera_id}"]
         assert program.name == f"mirror-{camera_id}"
         assert shlex.split(program.command) == [
-            *["setpriv", "--pdeathsig", "TERM", "--", sys.executable, "-I", "-S", str(programs.RECORDER)],
+            *["setpriv", "--pdeathsig", "TERM", "--", programs.PYTHON, "-I", "-S", str(programs.RECORDER)],
             *[f"{made.specs_dir}/{camera_id}.spec", str(generation)],
         ]
         assert program.stdout_logfile == f"{made.log_dir}/mirror-{camera_id}.log"
@@ -135,7 +134,7 @@ def test_a_joined_supervisord_is_told_user_prefix_and_umask(tmp_path: Path) -> N
 @pytest.mark.parametrize("executable", ["/opt/a b/py", "/opt/x ;y #z/py", "/opt/100%/py", "/o'p\"t\\/py", "/opt/;/#"])
 def test_pythons_own_path_may_be_awkward(executable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A virtual environment may lie anywhere, and its path is not a setting that could be refused."""
-    monkeypatch.setattr(sys, "executable", executable)
+    monkeypatch.setattr(programs, "PYTHON", executable)
     made = settings(MIRROR_STATE_DIR=str(tmp_path))
     section = parsed(ServerOptions(), render(made, {"gate": 1})).configroot.supervisord
     commands = [program.command for group in section.process_group_configs for program in group.process_configs]
