@@ -350,30 +350,34 @@ class Pruner:
     def _remove(self, root: int, camera_id: str, chosen: Sequence[tuple[int, str]]) -> int:
         """Remove segments of one camera, given by index and rule. Returns how large they were."""
         footage, kept = self._footage[camera_id], self._kept.setdefault(camera_id, set())
+        by_rule: dict[str, list[int]] = {}
+        for index, rule in chosen:
+            by_rule.setdefault(rule, []).append(index)
         # What was empty when it was looked at may have been closed, with all that it holds, just after.
         kept |= {
             footage.begun[index]
-            for index, rule in chosen
-            if rule == "stub" and not tree.is_stub(root, camera_id, footage.begun[index])
+            for index in by_rule.get("stub", ())
+            if not tree.is_stub(root, camera_id, footage.begun[index])
         }
         times = [footage.begun[index] for index, _ in chosen if footage.begun[index] not in kept]
         gone, left = (set(times), {}) if self._dry_run else tree.remove(root, camera_id, times)
         for reason, those in left.items():
             kept |= set(those)
             self._stuck.setdefault((camera_id, reason), []).extend(those)
-        size = 0
-        for index, rule in chosen:
-            if footage.begun[index] in gone:
-                size += footage.sizes[index]
-                for tally in self._tallies(camera_id, rule):
-                    tally.add(footage.begun[index], footage.sizes[index])
-        self._unseen += 0 if self._dry_run else size
+        removed = 0
+        for rule, indexes in by_rule.items():
+            went = [index for index in indexes if footage.begun[index] in gone]
+            if went:
+                size = sum(map(footage.sizes.__getitem__, went))
+                tally = Tally(len(went), size, footage.begun[went[0]], footage.begun[went[-1]])
+                self._pruned.tallies[camera_id, rule] = self._pruned.tallies.get((camera_id, rule), Tally()) + tally
+                removed += size
+                if self._dry_run:
+                    self._pretended += tally
+                else:
+                    self._unseen += size
         footage.drop([index for index, _ in chosen if footage.begun[index] not in kept])
-        return size
-
-    def _tallies(self, camera_id: str, rule: str) -> list[Tally]:
-        tally = self._pruned.tallies.setdefault((camera_id, rule), Tally())
-        return [tally, self._pretended] if self._dry_run else [tally]
+        return removed
 
     # Room.
 

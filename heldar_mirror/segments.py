@@ -14,8 +14,8 @@ NAME = re.compile(r"([0-9]{8})_([01][0-9]|2[0-3])([0-5][0-9])([0-5][0-9])\.mp4")
 
 def segment_name(begun: int) -> str:
     """Return the name of the segment that was begun at a Unix time."""
-    days, seconds = divmod(begun, 86_400)
-    return f"{_day(days)}_{seconds // 3600:02}{seconds // 60 % 60:02}{seconds % 60:02}.mp4"
+    minute, second = divmod(begun, 60)
+    return f"{_minute(minute)}{second:02}.mp4"
 
 
 def segment_begun(name: str) -> int | None:
@@ -27,10 +27,10 @@ def segment_begun(name: str) -> int | None:
     return midnight + int(match[2]) * 3600 + int(match[3]) * 60 + int(match[4])
 
 
-# A million names hold few days.
-@functools.lru_cache(1024)
-def _day(days: int) -> str:
-    return time.strftime("%Y%m%d", time.gmtime(days * 86_400))
+# A million names hold few days, and cameras the same minutes.
+@functools.lru_cache(1 << 16)
+def _minute(minutes: int) -> str:
+    return time.strftime("%Y%m%d_%H%M", time.gmtime(minutes * 60))
 
 
 @functools.lru_cache(1024)

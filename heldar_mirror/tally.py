@@ -9,7 +9,7 @@ from heldar_mirror.errors import DatabaseError
 from heldar_mirror.segments import segment_name, shown_size
 
 
-@dataclass
+@dataclass(frozen=True)
 class Tally:
     """How many segments of one camera went by one rule, their bytes, and when the first and the last were begun."""
 
@@ -18,12 +18,13 @@ class Tally:
     oldest: float = math.inf
     newest: float = -math.inf
 
-    def add(self, begun: int, size: int) -> None:
-        """Count one more."""
-        self.segments += 1
-        self.bytes += size
-        self.oldest = min(self.oldest, begun)
-        self.newest = max(self.newest, begun)
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(
+            self.segments + other.segments,
+            self.bytes + other.bytes,
+            min(self.oldest, other.oldest),
+            max(self.newest, other.newest),
+        )
 
     def names(self) -> tuple[str, str]:
         """Return the names of the first and the last."""

@@ -122,9 +122,10 @@ def measure(root: int, camera_id: str, footage: Footage, indexes: Iterable[int])
 def _recorded(directory: int, name: str) -> int:
     """A segment's bytes, 0 where nothing was recorded in it. Raises FileNotFoundError."""
     found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    if found.st_size > STUB_BYTES or not stat.S_ISREG(found.st_mode):
+        return found.st_size
     try:
-        small = stat.S_ISREG(found.st_mode) and 0 < found.st_size <= STUB_BYTES
-        return 0 if small and recorder.is_stub(f"/proc/self/fd/{directory}/{name}") else found.st_size
+        return 0 if recorder.is_stub(f"/proc/self/fd/{directory}/{name}") else found.st_size
     except OSError:
         return found.st_size  # that it can't be read is no reason to take it for one
 
