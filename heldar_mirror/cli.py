@@ -150,7 +150,11 @@ def prune_command(*, dry_run: bool, as_json: bool, forever: bool) -> None:
     """
     if forever:
         with suppress(BrokenPipeError), open(0, "rb", buffering=0, closefd=False) as pipe:
-            prune.keep_pruning(pickle.load(pipe), _log)  # noqa: S301 - the watcher's own
+            try:
+                settings = pickle.load(pipe)  # noqa: S301 - the watcher's own
+            except (pickle.UnpicklingError, EOFError, KeyboardInterrupt):
+                raise click.UsageError("expected the watcher on the other side of a pipe") from None
+            prune.keep_pruning(settings, _log)
         os._exit(0)  # a thread may be at a read that never ends
     settings = _settings(as_json=as_json)
     _become(settings)
