@@ -374,7 +374,7 @@ def _registry_variables() -> dict[str, str]:
 
 def unavailable(reason: str) -> None:
     """Skip a test that needs what is not here; fail it where no test may be skipped."""
-    if os.environ.get("HELDAR_MIRROR_TESTS") == "all":
+    if "NO_TEST_MAY_BE_SKIPPED" in os.environ:
         pytest.fail(reason)
     pytest.skip(reason)
 

@@ -231,7 +231,11 @@ def joined_and_watched() -> Iterator[JoinedAndWatched]:
         mirror.database.add("gate")
         mirror.database.add("foreign", mirror_enabled=0)
         with mirror.supervisord():
-            wait_until_recorded(mirror, {"gate"})
+            try:
+                wait_until_recorded(mirror, {"gate"})
+            except pytest.fail.Exception as failure:
+                log = (mirror.home / "supervisord.log").read_text()
+                pytest.fail(f"{failure}\n{recorders(mirror)}\n{mirror.watch_log()}\n{log}")
             yield mirror
 
 
