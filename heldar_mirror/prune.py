@@ -11,7 +11,7 @@ import os
 import select
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -350,9 +350,7 @@ class Pruner:
     def _remove(self, root: int, camera_id: str, chosen: Sequence[tuple[int, str]]) -> int:
         """Remove segments of one camera, given by index and rule. Returns how large they were."""
         footage, kept = self._footage[camera_id], self._kept.setdefault(camera_id, set())
-        by_rule: dict[str, list[int]] = {}
-        for index, rule in chosen:
-            by_rule.setdefault(rule, []).append(index)
+        by_rule = _by_key((rule, index) for index, rule in chosen)
         # What was empty when it was looked at may have been closed, with all that it holds, just after.
         kept |= {
             footage.begun[index]
@@ -444,22 +442,21 @@ class Pruner:
         policies = {camera_id: self._policy(camera_id) for camera_id in self._footage}
         oldest = retention.oldest_first(self._footage, policies, self._locks, self._kept, time.time())
         found = [(camera_id, index) for _, camera_id, index in itertools.islice(oldest, limit)]
-        for camera_id in {camera_id for camera_id, _ in found}:
-            indexes = [index for name, index in found if name == camera_id]
+        for camera_id, indexes in _by_key(found).items():
             try:
                 tree.measure(root, camera_id, self._footage[camera_id], indexes)
             except OSError as error:
                 del self._footage[camera_id]  # until the next listing
                 if not isinstance(error, FileNotFoundError):
                     self._problem(f"cannot look into {self._path / camera_id}: {error.strerror}")
-        found = [(camera_id, index) for camera_id, index in found if camera_id in self._footage]
-        batch: dict[str, list[int]] = {}
-        for number, (camera_id, index) in enumerate(found):
-            if short <= 0 and number >= files:
+        needed: list[tuple[str, int]] = []
+        for camera_id, index in found:
+            if short <= 0 and len(needed) >= files:
                 break
-            batch.setdefault(camera_id, []).append(index)
-            short -= self._footage[camera_id].sizes[index]
-        return batch
+            if camera_id in self._footage:
+                needed.append((camera_id, index))
+                short -= self._footage[camera_id].sizes[index]
+        return _by_key(needed)
 
     def _may_list(self) -> bool:
         """Whether it is long enough ago that the volume was listed, by what that takes."""
@@ -471,6 +468,13 @@ class Pruner:
     def _shortage(self, text: str) -> None:
         if text not in self._pruned.shortages:
             self._pruned.shortages.append(text)
+
+
+def _by_key(pairs: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for key, value in pairs:
+        found.setdefault(key, []).append(value)
+    return found
 
 
 @contextmanager

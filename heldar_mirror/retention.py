@@ -8,7 +8,7 @@ import heapq
 import itertools
 import math
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -61,35 +61,27 @@ def parse_policy(row: Row) -> Policy:
     )
 
 
+@dataclass(init=False)
 class Locks:
-    """The times of a camera whose segments must stay."""
+    """The times of a camera whose segments must stay, those that touch as one, in order."""
+
+    spans: list[tuple[float, float]]
 
     def __init__(self, spans: Iterable[tuple[float, float]] = ()) -> None:
-        self._starts: list[float] = []
-        self._ends: list[float] = []
+        self.spans = []
         for start, end in sorted(spans):
-            if self._ends and start <= self._ends[-1]:
-                self._ends[-1] = max(end, self._ends[-1])
+            if self.spans and start <= self.spans[-1][1]:
+                self.spans[-1] = self.spans[-1][0], max(end, self.spans[-1][1])
             else:
-                self._starts.append(start)
-                self._ends.append(end)
+                self.spans.append((start, end))
 
     def __bool__(self) -> bool:
-        return bool(self._starts)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Locks) and self.spans() == other.spans()
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def spans(self) -> list[tuple[float, float]]:
-        """Return the locked times, those that touch as one, in order."""
-        return list(zip(self._starts, self._ends, strict=True))
+        return bool(self.spans)
 
     def overlap(self, start: float, end: float) -> bool:
         """Whether a span touches a locked time."""
-        index = bisect_right(self._starts, end)
-        return index > 0 and self._ends[index - 1] >= start
+        index = bisect_right(self.spans, (end, math.inf))
+        return index > 0 and self.spans[index - 1][1] >= start
 
 
 def parse_locks(rows: Iterable[Row]) -> tuple[dict[str, Locks], list[str]]:
@@ -128,7 +120,7 @@ def choose(
     cutoff = -math.inf if policy.keep_seconds is None else now - policy.keep_seconds
     count = len(footage.begun)
     left = count
-    for index in (*range(ahead, count), *range(ahead)):
+    for index in itertools.chain(range(ahead, count), range(ahead)):
         aged = policy.gone or _end(footage, policy, index) <= cutoff
         if not aged and excess <= 0:
             if index < ahead:
@@ -156,14 +148,16 @@ def over_quota(footage: Footage, policy: Policy, locks: Locks) -> int:
 
 
 def locked_bytes(footage: Footage, policy: Policy, locks: Locks) -> int:
-    """Return how much of a camera's footage is locked."""
-    if not locks:
-        return 0
-    return sum(
-        size
-        for index, (begun, size) in enumerate(zip(footage.begun, footage.sizes, strict=True))
-        if locks.overlap(begun, _end(footage, policy, index))
-    )
+    """Return how much of a camera's footage is locked. Only what is locked is looked at."""
+    total = counted = 0
+    for start, end in locks.spans:
+        first, after = bisect_left(footage.begun, start), bisect_right(footage.begun, end)
+        while first > counted and _end(footage, policy, first - 1) >= start:
+            first -= 1
+        first = max(first, counted)
+        total += sum(footage.sizes[first:after])
+        counted = max(after, counted)
+    return total
 
 
 def oldest_first(
@@ -178,7 +172,7 @@ def oldest_first(
     def of(camera_id: str, footage: Footage) -> Iterator[tuple[int, str, int]]:
         policy, ahead = policies.get(camera_id, Policy()), _ahead(footage, now)
         free = _removable(footage, policy, locks.get(camera_id, Locks()), kept.get(camera_id, ()), now)
-        for index in (*range(ahead, len(footage.begun)), *range(ahead)):
+        for index in itertools.chain(range(ahead, len(footage.begun)), range(ahead)):
             if free(index):
                 yield footage.begun[index] if index < ahead else -1, camera_id, index
 

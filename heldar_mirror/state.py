@@ -300,7 +300,7 @@ def write_retention(retention: Retention, settings: Settings) -> None:
         "known": sorted(retention.known),
         "deleted": retention.deleted,
         "clock": retention.clock and vars(retention.clock),
-        "locks": {name: locks.spans() for name, locks in retention.locks.items()},
+        "locks": {name: locks.spans for name, locks in retention.locks.items()},
     }
     with _told(settings):
         _replace(settings.state_dir / RETENTION, json.dumps(saved), 0o600, None)

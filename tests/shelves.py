@@ -71,9 +71,9 @@ def settings_of(mirror: Mirror, **changes: Any) -> Settings:
     return replace(load_settings(mirror.env), **changes)
 
 
-def tree(*tops: Path) -> dict[str, object]:
+def tree(*tops: Path) -> dict[str, tuple[int, int, int, int, bytes | None]]:
     """Return all that is below directories: what each thing is, when it was changed, and what it holds."""
-    found: dict[str, object] = {}
+    found = {}
     for top in tops:
         for path in [top, *sorted(top.rglob("*"))]:
             about = path.lstat()

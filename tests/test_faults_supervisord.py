@@ -15,7 +15,7 @@ import pytest
 from conftest import Mirror, processes_of, wait_for
 from faults import is_recorded_in, told, wait_until_recorded, wait_until_shown, wait_until_well, watcher
 from mirrors import PYTHONPATH, as_root, kill, new_mirror, recorders, wait_until_recording
-from test_joined import ADMIN, ADMIN_PASSWORD, Joined
+from test_joined import ADMIN_PASSWORD, Joined
 
 from heldar_mirror.recorder import START_SECONDS
 
@@ -220,13 +220,7 @@ startretries=0
 def joined_and_watched() -> Iterator[JoinedAndWatched]:
     """A supervisord with programs of its own, whose watcher has begun to record the camera `gate` as user games."""
     with new_mirror(JoinedAndWatched) as mirror:
-        mirror.env |= {
-            "HELDAR_MIRROR_PROGRAMS_FILE": str(mirror.home / "programs.conf"),
-            "HELDAR_MIRROR_SUPERVISOR_USERNAME": ADMIN,
-            "HELDAR_MIRROR_SUPERVISOR_PASSWORD": ADMIN_PASSWORD,
-            "HELDAR_MIRROR_PREFIX": "heldar_",
-            "HELDAR_MIRROR_USER": "games",
-        }
+        mirror.join()
         mirror.logs.mkdir(parents=True)
         mirror.database.add("gate")
         mirror.database.add("foreign", mirror_enabled=0)

@@ -57,6 +57,16 @@ files={self.home}/programs*.conf
 """
         )
 
+    def join(self) -> None:
+        """Have the mirror use this supervisord, with programs that are named like others there, as user games."""
+        self.env |= {
+            "HELDAR_MIRROR_PROGRAMS_FILE": str(self.home / "programs.conf"),
+            "HELDAR_MIRROR_SUPERVISOR_USERNAME": ADMIN,
+            "HELDAR_MIRROR_SUPERVISOR_PASSWORD": ADMIN_PASSWORD,
+            "HELDAR_MIRROR_PREFIX": "heldar_",
+            "HELDAR_MIRROR_USER": "games",
+        }
+
     def supervisorctl(self, *args: str) -> str:
         command = [sys.executable, "-m", "supervisor.supervisorctl", "-c", str(self.configuration), *args]
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout
@@ -93,13 +103,7 @@ files={self.home}/programs*.conf
 def joined() -> Iterator[Joined]:
     """A supervisord with programs of its own, joined by a mirror that records the camera `gate` as user games."""
     with new_mirror(Joined) as mirror:
-        mirror.env |= {
-            "HELDAR_MIRROR_PROGRAMS_FILE": str(mirror.home / "programs.conf"),
-            "HELDAR_MIRROR_SUPERVISOR_USERNAME": ADMIN,
-            "HELDAR_MIRROR_SUPERVISOR_PASSWORD": ADMIN_PASSWORD,
-            "HELDAR_MIRROR_PREFIX": "heldar_",
-            "HELDAR_MIRROR_USER": "games",
-        }
+        mirror.join()
         mirror.database.add("gate")
         with mirror.supervisord():
             mirror.run("reconcile")

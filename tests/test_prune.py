@@ -464,7 +464,7 @@ def test_nothing_is_touched_that_is_not_named_like_a_segment(mirror: Mirror) -> 
     assert report["problems"] == []
     for path in (directory / segment_name(NOW - 2 * HOUR), newest):
         path.unlink()
-    os.utime(directory, ns=(0, before[str(directory)][3]))  # type: ignore[index]
+    os.utime(directory, ns=(0, before[str(directory)][3]))
     assert tree(mirror.root, outside) == before
 
 
