@@ -1,0 +1,117 @@
+"""Fleets of cameras that ffmpeg's stand-in records: by heldar-mirror, and by a supervisord as a person would set it up.
+
+The stand-in begins a segment and sleeps, since two cores can't record a thousand streams.
+"""
+
+import contextlib
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+from conftest import FAKE_FFMPEG, Mirror, mirror_env, new_database, new_home, wait_for_none
+
+PATIENCE_SECONDS = 300
+
+
+def camera_ids(count: int, first: int = 0) -> list[str]:
+    return [f"cam{number:04}" for number in range(first, first + count)]
+
+
+def wait_until(condition: Callable[[], bool], every: float = 0.02) -> None:
+    """Wait for a condition. Raises TimeoutError: a benchmark that waits forever tells nothing."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {PATIENCE_SECONDS} s")
+        time.sleep(every)
+
+
+def begun(directory: Path) -> int:
+    """Return when the newest segment in a camera's directory was begun, in nanoseconds since 1970; 0: there is none."""
+    try:
+        return max((entry.stat().st_mtime_ns for entry in os.scandir(directory)), default=0)
+    except FileNotFoundError:
+        return 0
+
+
+def all_begun(root: Path, cameras: Sequence[str], since: int = 0) -> bool:
+    """Whether each camera began a segment later than `since`, in nanoseconds since 1970."""
+    return all(begun(root / camera) > since for camera in cameras)
+
+
+@contextlib.contextmanager
+def new_mirror(cameras: Sequence[str]) -> Iterator[Mirror]:
+    """A mirror with these cameras in its table; nothing runs yet."""
+    with new_home() as home:
+        database = new_database(home)
+        rows = ", ".join(f"('{camera}', 'x', 'hikvision', '127.0.0.1', 'admin', 'made-up', 1)" for camera in cameras)
+        columns = "id, name, vendor, address, username, password, mirror_enabled"
+        database.execute(f"INSERT INTO cameras ({columns}) VALUES {rows}")  # noqa: S608
+        with contextlib.closing(sqlite3.connect(database.path)) as kernel:
+            kernel.execute("SELECT 1 FROM cameras").fetchone()  # the kernel has it open, too
+            yield Mirror(home, database, mirror_env(home, database))
+
+
+@dataclass
+class Plain:
+    """supervisord with one file per camera, each running ffmpeg itself: what a person would set up."""
+
+    home: Path
+
+    @property
+    def root(self) -> Path:
+        return self.home / "mirror"
+
+    def write(self, camera: str) -> None:
+        """Write a camera's file; it is for `update` to apply."""
+        directory = self.root / camera
+        directory.mkdir(parents=True, exist_ok=True)
+        segment = str(directory / "%Y%m%d_%H%M%S.mp4").replace("%", "%%")
+        (self.home / f"conf.d/{camera}.conf").write_text(
+            f"[program:{camera}]\ncommand={FAKE_FFMPEG} -i rtsp://127.0.0.1/101 {segment}\nautorestart=true\n"
+            f"redirect_stderr=true\nstdout_logfile={self.home}/log/{camera}.log\n"
+        )
+
+    def supervisorctl(self, *arguments: str) -> str:
+        command = [sys.executable, "-m", "supervisor.supervisorctl", "-c", f"{self.home}/supervisord.conf", *arguments]
+        return subprocess.run(command, cwd="/", capture_output=True, text=True, check=False).stdout
+
+    @contextlib.contextmanager
+    def up(self) -> Iterator["subprocess.Popen[bytes]"]:
+        """Run supervisord until the block ends; it ends there at the latest."""
+        command = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", f"{self.home}/supervisord.conf"]
+        process = subprocess.Popen(command, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            wait_until((self.home / "supervisor.sock").exists)
+            yield process
+        finally:
+            process.terminate()
+            process.wait()
+            wait_for_none(str(self.home))
+
+
+@contextlib.contextmanager
+def new_plain(cameras: Sequence[str]) -> Iterator[Plain]:
+    """A plain supervisord with these cameras; nothing runs yet."""
+    with new_home() as home:
+        plain = Plain(home)
+        for name in ("conf.d", "log"):
+            (home / name).mkdir()
+        (home / "supervisord.conf").write_text(
+            f"[unix_http_server]\nfile={home}/supervisor.sock\n"
+            f"[supervisord]\nuser=root\nlogfile={home}/log/supervisord.log\npidfile={home}/supervisord.pid\n"
+            "minfds=20000\n"
+            "[rpcinterface:supervisor]\n"
+            "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n"
+            f"[supervisorctl]\nserverurl=unix://{home}/supervisor.sock\n"
+            f"[include]\nfiles={home}/conf.d/*.conf\n"
+        )
+        for camera in cameras:
+            plain.write(camera)
+        yield plain
