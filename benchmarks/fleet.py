@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from conftest import FAKE_FFMPEG, Mirror, mirror_env, new_database, new_home, wait_for_none
+from conftest import FAKE_FFMPEG, mirror_env, new_database, new_home, wait_for_none
+from conftest import Mirror as Mirror  # noqa: PLC0414 - for those who import it from here
 
 PATIENCE_SECONDS = 300
 

@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+"""Measure the life of a thousand cameras: start, nothing to do, status, a change of a hundred at once, shutdown.
+
+Beside it a supervisord with a file per camera lives the same life, by supervisorctl.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+from fleet import Mirror, Plain, all_begun, begun, camera_ids, new_mirror, new_plain, wait_until
+from measure import Figure, record
+
+ROUNDS = 5
+CHANGED = 100
+# Restarts one after another take as long each, so some of them tell of a hundred.
+RESTARTED = 10
+RESTED_SECONDS = 35  # until all programs count as running
+FULL_DIRECTORIES = 10
+SEGMENTS_OF_A_MONTH = 43_200
+STUBBORN = 10
+AIM_STUBBORN_SECONDS = 15
+
+Taken = defaultdict[str, list[float]]
+
+
+def timed(action: Callable[[], object]) -> float:
+    """Return how many seconds an action takes."""
+    start = time.monotonic()
+    action()
+    return time.monotonic() - start
+
+
+def until_begun(root: Path, cameras: Sequence[str], since: int) -> float:
+    """Return the seconds from `since`, in nanoseconds since 1970, until the last of the cameras begins a segment."""
+    wait_until(lambda: all_begun(root, cameras, since), every=0.2)
+    return (max(begun(root / camera) for camera in cameras) - since) / 1e9
+
+
+def ended(process: "subprocess.Popen[bytes]") -> float:
+    """Return the seconds from SIGTERM to the end of a process."""
+    process.terminate()
+    return timed(process.wait)
+
+
+def live(mirror: Mirror, cameras: Sequence[str], taken: Taken, *, stubborn: bool, last: bool) -> None:
+    """Start our fleet, change a part of it, and end it; ask it things the last time."""
+    since = time.time_ns()
+    with mirror.up(watched=True) as process:
+        taken["start"].append(until_begun(mirror.root, cameras, since))
+        if last:
+            time.sleep(RESTED_SECONDS)
+            taken["nothing"] += [timed(lambda: mirror.run("reconcile")) for _ in range(ROUNDS)]
+        changed = cameras[-CHANGED:]
+        sql = "UPDATE cameras SET rtsp_port = coalesce(rtsp_port, 554) + 1 WHERE id >= ?"
+        since = time.time_ns()
+        mirror.database.execute(sql, changed[0])
+        taken["change"].append(until_begun(mirror.root, changed, since))
+        if last:
+            fill(mirror.root, cameras[:FULL_DIRECTORIES])
+            time.sleep(RESTED_SECONDS)
+            taken["status"] += [timed(lambda: mirror.run("status", code=None)) for _ in range(ROUNDS)]
+        if stubborn:
+            for camera in cameras[:STUBBORN]:
+                os.kill(int(mirror.supervisorctl("pid", f"mirror-{camera}")), signal.SIGSTOP)
+        taken["stubborn" if stubborn else "shutdown"].append(ended(process))
+
+
+def live_plainly(plain: Plain, cameras: Sequence[str], taken: Taken, *, last: bool) -> None:
+    """The same with supervisord alone."""
+    since = time.time_ns()
+    with plain.up() as process:
+        taken["start"].append(until_begun(plain.root, cameras, since))
+        if last:
+            time.sleep(RESTED_SECONDS)
+            taken["nothing"] += [timed(lambda: plain.supervisorctl("update")) for _ in range(ROUNDS)]
+        restart = timed(lambda: [plain.supervisorctl("restart", camera) for camera in cameras[-RESTARTED:]])
+        taken["change"].append(restart * CHANGED / RESTARTED)
+        if last:
+            fill(plain.root, cameras[:FULL_DIRECTORIES])
+            taken["status"] += [timed(lambda: plain.supervisorctl("status")) for _ in range(ROUNDS)]
+        taken["shutdown"].append(ended(process))
+
+
+def fill(root: Path, cameras: Sequence[str]) -> None:
+    """Give cameras a month of empty segments."""
+    for camera in cameras:
+        fd = os.open(root / camera, os.O_RDONLY | os.O_DIRECTORY)
+        for number in range(SEGMENTS_OF_A_MONTH):
+            name = time.strftime("%Y%m%d_%H%M%S.mp4", time.gmtime(1_700_000_000 + 60 * number))
+            os.close(os.open(name, os.O_WRONLY | os.O_CREAT, 0o640, dir_fd=fd))
+        os.close(fd)
+
+
+@click.command()
+@click.option("--cameras", "count", default=1000, show_default=True)
+@click.option("--rounds", default=ROUNDS, show_default=True)
+def main(count: int, rounds: int) -> None:
+    """Live the life of a fleet, and record what it took."""
+    cameras = camera_ids(count)
+    ours, theirs = Taken(list), Taken(list)
+    with new_mirror(cameras) as mirror, new_plain(cameras) as plain:
+        for number in range(rounds):
+            live(mirror, cameras, ours, stubborn=True, last=False)
+            last = number == rounds - 1
+            live(mirror, cameras, ours, stubborn=False, last=last)
+            live_plainly(plain, cameras, theirs, last=last)
+
+    def figure(number: int, what: str, name: str, beside: str, aim: float) -> Figure:
+        return Figure(number, f"{what}, {count:,} cameras", "s", ours[name], beside, theirs[name], aim)
+
+    met = record(
+        figure(4, "`reconcile` with nothing to do", "nothing", "`supervisorctl update`", 0.2),
+        figure(5, f"change of {CHANGED} at once", "change", "one `supervisorctl restart` after another", 0.1),
+        figure(6, "start", "start", "supervisord starting the bare stand-ins", 2),
+        figure(7, "shutdown", "shutdown", "supervisord's own", 0.3),
+        Figure(
+            7,
+            f"shutdown while {STUBBORN} recorders ignore SIGTERM, {count:,} cameras",
+            "s",
+            ours["stubborn"],
+            aim=AIM_STUBBORN_SECONDS,
+        ),
+        figure(
+            12,
+            f"`status`, with {SEGMENTS_OF_A_MONTH:,} files in each of ten directories",
+            "status",
+            "`supervisorctl status`",
+            0.5,
+        ),
+    )
+    sys.exit(0 if met else 1)
+
+
+if __name__ == "__main__":
+    main()
