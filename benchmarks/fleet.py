@@ -51,8 +51,11 @@ def new_mirror(cameras: Sequence[str]) -> Iterator[Mirror]:
     """A mirror with these cameras in its table; nothing runs yet."""
     with new_home() as home:
         database = new_database(home)
-        rows = ", ".join(f"('{camera}', 'x', 'hikvision', '127.0.0.1', 'admin', 'made-up', 1)" for camera in cameras)
-        columns = "id, name, vendor, address, username, password, mirror_enabled"
+        # With shorter segments the stand-in's, which do not grow, would be taken for stalled.
+        rows = ", ".join(
+            f"('{camera}', 'x', 'hikvision', '127.0.0.1', 'admin', 'made-up', 3600, 1)" for camera in cameras
+        )
+        columns = "id, name, vendor, address, username, password, segment_seconds, mirror_enabled"
         database.execute(f"INSERT INTO cameras ({columns}) VALUES {rows}")  # noqa: S608
         with contextlib.closing(sqlite3.connect(database.path)) as kernel:
             kernel.execute("SELECT 1 FROM cameras").fetchone()  # the kernel has it open, too

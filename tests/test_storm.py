@@ -9,17 +9,13 @@ from dataclasses import dataclass, field
 
 import pytest
 from aftermath import SHOWN_PASSWORD, Wanted, answering, belonging, supervisor, wait_until_right, watcher, writers
-from conftest import FAKE_FFMPEG, Mirror, wait_for
+from conftest import Mirror, wait_for
 from mirrors import counts, kill
 
 # Another storm: STORM_SEEDS=2,3 script/test tests/test_storm.py
 SEEDS = [int(seed) for seed in os.environ.get("STORM_SEEDS", "1").split(",")]
 BURSTS = 60
 
-# The stand-in for ffmpeg, but for ending where a kill hit what it asked for its segment's name.
-STRICT_FFMPEG = f"""#!/bin/sh
-exec bash -e {FAKE_FFMPEG} "$@"
-"""
 CAMERAS = [f"c{number:02}" for number in range(12)]
 SECONDS = [100, 120, 150, 300]  # with shorter ones, whose files do not grow, would soon be taken for stalled
 FLAGS = ["enabled", "record_enabled", "mirror_enabled"]
@@ -135,10 +131,6 @@ def test_after_a_storm_exactly_the_right_cameras_are_recorded(mirror: Mirror, se
     """Hundreds of edits of the table while ffmpegs, recorders, watcher and reconciles are killed; then, with nobody
     touching anything, each camera that wants it has one recorder with the right command line, and nobody else has."""
     print(f"seed {seed}")
-    ffmpeg = mirror.home / "ffmpeg"
-    ffmpeg.write_text(STRICT_FFMPEG)
-    ffmpeg.chmod(0o755)
-    mirror.env["HELDAR_FFMPEG_BIN"] = str(ffmpeg)
     with answering() as port, answering() as other_port:
         storm = Storm(mirror, [port, other_port], random.Random(seed))
         for _ in CAMERAS:
