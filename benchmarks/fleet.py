@@ -18,6 +18,7 @@ from conftest import FAKE_FFMPEG, mirror_env, new_database, new_home, wait_for_n
 from conftest import Mirror as Mirror  # noqa: PLC0414 - for those who import it from here
 
 PATIENCE_SECONDS = 300
+RESTED_SECONDS = 35  # after a start, until all programs count as running
 
 
 def camera_ids(count: int, first: int = 0) -> list[str]:

@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
-"""Print what pruning costs: a million segments listed and decided on, a hundred thousand deleted beside `find -delete`,
-and whether footage that is recorded beside that shows a gap."""
+"""Measure what pruning costs: a million segments listed and decided on, a hundred thousand deleted beside
+`find -delete`, and whether footage that is recorded beside that shows a gap."""
 
 import os
-import statistics
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ import click
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from conftest import Camera, Mirror, mirror_env, new_database, new_home, wait_for
+from measure import Figure, record
 from test_packets import packets
 
 from heldar_mirror.recorder import MARKER
@@ -64,17 +64,20 @@ def find(mirror: Mirror, *action: str) -> list[str]:
     return ["find", str(mirror.root), "-name", "*.mp4", "-size", "+0", *action]
 
 
-def listing(mirror: Mirror, total: int) -> None:
-    """Print what it takes to look at all segments and decide."""
+def listing(mirror: Mirror, total: int) -> tuple[Figure, ...]:
+    """Return what it takes to look at all segments and decide."""
     dry_run = mirror.command("prune", "--dry-run", "--json")
     looked = [(run(find(mirror), mirror.env)[0], *run(dry_run, mirror.env)) for _ in range(5)]
-    beside = statistics.median(seconds / found for found, seconds, _ in looked)
-    seconds, memory = (statistics.median(values) for values in list(zip(*looked, strict=True))[1:])
-    print(f"{total:,} segments listed and decided on: {seconds:.1f} s, {beside:.1f} times find, {memory:.0f} MiB")
+    found, seconds, memory = zip(*looked, strict=True)
+    what = f"{total:,} segments listed and decided on"
+    return (
+        Figure(13, what, "s", seconds, "`find -size +0`", found),
+        Figure(13, f"{what}, memory", "MiB", memory),
+    )
 
 
-def deleting(mirror: Mirror) -> float:
-    """Print what it takes to delete a tenth of all segments; return its ratio to find's."""
+def deleting(mirror: Mirror, total: int) -> tuple[Figure, ...]:
+    """Return what it takes to delete a tenth of all segments."""
     stock = mirror.home / "stock"
     mirror.root.rename(stock)
     directories = sorted(stock.glob("cam*"))
@@ -84,7 +87,7 @@ def deleting(mirror: Mirror) -> float:
     deleters = {"find": find(mirror, "-delete"), "prune": mirror.command("prune", "--json")}
     # What the watcher's child pays once, and find not at all.
     start, _ = run(deleters["prune"], mirror.env)
-    ratios, whole = [], []
+    pruned, found = [], []
     for number in range(5):
         taken = {}
         for name in sorted(deleters, reverse=bool(number % 2)):
@@ -95,17 +98,25 @@ def deleting(mirror: Mirror) -> float:
             if left != (share if name == "prune" else 0):
                 raise SystemExit(f"{name} left {left} segments")
             subprocess.run(["rm", "-rf", *mirror.root.glob("cam*")], check=True)
-        ratios.append((taken["prune"] - start) / taken["find"])
-        whole.append(taken["prune"] / taken["find"])
-    print(
-        f"a tenth of them deleted: {statistics.median(ratios):.2f} times find -delete ({min(ratios):.2f} to "
-        f"{max(ratios):.2f}), aim {AIM_DELETING}; with the start of the command {statistics.median(whole):.2f} times"
+        pruned.append(taken["prune"])
+        found.append(taken["find"])
+    what = f"{total // 10:,} segments deleted"
+    return (
+        Figure(14, what, "s", pruned, "`find -delete`", found),
+        Figure(
+            14,
+            f"{what}, less the start of the command",
+            "s",
+            [seconds - start for seconds in pruned],
+            "`find -delete`",
+            found,
+            AIM_DELETING,
+        ),
     )
-    return statistics.median(ratios)
 
 
-def recording_beside(total: int) -> int:
-    """Print and return how many packets lack of what was recorded while `total` segments were deleted beside it."""
+def recording_beside(total: int) -> Figure:
+    """Return how many packets lack of what was recorded while `total` segments were deleted beside it."""
     camera = Camera()
     camera.plug_in()
     try:
@@ -133,8 +144,9 @@ def recording_beside(total: int) -> int:
             lacking = sum(len(set(whole) - set(packets(mirror.segments(camera_id)))) for camera_id in RECORDED)
     finally:
         camera.unplug()
-    print(f"recorded beside that: {len(whole)} packets elsewhere, {lacking} of them lack in the mirror, aim 0")
-    return lacking
+    return Figure(
+        15, f"lacking of {len(whole)} packets recorded beside {total:,} deletions", "packets", [lacking], aim=0
+    )
 
 
 @click.command()
@@ -144,10 +156,8 @@ def main(total: int) -> None:
     with new_home() as home:
         mirror = new_mirror(home, CAMERAS)
         make_tree(mirror.root, CAMERAS, total // CAMERAS)
-        listing(mirror, total)
-        ratio = deleting(mirror)
-    lacking = recording_beside(total // 10)
-    sys.exit(0 if ratio <= AIM_DELETING and not lacking else 1)
+        figures = *listing(mirror, total), *deleting(mirror, total)
+    sys.exit(0 if record(*figures, recording_beside(total // 10)) else 1)
 
 
 if __name__ == "__main__":

@@ -14,14 +14,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
-from fleet import Mirror, Plain, all_begun, begun, camera_ids, new_mirror, new_plain, wait_until
+from fleet import RESTED_SECONDS, Mirror, Plain, all_begun, begun, camera_ids, new_mirror, new_plain, wait_until
 from measure import Figure, record
 
 ROUNDS = 5
 CHANGED = 100
 # Restarts one after another take as long each, so some of them tell of a hundred.
 RESTARTED = 10
-RESTED_SECONDS = 35  # until all programs count as running
 FULL_DIRECTORIES = 10
 SEGMENTS_OF_A_MONTH = 43_200
 STUBBORN = 10
