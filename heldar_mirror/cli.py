@@ -1,25 +1,23 @@
-"""The command line: parse, one call, print."""
+"""The command line: parse, one call, print. What one command alone needs is imported there: half of a `status` would
+be imports."""
 
-import asyncio
 import json
 import os
-import pickle
+import shutil
 import socket
 import sys
 import time
 import traceback
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.live import Live
-from rich.progress import Progress
 
-from heldar_mirror import __version__, prune, reconcile, state, status, tables, volume
+from heldar_mirror import __version__, reconcile, state, status, tables, volume
 from heldar_mirror import up as foreground
-from heldar_mirror import watch as watching
 from heldar_mirror.errors import MirrorError, SettingsError, StateError
 from heldar_mirror.plan import Plan
 from heldar_mirror.settings import Settings, load_settings
@@ -90,8 +88,7 @@ def reconcile_command(camera_ids: tuple[str, ...], *, dry_run: bool, as_json: bo
     if as_json:
         click.echo(json.dumps(_plan_json(plan, revival), indent=2))
     else:
-        for line in tables.plan_lines(plan, revival):
-            _console().print(line, soft_wrap=True)
+        _show(tables.plan_lines(plan, revival))
     sys.exit(1 if plan.unusable else 0)
 
 
@@ -107,7 +104,7 @@ def status_command(*, as_json: bool, watch: bool) -> None:
     if as_json:
         click.echo(json.dumps(report.to_json(), indent=2))
     else:
-        _console().print(tables.status_table(report))
+        _show(tables.status_lines(report, _width()))
     sys.exit(0 if report.well else 1)
 
 
@@ -122,6 +119,10 @@ def watch_command(directory: str) -> None:
         raise click.UsageError(
             "expected supervisord on the other side of a pipe: heldar-mirror up brings a watcher along"
         )
+    import asyncio
+
+    from heldar_mirror import watch as watching
+
     with suppress(OSError):
         os.chdir(directory)
     try:
@@ -148,6 +149,13 @@ def prune_command(*, dry_run: bool, as_json: bool, forever: bool) -> None:
 
     The watcher does it by itself; what is locked in Heldar stays.
     """
+    import pickle
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from heldar_mirror import prune
+
     if forever:
         with suppress(BrokenPipeError), open(0, "rb", buffering=0, closefd=False) as pipe:
             try:
@@ -168,7 +176,7 @@ def prune_command(*, dry_run: bool, as_json: bool, forever: bool) -> None:
     if as_json:
         click.echo(json.dumps({"dry_run": dry_run, **pruned.to_json()}, indent=2))
     else:
-        _console().print(tables.prune_table(pruned, dry_run=dry_run))
+        _show(tables.prune_lines(pruned, _width(), dry_run=dry_run))
     if pruned.database_error:
         raise pruned.database_error
     sys.exit(1 if pruned.problems or pruned.shortages else 0)
@@ -237,8 +245,13 @@ def _log(message: str) -> None:
         click.echo(f"{stamp} {line}", err=True)
 
 
-def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
+def _show(lines: Iterable[str]) -> None:
+    # With a line each, a reader who ends early would be told of as many broken pipes; and it is slow.
+    click.echo("\n".join(lines))
+
+
+def _width() -> int:
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPE_WIDTH
 
 
 def _plan_json(plan: Plan, revival: reconcile.Revival | None) -> dict[str, Any]:
@@ -255,10 +268,14 @@ def _plan_json(plan: Plan, revival: reconcile.Revival | None) -> dict[str, Any]:
 
 
 def _watch(settings: Settings) -> None:
-    with Live(console=_console(), auto_refresh=False, screen=sys.stdout.isatty()) as live:
+    from rich.live import Live
+    from rich.text import Text
+
+    with Live(auto_refresh=False, screen=sys.stdout.isatty()) as live:
         try:
             while True:
-                live.update(tables.status_table(_report(settings)), refresh=True)
+                lines = islice(tables.status_lines(_report(settings), _width()), live.console.height)
+                live.update(Text.from_ansi("\n".join(lines)), refresh=True)
                 time.sleep(1)
         except KeyboardInterrupt:
             sys.exit(0)

@@ -15,6 +15,7 @@ from types import FrameType
 import click
 from rich.console import Console
 from rich.live import Live
+from rich.text import Text
 
 from heldar_mirror import status, tables
 from heldar_mirror.errors import StateError
@@ -71,12 +72,16 @@ def watch(seconds: float) -> None:
     if not console.is_terminal:
         while time.monotonic() < end:
             time.sleep(min(5, max(0, end - time.monotonic())))
-            console.print(tables.status_table(report(settings)))
+            console.print(table(settings))
         return
     with Live(console=console, auto_refresh=False) as live:
         while time.monotonic() < end:
-            live.update(tables.status_table(report(settings)), refresh=True)
+            live.update(table(settings), refresh=True)
             time.sleep(0.5)
+
+
+def table(settings: Settings) -> Text:
+    return Text.from_ansi("\n".join(tables.status_lines(report(settings), console.width)))
 
 
 def report(settings: Settings) -> status.Report:
