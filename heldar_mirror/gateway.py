@@ -64,11 +64,20 @@ class Gateway:
         """See whether supervisord answers; it costs it nothing."""
         self._call(lambda proxy: proxy.supervisor.getState())
 
+    def pid(self) -> int:
+        """Return supervisord's process id; it costs it nothing."""
+        return int(self._call(lambda proxy: proxy.supervisor.getPID()))
+
     def processes(self) -> dict[str, Process]:
         """Return all programs, by the name of their group: half a second's work for supervisord at a thousand."""
         return {
             info["group"]: _process(info) for info in self._call(lambda proxy: proxy.supervisor.getAllProcessInfo())
         }
+
+    def processes_of(self, names: Sequence[str]) -> dict[str, Process | None]:
+        """Return some programs, by the name of their group; None for one that supervisord does not know."""
+        infos = self._batch("getProcessInfo", [(_program(name),) for name in names])
+        return {name: info and _process(info) for name, info in zip(names, infos, strict=True)}
 
     def start(self, names: Iterable[str]) -> None:
         """Start programs, and don't wait for them."""
@@ -90,8 +99,7 @@ class Gateway:
         remaining = sorted(names)
         deadline = time.monotonic() + STOP_SECONDS
         while remaining:
-            infos = self._batch("getProcessInfo", [(_program(name),) for name in remaining])
-            known = {name: _process(info) for name, info in zip(remaining, infos, strict=True) if info}
+            known = {name: process for name, process in self.processes_of(remaining).items() if process}
             down = [name for name, process in known.items() if process.is_down]
             removed = self._batch("removeProcessGroup", [(name,) for name in down])
             # Whoever is up is told, and told again if it ended by itself and was restarted before it was removed.

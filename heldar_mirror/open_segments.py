@@ -6,11 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from heldar_mirror.programs import RECORDER
+from heldar_mirror.processes import GONE, all_pids, recorder_of
 from heldar_mirror.segments import segment_begun
-
-# What a process that ends while it is looked at gives.
-GONE = (FileNotFoundError, ProcessLookupError)
 
 
 @dataclass(frozen=True)
@@ -69,27 +66,15 @@ class OpenSegments:
     def _children(self) -> Iterator[tuple[int, str]]:
         """The children of recorders, with their cameras."""
         parents = {}
-        for entry in os.scandir("/proc"):
-            if entry.name.isdigit():
-                with suppress(*GONE, PermissionError):
-                    # The name, in brackets, may hold anything; after it come the state and the parent.
-                    stat = Path(f"{entry.path}/stat").read_bytes()
-                    parents[int(entry.name)] = int(stat.rpartition(b")")[2].split()[1])
-        recorders = {pid: self._camera_of(pid) for pid in set(parents.values())}
+        for pid in all_pids():
+            with suppress(*GONE, PermissionError):
+                # The name, in brackets, may hold anything; after it come the state and the parent.
+                stat = Path(f"/proc/{pid}/stat").read_bytes()
+                parents[pid] = int(stat.rpartition(b")")[2].split()[1])
+        recorders = {pid: recorder_of(pid, self._specs_dir) for pid in set(parents.values())}
         for pid, parent in parents.items():
-            if camera_id := recorders[parent]:
-                yield pid, camera_id
-
-    def _camera_of(self, pid: int) -> str | None:
-        """The camera of a process that is one of our recorders: `… start_recorder.py SPEC GENERATION`."""
-        try:
-            arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        except (*GONE, PermissionError):
-            return None
-        if len(arguments) < 4 or arguments[-4] != os.fsencode(RECORDER):
-            return None
-        directory, _, name = arguments[-3].rpartition(b"/")
-        return os.fsdecode(name.removesuffix(b".spec")) if directory == self._specs_dir else None
+            if recorder := recorders[parent]:
+                yield pid, recorder[0]
 
 
 def _is_zombie(pid: int) -> bool:

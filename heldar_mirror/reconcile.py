@@ -14,6 +14,7 @@ from heldar_mirror.errors import HungError, MirrorError, SupervisordError, Volum
 from heldar_mirror.gateway import STOP_SECONDS, Gateway
 from heldar_mirror.health import FAILED
 from heldar_mirror.plan import Plan, make_plan
+from heldar_mirror.processes import recorders_of
 from heldar_mirror.programs import program_name
 from heldar_mirror.settings import Settings
 
@@ -44,8 +45,11 @@ def reconcile(settings: Settings, forced: Collection[str] = ()) -> Reconciled:
         before = state.read_programs(settings)
         rows = read_rows(settings)
         plan, problem = write(rows, settings, forced)
+        gateway = Gateway(settings)
         try:
-            _apply(plan, before, Gateway(settings), settings)
+            if not _is_active(plan, gateway, settings):
+                _apply(plan, before, gateway, settings)
+                state.set_applied(settings)
         except SupervisordError as error:
             raise problem or error from None
         state.remove_specs(plan.removed, settings)
@@ -56,21 +60,23 @@ def reconcile(settings: Settings, forced: Collection[str] = ()) -> Reconciled:
 
 
 def revive(settings: Settings) -> Revival:
-    """List all programs, and start again those that failed for good. Raises MirrorError."""
+    """Start again the programs that failed for good. Raises MirrorError."""
     with state.locked(settings):
         cameras = {name: name.removeprefix(settings.prefix) for name in sorted(state.read_programs(settings))}
         gateway = Gateway(settings)
-        processes = gateway.processes()
-        if missing := cameras.keys() - processes.keys():
+        running = recorders_of(gateway.pid(), settings.specs_dir)
+        processes = gateway.processes_of([name for name, camera_id in cameras.items() if camera_id not in running])
+        if missing := [name for name, process in processes.items() if process is None]:
             raise SupervisordError(
                 f"supervisord at {settings.supervisor_url} does not know {len(missing)} of the programs, such as "
                 f"{min(missing)}: does its [include] name {settings.programs_file}?"
             )
-        failed = [name for name in cameras if processes[name].state in FAILED]
+        states = {name: process.state for name, process in processes.items() if process}
+        failed = [name for name, state_ in states.items() if state_ in FAILED]
         gateway.start(failed)
     return Revival(
         revived=tuple(cameras[name] for name in failed),
-        held=tuple(camera_id for name, camera_id in cameras.items() if processes[name].state == "STOPPED"),
+        held=tuple(cameras[name] for name, state_ in states.items() if state_ == "STOPPED"),
     )
 
 
@@ -148,6 +154,12 @@ def _plan(rows: list[Row], settings: Settings, volume_id: str, forced: Collectio
     if hold:
         desired = replace(desired, specs={}, held=frozenset(desired.specs))
     return make_plan(desired, state.read_saved(settings), int(time.time()), forced)
+
+
+def _is_active(plan: Plan, gateway: Gateway, settings: Settings) -> bool:
+    """Whether supervisord clearly has just what the plan wants: to have it compare all costs more than all else."""
+    running = recorders_of(gateway.pid(), settings.specs_dir)
+    return running == plan.generations and not plan.written and not plan.removed and state.is_applied(settings)
 
 
 def _apply(plan: Plan, before: Collection[str], gateway: Gateway, settings: Settings) -> None:

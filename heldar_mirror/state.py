@@ -21,6 +21,7 @@ from heldar_mirror.settings import Settings, escape_env, read_env_file
 LOCK_SECONDS = 60
 SECRETS = "secrets.env"
 RETENTION = "retention.json"
+APPLIED = "applied"
 
 Written = tuple[int, ...]
 
@@ -198,12 +199,25 @@ def write_specs(changes: tuple[Change, ...], settings: Settings) -> None:
 
 
 def write_programs(text: str, settings: Settings) -> None:
-    """Replace the programs file, if it says something else. Raises StateError."""
+    """Replace the programs file, if it says something else: then it is no longer `applied`. Raises StateError."""
     with _told(settings):
         path = settings.programs_file
         if not path.exists() or path.read_text() != text:
+            (settings.state_dir / APPLIED).unlink(missing_ok=True)
             # No secret is in it, and in joined mode it is the machine's supervisord that reads it.
             _replace(path, text, 0o644, None)
+
+
+def is_applied(settings: Settings) -> bool:
+    """Whether supervisord was brought to what the programs file says. Raises StateError."""
+    with _told(settings):
+        return (settings.state_dir / APPLIED).exists()
+
+
+def set_applied(settings: Settings) -> None:
+    """Remember that supervisord was brought to what the programs file says. Raises StateError."""
+    with _told(settings):
+        (settings.state_dir / APPLIED).touch(mode=0o600)
 
 
 def write_secrets(secrets: Mapping[str, str], settings: Settings) -> None:

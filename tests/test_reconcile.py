@@ -196,6 +196,31 @@ def test_the_second_run_does_nothing(running: Mirror) -> None:
     assert recorders(running) | {"broken": 0} == before | {"broken": 0}
 
 
+def test_what_supervisord_lost_is_seen_though_no_file_changed(running: Mirror) -> None:
+    """A program that somebody took out of supervisord is put back by a reconcile that finds nothing to write."""
+    before = record(running, "lost")
+    running.run("reconcile")
+    running.supervisorctl("stop", "mirror-lost")
+    assert "removed" in running.supervisorctl("remove", "mirror-lost")
+    assert counts(running.run("reconcile")).keys() == {"unchanged"}
+    assert wait_until_recording(running, "lost")["lost"] != before["lost"]
+    assert_in_step(running)
+
+
+def test_a_stanza_that_was_changed_by_hand_is_seen_though_no_file_changed(running: Mirror) -> None:
+    """Somebody had supervisord take another programs file and put ours back: the next reconcile applies it."""
+    before = record(running, "tampered")
+    running.run("reconcile")
+    programs = running.state / "programs.conf"
+    text = programs.read_bytes()
+    programs.write_bytes(re.sub(rb"(tampered.spec) \d+", rb"\1 1", text))
+    assert "mirror-tampered: updated" in running.supervisorctl("update", "mirror-tampered")
+    programs.write_bytes(text)
+    assert counts(running.run("reconcile")).keys() == {"unchanged"}
+    assert wait_until_recording(running, "tampered")["tampered"] != before["tampered"]
+    assert_in_step(running)
+
+
 def test_a_changed_password_restarts_that_camera_alone(running: Mirror) -> None:
     """The launch spec has the new password and the stanza a new generation; no secret is shown, or near supervisord."""
     before = record(running, "secretive")
