@@ -43,6 +43,10 @@ def serve(address: str, port: int, user: str, password: str) -> None:
         factory = GstRtspServer.RTSPMediaFactory()
         factory.set_launch(f"( {launch} )")
         factory.set_shared(True)
+        # A camera can't be wound back, but the test source says that it can: each PLAY with a Range, which ffmpeg
+        # sends, would rewind the stream of all readers, and one that comes amid another's rewinding aborts the server.
+        # What publishes its clock is never seekable; the library has no switch of its own for that.
+        factory.set_publish_clock_mode(GstRtspServer.RTSPPublishClockMode.CLOCK_AND_OFFSET)
         if user:
             permissions = GstRtspServer.RTSPPermissions()
             permissions.add_permission_for_role("viewer", "media.factory.access", True)
