@@ -26,7 +26,9 @@ Row = Mapping[str, object]
 
 # Heldar's own ids are slugs of a-z, 0-9 and '_'. An id becomes a directory, a file and a stanza's name.
 ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}")
-MIN_SEGMENT_SECONDS = 2
+# Shorter ones can share the second that names them: ffmpeg joins amid a stream, looks at up to 3 s of it before it
+# writes, and then writes them at once.
+MIN_SEGMENT_SECONDS = 4
 MAX_SEGMENT_SECONDS = 86_400
 
 

@@ -47,8 +47,8 @@ def records(mirror: Mirror, *camera_ids: str) -> bool:
 def test_two_cameras_are_recorded_at_once(mirror: Mirror, camera: Camera, ffmpeg: str) -> None:
     """Both cameras have segments of playable frames, named by their time in UTC and readable for the group."""
     mirror.env["HELDAR_FFMPEG_BIN"] = ffmpeg
-    mirror.database.add("gate", rtsp_port=camera.port, segment_seconds=2)
-    mirror.database.add("hall", vendor="dahua", rtsp_port=camera.port, segment_seconds=2)
+    mirror.database.add("gate", rtsp_port=camera.port, segment_seconds=4)
+    mirror.database.add("hall", vendor="dahua", rtsp_port=camera.port, segment_seconds=4)
     with mirror.up():
         wait_for(lambda: all(len(mirror.segments(camera_id)) > 3 for camera_id in ("gate", "hall")), seconds=90)
         assert mirror.status()["gate"]["well"]

@@ -37,7 +37,7 @@ MIB = 1 << 20
 YEAR = 365 * 24 * HOUR
 FLOOR_GIB = "0.125"
 FLOOR = 128 * MIB
-SECONDS = 2  # of a segment that a real ffmpeg records
+SECONDS = 4  # of a segment that a real ffmpeg records
 
 at_once = AtOnce()
 ordeals = at_once.fixture(7)

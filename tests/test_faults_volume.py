@@ -156,7 +156,7 @@ def real(mirror: Mirror, port: int, *camera_ids: str) -> None:
     """Add cameras that are recorded by ffmpeg, in segments of two seconds."""
     mirror.env["HELDAR_FFMPEG_BIN"] = "ffmpeg"
     for name in camera_ids:
-        mirror.database.add(name, rtsp_port=port, segment_seconds=2)
+        mirror.database.add(name, rtsp_port=port, segment_seconds=4)
 
 
 # What happens to each mirror

@@ -25,8 +25,6 @@ def packets(segments: list[Path]) -> list[str]:
 def test_every_packet_of_the_mirror_is_in_the_primary(mirror: Mirror, camera: Camera, tmp_path: Path) -> None:
     """What a mirror records while a primary records the same camera is what the primary has, packet by packet."""
     mirror.env["HELDAR_FFMPEG_BIN"] = "ffmpeg"
-    # An ffmpeg that comes late looks at up to three seconds before it writes: shorter segments would begin at once, in
-    # the same second, and the mirror does not write over a name.
     mirror.database.add("gate", rtsp_port=camera.port, segment_seconds=4)
     (row,) = read_cameras(mirror.database.path)
     gate = cameras.parse_camera(row, unseal=str)
