@@ -18,7 +18,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -224,7 +223,7 @@ class Watcher:
 
     async def keep_following(self) -> None:
         """Reconcile at every change of the database, and look at every tick for what no event told."""
-        changes, path = None, None
+        changes, path, woken = None, None, False
         read_at = -READ_SECONDS
         while True:
             await asyncio.sleep(read_at + READ_SECONDS - time.monotonic())
@@ -251,8 +250,13 @@ class Watcher:
             read_at = time.monotonic()
             await self._follow()
             self._turn_at = math.inf
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), TICK_SECONDS)
+            try:
+                # An event may come before its commit is to be seen: SQLite writes the `-wal`, waits for the disk where
+                # it is told to, and then shows what it wrote in the `-shm`, of which there is no event. So look again.
+                await asyncio.wait_for(self._wake.wait(), READ_SECONDS if woken else TICK_SECONDS)
+                woken = True
+            except asyncio.TimeoutError:
+                woken = False
             await self._call(changes.disarm)
 
     async def _follow(self) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import random
@@ -261,6 +262,30 @@ def test_a_burst_of_changes_ends_right(watched: Mirror) -> None:
         assert expected
         wait_until_recorded(watched, expected)
     wait_for(lambda: watched.json("status")["well"])
+
+
+def test_a_commit_that_shows_only_after_its_event_is_followed(watched: Mirror) -> None:
+    """A commit that waits for its disk is followed at once all the same, not at the next tick."""
+    library = watched.home / "slow_sync.so"
+    source = Path(__file__).with_name("slow_sync.c")
+    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-Wall", "-o", str(library), str(source)], check=True)
+    kernel = (
+        "import sqlite3, sys; sqlite3.connect(sys.argv[1], isolation_level=None).execute(sys.argv[2], sys.argv[3:])"
+    )
+    insert = (
+        "INSERT INTO cameras (id, name, vendor, address, mirror_enabled) VALUES (?, 'x', 'hikvision', '127.0.0.1', 1)"
+    )
+
+    def has_recorders(count: int) -> bool:
+        return len(recorders(watched)) == count
+
+    with contextlib.closing(sqlite3.connect(watched.database.path)) as other:
+        other.execute("SELECT 1 FROM cameras").fetchone()  # so that no commit is followed by a checkpoint
+        for number in range(4):
+            command = [sys.executable, "-c", kernel, str(watched.database.path), insert, f"gate{number}"]
+            subprocess.run(command, env={"LD_PRELOAD": str(library)}, check=True)
+            wait_for(functools.partial(has_recorders, number + 1), seconds=5)
+            time.sleep(2)  # until the watcher waits for a tick again
 
 
 def test_a_database_that_is_replaced_by_rename_is_followed(watched: Mirror) -> None:
