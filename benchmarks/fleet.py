@@ -14,11 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from conftest import FAKE_FFMPEG, mirror_env, new_database, new_home, wait_for_none
-from conftest import Mirror as Mirror  # noqa: PLC0414 - for those who import it from here
+from conftest import FAKE_FFMPEG, Mirror, mirror_env, new_database, new_home, wait_for_none
+
+__all__ = ["FAKE_FFMPEG", "Mirror", "new_database", "new_home", "wait_for_none"]  # for those who import them from here
 
 PATIENCE_SECONDS = 300
 RESTED_SECONDS = 35  # after a start, until all programs count as running
+
+# With shorter segments the stand-in's, which do not grow, would be taken for stalled.
+INSERT = (
+    "INSERT INTO cameras (id, name, vendor, address, username, password, segment_seconds, mirror_enabled) "
+    "VALUES (?, 'x', 'hikvision', '127.0.0.1', 'admin', 'made-up', 3600, 1)"
+)
 
 
 def camera_ids(count: int, first: int = 0) -> list[str]:
@@ -52,14 +59,9 @@ def new_mirror(cameras: Sequence[str]) -> Iterator[Mirror]:
     """A mirror with these cameras in its table; nothing runs yet."""
     with new_home() as home:
         database = new_database(home)
-        # With shorter segments the stand-in's, which do not grow, would be taken for stalled.
-        rows = ", ".join(
-            f"('{camera}', 'x', 'hikvision', '127.0.0.1', 'admin', 'made-up', 3600, 1)" for camera in cameras
-        )
-        columns = "id, name, vendor, address, username, password, segment_seconds, mirror_enabled"
-        database.execute(f"INSERT INTO cameras ({columns}) VALUES {rows}")  # noqa: S608
-        with contextlib.closing(sqlite3.connect(database.path)) as kernel:
-            kernel.execute("SELECT 1 FROM cameras").fetchone()  # the kernel has it open, too
+        with contextlib.closing(sqlite3.connect(database.path)) as kernel:  # which has it open, too
+            with kernel:
+                kernel.executemany(INSERT, [(camera,) for camera in cameras])
             yield Mirror(home, database, mirror_env(home, database))
 
 
