@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from fleet import FAKE_FFMPEG, new_home, wait_for_none, wait_until
+from fleet import FAKE_FFMPEG, PATIENCE_SECONDS, new_home, wait_for_none, wait_until
 from measure import with_children
 
 PM2 = Path(sys.prefix, "pm2/node_modules/.bin/pm2")
@@ -65,6 +65,9 @@ class Rival:
             yield process.pid
         finally:
             process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(PATIENCE_SECONDS)
+            process.kill()
             process.wait()
             wait_for_none(str(self.home))
 
