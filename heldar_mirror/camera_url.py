@@ -32,7 +32,7 @@ def record_url(camera: Camera) -> str:
     if "://" not in url or scheme not in SCHEMES:
         shown = scheme if "://" in url and re.fullmatch(r"[a-z0-9+.-]{1,20}", scheme) else "none"
         raise CameraError(f"the scheme of {camera.stream}_stream_url is {shown}, expected one of {', '.join(SCHEMES)}")
-    if any(c.isspace() or not c.isprintable() for c in url):
+    if " " in url or not url.isprintable():  # which no other white space is
         where = f"{camera.stream}_stream_url" if camera.stream_url else "address"
         raise CameraError(f"{where} holds white space or control characters; percent-encode them, or take them out")
     return url

@@ -83,8 +83,8 @@ def reconcile_command(camera_ids: tuple[str, ...], *, dry_run: bool, as_json: bo
         plan, revival = reconcile.dry_run(settings, camera_ids), None
     else:
         _enter(settings)
-        plan = reconcile.reconcile(settings, camera_ids).plan
-        revival = reconcile.revive(settings)
+        done = reconcile.reconcile(settings, camera_ids)
+        plan, revival = done.plan, reconcile.Revival() if done.complete else reconcile.revive(settings)
     if as_json:
         click.echo(json.dumps(_plan_json(plan, revival), indent=2))
     else:

@@ -11,6 +11,7 @@ from supervisor.states import STOPPED_STATES, ProcessStates
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from heldar_mirror.errors import SupervisordError
+from heldar_mirror.processes import children
 from heldar_mirror.settings import WATCH, Settings
 
 # What a stop may take: stopwaitsecs of the stanzas, then a kill, and some time for a machine under load.
@@ -115,10 +116,12 @@ class Gateway:
 
     def shut_down(self) -> None:
         """Stop every program of this supervisord, all at once, then end it; first the watcher, which may be adding."""
+        pid = self.pid()
         self._batch("stopProcess", [(_program(WATCH), False)])
         self._call(lambda proxy: proxy.supervisor.stopAllProcesses(False))
         deadline = time.monotonic() + STOP_SECONDS
-        while time.monotonic() < deadline and not all(process.is_down for process in self.processes().values()):
+        # It has enough to do with their ends, so it is not asked.
+        while children(pid) and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
         self._call(lambda proxy: proxy.supervisor.shutdown())
 

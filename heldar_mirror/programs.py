@@ -146,13 +146,12 @@ def log_path(camera_id: str, settings: Settings) -> Path:
 
 def render_programs(generations: Mapping[str, int], settings: Settings) -> str:
     """Return the programs file: a stanza for each camera, which changes when its launch spec's generation does."""
+    # Quoting takes a while, and this is the same for all.
+    recorder_command = _command_line("setpriv", "--pdeathsig", "TERM", "--", PYTHON, "-I", "-S", str(RECORDER))
     programs = [
         {
             "name": program_name(camera_id, settings),
-            "command": _command_line(
-                *["setpriv", "--pdeathsig", "TERM", "--", PYTHON, "-I", "-S", str(RECORDER)],
-                *[str(spec_path(camera_id, settings)), str(generation)],
-            ),
+            "command": f"{recorder_command} {_command_line(str(spec_path(camera_id, settings)))} {generation}",
             "log": str(log_path(camera_id, settings)),
         }
         for camera_id, generation in sorted(generations.items())

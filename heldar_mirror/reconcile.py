@@ -29,11 +29,15 @@ class Revival:
 
 @dataclass(frozen=True)
 class Reconciled:
-    """What was planned and applied, from which rows, and what tells whether another reconcile has written since."""
+    """What was planned and applied, from which rows, and what tells whether another reconcile has written since.
+
+    `complete`: every recorder ran already that should, so there is nobody to `revive`.
+    """
 
     plan: Plan
     rows: list[Row] = field(repr=False)
     written: state.Written
+    complete: bool
 
 
 def reconcile(settings: Settings, forced: Collection[str] = ()) -> Reconciled:
@@ -47,7 +51,8 @@ def reconcile(settings: Settings, forced: Collection[str] = ()) -> Reconciled:
         plan, problem = write(rows, settings, forced)
         gateway = Gateway(settings)
         try:
-            if not _is_active(plan, gateway, settings):
+            complete = _is_active(plan, gateway, settings)
+            if not complete:
                 _apply(plan, before, gateway, settings)
                 state.set_applied(settings)
         except SupervisordError as error:
@@ -56,7 +61,7 @@ def reconcile(settings: Settings, forced: Collection[str] = ()) -> Reconciled:
         written = state.written(settings)
     if problem:
         raise problem
-    return Reconciled(plan, rows, written)
+    return Reconciled(plan, rows, written, complete)
 
 
 def revive(settings: Settings) -> Revival:

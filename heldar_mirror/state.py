@@ -165,7 +165,8 @@ def read_spec(camera_id: str, settings: Settings) -> LaunchSpec | None:
 
 def _read_spec(camera_id: str, generations: Mapping[str, int], settings: Settings) -> Saved:
     try:
-        return Saved(*programs.parse_launch_spec(programs.spec_path(camera_id, settings).read_bytes().decode()))
+        with open(programs.spec_path(camera_id, settings), "rb", buffering=0) as file:
+            return Saved(*programs.parse_launch_spec(file.read().decode()))
     except ValueError:
         return Saved(None, generations.get(programs.program_name(camera_id, settings), 0))
 
