@@ -70,6 +70,7 @@ class Plain:
     """supervisord with one file per camera, each running ffmpeg itself: what a person would set up."""
 
     home: Path
+    ffmpeg: Path = FAKE_FFMPEG
 
     @property
     def root(self) -> Path:
@@ -81,7 +82,7 @@ class Plain:
         directory.mkdir(parents=True, exist_ok=True)
         segment = str(directory / "%Y%m%d_%H%M%S.mp4").replace("%", "%%")
         (self.home / f"conf.d/{camera}.conf").write_text(
-            f"[program:{camera}]\ncommand={FAKE_FFMPEG} -i rtsp://127.0.0.1/101 {segment}\nautorestart=true\n"
+            f"[program:{camera}]\ncommand={self.ffmpeg} -i rtsp://127.0.0.1/101 {segment}\nautorestart=true\n"
             f"redirect_stderr=true\nstdout_logfile={self.home}/log/{camera}.log\n"
         )
 
@@ -104,10 +105,10 @@ class Plain:
 
 
 @contextlib.contextmanager
-def new_plain(cameras: Sequence[str]) -> Iterator[Plain]:
+def new_plain(cameras: Sequence[str], ffmpeg: Path = FAKE_FFMPEG) -> Iterator[Plain]:
     """A plain supervisord with these cameras; nothing runs yet."""
     with new_home() as home:
-        plain = Plain(home)
+        plain = Plain(home, ffmpeg)
         for name in ("conf.d", "log"):
             (home / name).mkdir()
         (home / "supervisord.conf").write_text(
