@@ -16,7 +16,7 @@ from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
 
 PR_SET_PDEATHSIG = 1
 VIDEO = (
-    "videotestsrc is-live=true pattern={pattern} ! video/x-raw,width=320,height=240,framerate=15/1 "
+    "videotestsrc is-live=true pattern={pattern} ! video/x-raw,width=320,height=240,framerate={rate}/1 "
     "! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=15 ! rtph264pay name=pay0 pt=96 config-interval=1"
 )
 AUDIO = "audiotestsrc is-live=true ! audio/x-raw,rate=8000,channels=1 ! alawenc ! rtppcmapay name=pay1 pt=8"
@@ -35,10 +35,11 @@ def serve(address: str, port: int, user: str, password: str) -> None:
         auth.add_basic(GstRtspServer.RTSPAuth.make_basic(user, password), token)
         server.set_auth(auth)
     for mount, launch in (
-        ("/Streaming/Channels/101", VIDEO.format(pattern="smpte")),
-        ("/Streaming/Channels/102", VIDEO.format(pattern="snow")),
-        ("/cam/realmonitor", VIDEO.format(pattern="ball")),
-        ("/audio", f"{VIDEO.format(pattern='smpte')} {AUDIO}"),
+        ("/Streaming/Channels/101", VIDEO.format(pattern="smpte", rate=15)),
+        ("/Streaming/Channels/102", VIDEO.format(pattern="snow", rate=15)),
+        ("/cam/realmonitor", VIDEO.format(pattern="ball", rate=15)),
+        ("/lively", VIDEO.format(pattern="snow", rate=25).replace("x264enc", "x264enc bitrate=4096")),
+        ("/audio", f"{VIDEO.format(pattern='smpte', rate=15)} {AUDIO}"),
     ):
         factory = GstRtspServer.RTSPMediaFactory()
         factory.set_launch(f"( {launch} )")

@@ -1,0 +1,87 @@
+"""Real streams: a mirror's cameras pointed at an RTSP camera on loopback, and the same cameras for the seed's loop."""
+
+import contextlib
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fleet import new_mirror
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+from conftest import PASSWORD, Camera, Mirror, wait_for_none
+
+from heldar_mirror.camera_url import record_url
+from heldar_mirror.cameras import parse_camera
+from heldar_mirror.database import read_cameras
+from heldar_mirror.programs import build_record_command
+
+LOOP = Path(__file__).with_name("seeds_loop.py")
+START = re.compile(r"^(\S+) starting$", re.MULTILINE)
+
+
+@contextlib.contextmanager
+def plugged_in() -> Iterator[Camera]:
+    """An RTSP camera until the block ends; each of its streams is encoded once, for all who ask."""
+    camera = Camera()
+    try:
+        camera.plug_in()
+        yield camera
+    finally:
+        camera.unplug()
+
+
+@contextlib.contextmanager
+def real_mirror(ports: Mapping[str, int]) -> Iterator[Mirror]:
+    """A mirror of cameras, each at its port of loopback, with the real ffmpeg; nothing runs yet."""
+    with new_mirror(list(ports)) as mirror:
+        mirror.env["HELDAR_FFMPEG_BIN"] = "ffmpeg"
+        for camera, port in ports.items():
+            mirror.database.update(camera, rtsp_port=port, password=PASSWORD)
+        yield mirror
+
+
+@dataclass
+class Loop:
+    """The seed's loop with the cameras of a mirror and the same commands, recording below `root`."""
+
+    root: Path
+    commands: dict[str, list[str]] = field(repr=False)
+
+    @property
+    def log(self) -> Path:
+        return self.root / "loop.log"
+
+    def starts(self) -> int:
+        """Return how many ffmpegs it has started."""
+        return len(START.findall(self.log.read_text()))
+
+    @contextlib.contextmanager
+    def up(self) -> Iterator["subprocess.Popen[bytes]"]:
+        """Run the loop until the block ends, and no ffmpeg of it stays longer."""
+        commands = self.root / "commands.json"
+        commands.write_text(json.dumps(self.commands))
+        with self.log.open("wb") as log:
+            process = subprocess.Popen([sys.executable, LOOP, commands], stdout=log, stderr=log)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait()
+            wait_for_none(str(self.root))
+
+
+def loop_beside(mirror: Mirror) -> Loop:
+    """The seed's loop for the cameras that are in a mirror's table."""
+    root = mirror.home / "loop"
+    commands = {}
+    for row in read_cameras(mirror.database.path):
+        camera = parse_camera(row, unseal=str)
+        directory = root / camera.id
+        directory.mkdir(parents=True)
+        ffmpeg = mirror.env["HELDAR_FFMPEG_BIN"]
+        commands[camera.id] = build_record_command(ffmpeg, camera, record_url(camera), str(directory))
+    return Loop(root, commands)
