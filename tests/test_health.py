@@ -1,17 +1,14 @@
 """What is remembered of each program over time; and, in simulated time, what outages cost."""
 
-import itertools
-import re
 import statistics
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import pytest
-from examples import camera_ids, settings
+from examples import camera_ids
 from hypothesis import example, given
 from hypothesis import strategies as st
+from schedules import REFUSED_SECONDS, SILENT_SECONDS, Outage, gap, ours, starts, the_old_loop
 
-from heldar_mirror import watch
 from heldar_mirror.health import (
     FAILED,
     MIN_STALL_SECONDS,
@@ -21,8 +18,6 @@ from heldar_mirror.health import (
     stall_seconds,
 )
 from heldar_mirror.open_segments import Segment
-from heldar_mirror.probe import ANSWER_SECONDS
-from heldar_mirror.programs import render_programs
 
 STATES = ["STARTING", "RUNNING", "BACKOFF", "EXITED", "STOPPING", "STOPPED", "FATAL"]
 
@@ -174,71 +169,7 @@ def test_each_camera_stalls_by_itself(sizes: dict[str, list[int]]) -> None:
     assert growth.stalled(dict.fromkeys(sizes, 10)) == expected
 
 
-# Outages, in simulated seconds.
-
-STANZA = {
-    name: int(value)
-    for name, value in re.findall(r"^(\w+)=(\d+)$", render_programs({"gate": 1}, settings()), re.MULTILINE)
-}
-
-
-@dataclass(frozen=True)
-class Outage:
-    """A camera that is away from 0 on for `length` seconds; each ffmpeg that begins meanwhile ends after `failing`."""
-
-    length: float
-    failing: float
-
-    def answers(self, now: float) -> bool:
-        return now >= self.length
-
-
-Schedule = Callable[[Outage], Iterator[float]]
-
-
-def the_old_loop(outage: Outage) -> Iterator[float]:
-    """When a loop that waits 1, 2, 4, 8, 16, 30, 30, … seconds starts an ffmpeg."""
-    now = 0.0
-    for wait in itertools.chain((1, 2, 4, 8, 16), itertools.repeat(30)):
-        now += wait
-        yield now
-        now += outage.failing
-
-
-def ours(outage: Outage) -> Iterator[float]:
-    """When supervisord, by our stanza, and the watcher start an ffmpeg."""
-    assert outage.failing < STANZA["startsecs"]
-    failures, now = Failures(), 0.0
-    while True:
-        now += 1  # what ended is started at the next turn of supervisord's loop, and what was asked for as well
-        for wait in (*range(1, STANZA["startretries"] + 1), None):
-            failures.heard("gate", "STARTING", now)
-            yield now
-            now += outage.failing
-            failures.heard("gate", "BACKOFF", now)
-            if wait:
-                now += wait + 1  # its loop turns once a second
-        failures.heard("gate", "FATAL", now)
-        tried = False
-        while not tried:
-            now += watch.PROBE_SECONDS
-            if failures.due(now):
-                tried = outage.answers(now)
-                now += 0 if tried else ANSWER_SECONDS
-        failures.tried(["gate"], now)
-
-
-def gap(schedule: Schedule, outage: Outage) -> float:
-    """How long after its return a camera is recorded again: at the first start that finds it there."""
-    return next(start for start in schedule(outage) if outage.answers(start)) - outage.length
-
-
-def starts(schedule: Schedule, seconds: float, failing: float) -> int:
-    """How many ffmpegs are started for a camera that never comes back, in so many seconds."""
-    return sum(1 for _ in itertools.takewhile(lambda start: start < seconds, schedule(Outage(seconds, failing))))
-
-
-@pytest.mark.parametrize("failing", [0.1, 15.0], ids=["refused", "silent"])
+@pytest.mark.parametrize("failing", [REFUSED_SECONDS, SILENT_SECONDS], ids=["refused", "silent"])
 def test_a_camera_is_back_in_half_the_time_of_the_old_loop(failing: float) -> None:
     """After outages of 10 s to 10 min a camera is recorded again, on average, in at most half the old loop's time.
 
@@ -250,7 +181,7 @@ def test_a_camera_is_back_in_half_the_time_of_the_old_loop(failing: float) -> No
     assert now <= before / 2, f"{now:.1f} s on average, {before:.1f} s before"
 
 
-@pytest.mark.parametrize("failing", [0.1, 15.0], ids=["refused", "silent"])
+@pytest.mark.parametrize("failing", [REFUSED_SECONDS, SILENT_SECONDS], ids=["refused", "silent"])
 def test_a_thousand_unreachable_cameras_cost_a_tenth_of_the_old_loop(failing: float) -> None:
     """In an hour, at most a tenth of the ffmpegs are started that the old loop would start."""
     before, now = (1000 * starts(schedule, 3600, failing) for schedule in (the_old_loop, ours))

@@ -1,0 +1,77 @@
+"""What outages cost, in simulated seconds: when an ffmpeg is started by our rules, and by the kernel's own loop."""
+
+import itertools
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from examples import settings
+
+from heldar_mirror import watch
+from heldar_mirror.health import Failures
+from heldar_mirror.probe import ANSWER_SECONDS
+from heldar_mirror.programs import render_programs
+
+# How long an ffmpeg lasts whose camera refuses it, and one whose camera is silent: the `-timeout` of its command.
+REFUSED_SECONDS, SILENT_SECONDS = 0.1, 15.0
+
+STANZA = {
+    name: int(value)
+    for name, value in re.findall(r"^(\w+)=(\d+)$", render_programs({"gate": 1}, settings()), re.MULTILINE)
+}
+
+
+@dataclass(frozen=True)
+class Outage:
+    """A camera that is away from 0 on for `length` seconds; each ffmpeg that begins meanwhile ends after `failing`."""
+
+    length: float
+    failing: float
+
+    def answers(self, now: float) -> bool:
+        return now >= self.length
+
+
+Schedule = Callable[[Outage], Iterator[float]]
+
+
+def the_old_loop(outage: Outage) -> Iterator[float]:
+    """When a loop that waits 1, 2, 4, 8, 16, 30, 30, … seconds starts an ffmpeg."""
+    now = 0.0
+    for wait in itertools.chain((1, 2, 4, 8, 16), itertools.repeat(30)):
+        now += wait
+        yield now
+        now += outage.failing
+
+
+def ours(outage: Outage) -> Iterator[float]:
+    """When supervisord, by our stanza, and the watcher start an ffmpeg."""
+    assert outage.failing < STANZA["startsecs"]
+    failures, now = Failures(), 0.0
+    while True:
+        now += 1  # what ended is started at the next turn of supervisord's loop, and what was asked for as well
+        for wait in (*range(1, STANZA["startretries"] + 1), None):
+            failures.heard("gate", "STARTING", now)
+            yield now
+            now += outage.failing
+            failures.heard("gate", "BACKOFF", now)
+            if wait:
+                now += wait + 1  # its loop turns once a second
+        failures.heard("gate", "FATAL", now)
+        tried = False
+        while not tried:
+            now += watch.PROBE_SECONDS
+            if failures.due(now):
+                tried = outage.answers(now)
+                now += 0 if tried else min(outage.failing, ANSWER_SECONDS)
+        failures.tried(["gate"], now)
+
+
+def gap(schedule: Schedule, outage: Outage) -> float:
+    """How long after its return a camera is recorded again: at the first start that finds it there."""
+    return next(start for start in schedule(outage) if outage.answers(start)) - outage.length
+
+
+def starts(schedule: Schedule, seconds: float, failing: float) -> int:
+    """How many ffmpegs are started for a camera that never comes back, in so many seconds."""
+    return sum(1 for _ in itertools.takewhile(lambda start: start < seconds, schedule(Outage(seconds, failing))))
