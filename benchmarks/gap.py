@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+"""How much footage is lost where an ffmpeg is killed, beside the seed's loop: after a long run, and after a short one.
+
+Both record one shared RTSP source at the same time, and of both a camera's ffmpeg is killed in the same moment. What is
+lost is counted in packets: those of a witness, which recorded all the time, that lie between the last one of before the
+kill and the first one of after it. With an ffmpeg goes what it had not written yet, 256 KiB at most; of both.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from itertools import pairwise
+from pathlib import Path
+
+from fleet import all_begun, begun, camera_ids, wait_until
+from measure import Figure, record
+from streams import loop_beside, plugged_in, real_mirror
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+from conftest import processes_of
+from test_packets import packets
+
+NUMBER = 8
+AIM = 1.1
+CAMERAS = 15
+FRAMES_PER_SECOND = 15
+# Until a run counts as a long one: the next try then follows soonest.
+LONG_SECONDS = 36.0
+# One kill at a time, since supervisord looks after all its programs when anything happens to one; and at no whole
+# second, since keyframes come at each, and a recording begins with one.
+BETWEEN_SECONDS = 2.63
+SHORT_SECONDS = 5.5 * BETWEEN_SECONDS
+AFTER_SECONDS = 12.0
+
+
+def lost_seconds(directory: Path, witnessed: dict[str, int]) -> list[float]:
+    """Return how long each gap of a recording is, given the number of each packet of the witness."""
+    recorded = packets([path for path in sorted(directory.glob("*.mp4")) if path.stat().st_size])
+    numbers = [witnessed[packet] for packet in recorded if packet in witnessed]
+    lost = [(after - before - 1) / FRAMES_PER_SECOND for before, after in pairwise(numbers) if after != before + 1]
+    if len(lost) != 2:
+        raise SystemExit(f"{directory} has gaps of {lost} s, expected one for each of two kills")
+    return lost
+
+
+def kill_each_twice(cameras: list[str], roots: list[Path]) -> None:
+    """Kill each camera's ffmpeg of both, after a long run and again after a short one."""
+    begun_at = time.monotonic()
+    first = [(LONG_SECONDS + number * BETWEEN_SECONDS, camera) for number, camera in enumerate(cameras)]
+    for at, camera in sorted(first + [(at + SHORT_SECONDS, camera) for at, camera in first]):
+        time.sleep(max(0.0, begun_at + at - time.monotonic()))
+        for pid in [pid for root in roots for pid in processes_of(f"{root}/{camera}/")]:
+            os.kill(pid, signal.SIGKILL)
+    time.sleep(AFTER_SECONDS)
+
+
+def main() -> None:
+    cameras = camera_ids(CAMERAS)
+    with (
+        plugged_in() as camera,
+        tempfile.TemporaryDirectory() as name,
+        real_mirror(dict.fromkeys(cameras, camera.port)) as mirror,
+    ):
+        loop = loop_beside(mirror)
+        roots = [mirror.root, loop.root]
+        seen = Path(name)
+        command = [arg.replace(f"{loop.root}/{cameras[0]}", name) for arg in loop.commands[cameras[0]]]
+        witness = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            wait_until(lambda: begun(seen) > 0)
+            with mirror.up(watched=True), loop.up():
+                wait_until(lambda: all(all_begun(root, cameras) for root in roots))
+                kill_each_twice(cameras, roots)
+        finally:
+            witness.terminate()
+            witness.wait()
+        witnessed = {packet: number for number, packet in enumerate(packets(sorted(seen.glob("*.mp4"))))}
+        lost = [zip(*(lost_seconds(root / one, witnessed) for one in cameras), strict=True) for root in roots]
+    figures = [
+        Figure(NUMBER, f"footage lost at a kill of an ffmpeg that {ran}", "s", ours, "the seed's loop", theirs, AIM)
+        for ran, ours, theirs in zip(("ran for long", "ran for less than 30 s"), *lost, strict=True)
+    ]
+    sys.exit(0 if record(*figures) else 1)
+
+
+if __name__ == "__main__":
+    main()
