@@ -63,8 +63,8 @@ def main() -> None:
         plugged_in() as camera,
         tempfile.TemporaryDirectory() as name,
         real_mirror(dict.fromkeys(cameras, camera.port)) as mirror,
+        loop_beside(mirror) as loop,
     ):
-        loop = loop_beside(mirror)
         roots = [mirror.root, loop.root]
         seen = Path(name)
         command = [arg.replace(f"{loop.root}/{cameras[0]}", name) for arg in loop.commands[cameras[0]]]

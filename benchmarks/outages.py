@@ -78,8 +78,8 @@ def real() -> list[Figure]:
         plugged_in() as camera,
         odd_cameras(camera.port, **dict.fromkeys(names, "well")) as odd,
         real_mirror({name: odd[name].port for name in names}) as mirror,
+        loop_beside(mirror) as loop,
     ):
-        loop = loop_beside(mirror)
         roots = mirror.root, loop.root
         with mirror.up(watched=True), loop.up():
             wait_until(lambda: all(all_begun(root, names) for root in roots))

@@ -75,7 +75,8 @@ def measure_flood(camera: Camera) -> list[Figure]:
         tracing.write_text(TRACING)
         tracing.chmod(0o755)
         mirror.env["HELDAR_FFMPEG_BIN"] = str(tracing)
-        lines = lines_per_second(loop_beside(mirror).commands[cameras[0]])
+        with loop_beside(mirror) as loop:
+            lines = lines_per_second(loop.commands[cameras[0]])
         assert lines >= FLOOD_LINES_PER_SECOND, f"{lines:.0f} lines a second are no flood"  # noqa: S101
         (*ours, _), (*theirs, _) = windows(mirror, cameras)
     what = f"CPU of a recorder whose ffmpeg writes {lines:.0f} lines/s"

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -12,7 +11,7 @@ from pathlib import Path
 from fleet import new_mirror
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from conftest import PASSWORD, Camera, Mirror, wait_for_none
+from conftest import PASSWORD, Camera, Mirror, new_home, wait_for_none
 
 from heldar_mirror.camera_url import record_url
 from heldar_mirror.cameras import parse_camera
@@ -20,7 +19,6 @@ from heldar_mirror.database import read_cameras
 from heldar_mirror.programs import build_record_command
 
 LOOP = Path(__file__).with_name("seeds_loop.py")
-START = re.compile(r"^(\S+) starting$", re.MULTILINE)
 
 
 @contextlib.contextmanager
@@ -51,20 +49,12 @@ class Loop:
     root: Path
     commands: dict[str, list[str]] = field(repr=False)
 
-    @property
-    def log(self) -> Path:
-        return self.root / "loop.log"
-
-    def starts(self) -> int:
-        """Return how many ffmpegs it has started."""
-        return len(START.findall(self.log.read_text()))
-
     @contextlib.contextmanager
     def up(self) -> Iterator["subprocess.Popen[bytes]"]:
         """Run the loop until the block ends, and no ffmpeg of it stays longer."""
         commands = self.root / "commands.json"
         commands.write_text(json.dumps(self.commands))
-        with self.log.open("wb") as log:
+        with (self.root / "loop.log").open("wb") as log:
             process = subprocess.Popen([sys.executable, LOOP, commands], stdout=log, stderr=log)
         try:
             yield process
@@ -74,14 +64,15 @@ class Loop:
             wait_for_none(str(self.root))
 
 
-def loop_beside(mirror: Mirror) -> Loop:
-    """The seed's loop for the cameras that are in a mirror's table."""
-    root = mirror.home / "loop"
-    commands = {}
-    for row in read_cameras(mirror.database.path):
-        camera = parse_camera(row, unseal=str)
-        directory = root / camera.id
-        directory.mkdir(parents=True)
-        ffmpeg = mirror.env["HELDAR_FFMPEG_BIN"]
-        commands[camera.id] = build_record_command(ffmpeg, camera, record_url(camera), str(directory))
-    return Loop(root, commands)
+@contextlib.contextmanager
+def loop_beside(mirror: Mirror) -> Iterator[Loop]:
+    """The seed's loop for the cameras that are in a mirror's table, with a directory of its own; nothing runs yet."""
+    with new_home() as root:
+        commands = {}
+        for row in read_cameras(mirror.database.path):
+            camera = parse_camera(row, unseal=str)
+            directory = root / camera.id
+            directory.mkdir()
+            ffmpeg = mirror.env["HELDAR_FFMPEG_BIN"]
+            commands[camera.id] = build_record_command(ffmpeg, camera, record_url(camera), str(directory))
+        yield Loop(root, commands)

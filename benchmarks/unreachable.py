@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+"""What 200 cameras that refuse every connection cost in five minutes, beside the seed's loop in the same five minutes.
+
+Ours is all of it: `up`, supervisord, the watcher and its children, recorders and ffmpegs, from their start on. Of the
+seed's loop the ffmpegs alone count, since ours in Python costs more than the kernel's.
+"""
+
+import os
+import socket
+import struct
+import sys
+import threading
+import time
+from itertools import pairwise
+from pathlib import Path
+
+from fleet import camera_ids
+from measure import Figure, record, with_children
+from streams import loop_beside, real_mirror
+
+NUMBER = 10
+AIM = 0.1
+CAMERAS = 200
+MINUTES, MINUTE = 5, 60.0
+BESIDE = "ffmpegs of the seed's loop"
+
+# The kernel's process connector, which tells of every fork: linux/netlink.h, linux/connector.h, linux/cn_proc.h.
+NETLINK_CONNECTOR, CN_IDX_PROC, CN_VAL_PROC, PROC_CN_MCAST_LISTEN, NLMSG_DONE = 11, 1, 1, 1, 3
+SO_RCVBUFFORCE = 33
+EVENT, FORK_EVENT = struct.Struct("=16x20xI12x4I"), 1
+
+
+class Forks(threading.Thread):
+    """Hears of each process of the machine that begins, from now on. Needs root, in the machine's own namespaces."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, NETLINK_CONNECTOR)
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
+        self._socket.bind((0, CN_IDX_PROC))
+        message = struct.pack("=IIIIHHI", CN_IDX_PROC, CN_VAL_PROC, 0, 0, 4, 0, PROC_CN_MCAST_LISTEN)
+        self._socket.send(struct.pack("=IHHII", 16 + len(message), NLMSG_DONE, 0, 0, os.getpid()) + message)
+        self._forks: list[tuple[int, int]] = []
+        self._failure: OSError | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            while True:
+                event = self._socket.recv(4096)
+                if len(event) >= EVENT.size:
+                    what, _, parent, child, child_process = EVENT.unpack_from(event)
+                    if what == FORK_EVENT and child == child_process:  # else it is a thread
+                        self._forks.append((parent, child))
+        except OSError as error:
+            self._failure = error  # such as ENOBUFS: some were not heard
+
+    def below(self, root: int) -> int:
+        """Return how many processes descend from one that was started since. Raises OSError if some were missed."""
+        if self._failure:
+            raise self._failure
+        family, count = {root}, 0
+        for parent, child in list(self._forks):
+            family.discard(child) if parent not in family and child != root else family.add(child)
+            count += parent in family and child != root
+        return count
+
+
+def cpu_seconds(pid: int, *, of_ended_children_alone: bool = False) -> float:
+    """Return the CPU time of a process with its ended children, or that of the latter alone; 0 if it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0  # its parent's by now
+    return sum(map(int, fields[13 if of_ended_children_alone else 11 : 15])) / os.sysconf("SC_CLK_TCK")
+
+
+def main() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # nobody listens, and nobody else is given the port
+        ports = dict.fromkeys(camera_ids(CAMERAS), closed.getsockname()[1])
+        with real_mirror(ports) as mirror, loop_beside(mirror) as loop:
+            forks, begun = Forks(), time.monotonic()
+            looks = [(0.0, 0.0, 0.0, 0.0)]
+            with loop.up() as their, mirror.up(watched=True) as our:
+                for minute in range(1, MINUTES + 1):
+                    time.sleep(max(0.0, begun + minute * MINUTE - time.monotonic()))
+                    our_cpu = sum(map(cpu_seconds, with_children(our.pid)))
+                    their_cpu = cpu_seconds(their.pid, of_ended_children_alone=True)
+                    their_cpu += sum(map(cpu_seconds, with_children(their.pid)[1:]))
+                    looks.append((our_cpu, their_cpu, forks.below(our.pid), forks.below(their.pid)))
+    minutes = [[after - before for before, after in pairwise(of)] for of in zip(*looks, strict=True)]
+    our_cpu, their_cpu, our_count, their_count = looks[-1]
+    what = f"with {CAMERAS} unreachable cameras"
+    figures = [
+        Figure(NUMBER, f"CPU {what}, {MINUTES} minutes", "s", [our_cpu], BESIDE, [their_cpu], AIM),
+        Figure(NUMBER, f"CPU {what}, each minute", "s", minutes[0], BESIDE, minutes[1]),
+        Figure(NUMBER, f"processes started {what}, {MINUTES} minutes", "", [our_count], BESIDE, [their_count], AIM),
+        Figure(NUMBER, f"processes started {what}, each minute", "", minutes[2], BESIDE, minutes[3]),
+    ]
+    sys.exit(0 if record(*figures) else 1)
+
+
+if __name__ == "__main__":
+    main()
