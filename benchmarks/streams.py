@@ -55,7 +55,8 @@ class Loop:
         commands = self.root / "commands.json"
         commands.write_text(json.dumps(self.commands))
         with (self.root / "loop.log").open("wb") as log:
-            process = subprocess.Popen([sys.executable, LOOP, commands], stdout=log, stderr=log)
+            command = ["setpriv", "--pdeathsig", "TERM", "--", sys.executable, str(LOOP), str(commands)]
+            process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
             yield process
         finally:
