@@ -284,7 +284,7 @@ def test_a_commit_that_shows_only_after_its_event_is_followed(watched: Mirror) -
         for number in range(4):
             command = [sys.executable, "-c", kernel, str(watched.database.path), insert, f"gate{number}"]
             subprocess.run(command, env={"LD_PRELOAD": str(library)}, check=True)
-            wait_for(functools.partial(has_recorders, number + 1), seconds=5)
+            wait_for(functools.partial(has_recorders, number + 1), seconds=8)  # of a tick, 10
             time.sleep(2)  # until the watcher waits for a tick again
 
 
