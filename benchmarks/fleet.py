@@ -114,7 +114,7 @@ def new_plain(cameras: Sequence[str], ffmpeg: Path = FAKE_FFMPEG) -> Iterator[Pl
         (home / "supervisord.conf").write_text(
             f"[unix_http_server]\nfile={home}/supervisor.sock\n"
             f"[supervisord]\nuser=root\nlogfile={home}/log/supervisord.log\npidfile={home}/supervisord.pid\n"
-            "minfds=20000\n"
+            f"minfds={max(4096, 256 + 6 * len(cameras))}\n"  # what it closes at every start: as many as ours
             "[rpcinterface:supervisor]\n"
             "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n"
             f"[supervisorctl]\nserverurl=unix://{home}/supervisor.sock\n"

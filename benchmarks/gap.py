@@ -80,7 +80,15 @@ def main() -> None:
         witnessed = {packet: number for number, packet in enumerate(packets(sorted(seen.glob("*.mp4"))))}
         lost = [zip(*(lost_seconds(root / one, witnessed) for one in cameras), strict=True) for root in roots]
     figures = [
-        Figure(NUMBER, f"footage lost at a kill of an ffmpeg that {ran}", "s", ours, "the seed's loop", theirs, AIM)
+        Figure(
+            NUMBER,
+            f"footage lost, also of what was not written yet, at a kill of an ffmpeg that {ran}",
+            "s",
+            ours,
+            "the seed's loop",
+            theirs,
+            AIM,
+        )
         for ran, ours, theirs in zip(("ran for long", "ran for less than 30 s"), *lost, strict=True)
     ]
     sys.exit(0 if record(*figures) else 1)

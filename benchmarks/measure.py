@@ -5,12 +5,15 @@ import json
 import os
 import platform
 import re
+import signal
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +69,10 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
+# Whoever is told to end ends what he started.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+
 def record(*figures: Figure) -> bool:
     """Print figures, and put them into RESULTS.json and RESULTS.md in the place of older ones of their names; those of
     another machine go. Returns whether all aims are met."""
@@ -79,15 +86,11 @@ def record(*figures: Figure) -> bool:
     older = published.get("figures", []) if published.get("machine") == machine else []
     fresh = [asdict(figure) | {"measured": time.strftime("%Y-%m-%d", time.gmtime())} for figure in figures]
     names = {figure.what for figure in figures}
-    everything = sorted([*(entry for entry in older if entry["what"] not in names), *fresh], key=_order)
+    everything = sorted([*(entry for entry in older if entry["what"] not in names), *fresh], key=itemgetter("number"))
     published = {"machine": machine, "figures": everything}
     JSON_FILE.write_text(json.dumps(published, indent=1, ensure_ascii=False) + "\n")
     MARKDOWN_FILE.write_text(render(published))
     return all(figure.met for figure in figures)
-
-
-def _order(entry: dict[str, Any]) -> tuple[int, str]:
-    return entry["number"], entry["what"]
 
 
 def render(published: dict[str, Any]) -> str:
@@ -127,6 +130,16 @@ def cpu_seconds(pids: Iterable[int]) -> float:
     """Return the processor time that processes that run have used, all threads, to the nanosecond."""
     tasks = (task for pid in pids for task in Path(f"/proc/{pid}/task").iterdir())
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+
+def cpu_with_ended_children(pid: int) -> float:
+    """Return the processor time of a process and of its children that ended, to a hundredth of a second; 0 if it is
+    gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0  # its parent's by now
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def with_children(pid: int) -> list[int]:

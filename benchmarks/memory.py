@@ -15,8 +15,9 @@ from pathlib import Path
 
 from fleet import all_begun, camera_ids, new_mirror, wait_until
 from measure import Figure, private_dirty, record
-from rivals import RIVALS, new_rival, without_ffmpeg
+from rivals import RIVALS, Rival, new_rival, without_ffmpeg
 
+from heldar_mirror.processes import GONE
 from heldar_mirror.programs import PYTHON, RECORDER
 
 CAMERAS = 200
@@ -43,6 +44,14 @@ def mirror_up(count: int) -> Iterator[int]:
 
 
 @contextlib.contextmanager
+def rival_up(kind: type[Rival], count: int) -> Iterator[int]:
+    """Run a rival with `count` cameras; yields its process id."""
+    with new_rival(kind, camera_ids(count)) as rival, rival.up() as pid:
+        wait_until(lambda: all_begun(rival.root, camera_ids(count)))
+        yield pid
+
+
+@contextlib.contextmanager
 def bare_interpreters() -> Iterator[list[int]]:
     """Run the recorders' interpreter with nothing to do, some times over."""
     with tempfile.TemporaryDirectory() as name:
@@ -61,7 +70,7 @@ def mirror_memory(up: int) -> Memory:
     """Return the memory of a mirror's parts, in KiB."""
     parts: Memory = defaultdict(float)
     for pid in without_ffmpeg(up):
-        with contextlib.suppress(FileNotFoundError):  # who asks the volume ends soon
+        with contextlib.suppress(*GONE):  # who asks the volume ends soon
             command = Path(f"/proc/{pid}/cmdline").read_text()
             memory = private_dirty([pid])
             part = "recorders" if str(RECORDER) in command else "supervisord" if "supervisord" in command else "rest"
@@ -77,10 +86,7 @@ def measure() -> tuple[Memory, Memory]:
         ups = [stack.enter_context(mirror_up(count)) for count in (0, CAMERAS)]
         rivals = {}
         for kind in RIVALS:
-            rivals[kind.name] = [
-                stack.enter_context(stack.enter_context(new_rival(kind, camera_ids(count))).up())
-                for count in (0, CAMERAS)
-            ]
+            rivals[kind.name] = [stack.enter_context(rival_up(kind, count)) for count in (0, CAMERAS)]
         time.sleep(SETTLED_SECONDS)
         empty, full = map(mirror_memory, ups)
         per_camera = {part: (full[part] - empty[part]) / CAMERAS for part in full}

@@ -40,7 +40,9 @@ def simulated() -> list[Figure]:
             ]
             for schedule in (ours, the_old_loop)
         ]
-        what = f"back after an outage in which the camera {manner}, mean of {OUTAGES} from 10 s to 10 min, simulated"
+        what = (
+            f"until an ffmpeg starts after an outage, the camera {manner}: mean of {OUTAGES}, 10 s to 10 min, simulated"
+        )
         figures.append(Figure(NUMBER, what, "s", means[0], BESIDE, means[1], AIM))
     return figures
 
@@ -88,10 +90,10 @@ def real() -> list[Figure]:
             taken = seconds_to_be_back(cameras, roots)
     outages = [Outage(length, REFUSED_SECONDS) for length in REAL_SECONDS]
     expected = [[gap(schedule, outage) for outage in outages] for schedule in (ours, the_old_loop)]
-    what = f"back after real outages of {', '.join(f'{length:.0f}' for length in REAL_SECONDS)} s"
+    what = f"until it records again after real outages of {', '.join(f'{length:.0f}' for length in REAL_SECONDS)} s"
     return [
         Figure(NUMBER, what, "s", taken[0], BESIDE, taken[1]),
-        Figure(NUMBER, "the same outages, simulated", "s", expected[0], BESIDE, expected[1]),
+        Figure(NUMBER, "the same, until its ffmpeg starts, simulated", "s", expected[0], BESIDE, expected[1]),
     ]
 
 

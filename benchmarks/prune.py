@@ -144,9 +144,7 @@ def recording_beside(total: int) -> Figure:
             lacking = sum(len(set(whole) - set(packets(mirror.segments(camera_id)))) for camera_id in RECORDED)
     finally:
         camera.unplug()
-    return Figure(
-        15, f"lacking of {len(whole)} packets recorded beside {total:,} deletions", "packets", [lacking], aim=0
-    )
+    return Figure(15, f"packets that lack in what was recorded beside {total:,} deletions", "packets", [lacking], aim=0)
 
 
 @click.command()

@@ -196,8 +196,10 @@ class Pm2(Rival):
             self.run(str(PM2), "start", str(ecosystem))
             yield int((self.home / "pm2/pm2.pid").read_text())
         finally:
-            self.run(str(PM2), "kill")
-            wait_for_none(str(self.home))
+            try:
+                self.run(str(PM2), "kill")
+            finally:
+                wait_for_none(str(self.home))
 
 
 RIVALS: tuple[type[Rival], ...] = (S6, Circus, Pm2)
@@ -217,7 +219,7 @@ def without_ffmpeg(pid: int) -> list[int]:
     """Return a supervisor and all that it started, but for the stand-ins."""
     found = []
     for child in with_children(pid):
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             if not Path(f"/proc/{child}/cmdline").read_bytes().startswith(str(FAKE_FFMPEG).encode()):
                 found.append(child)
     return found

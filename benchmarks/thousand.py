@@ -67,6 +67,12 @@ def until_begun(root: Path, cameras: Sequence[str], since: int) -> float:
     return (max(begun(root / camera) for camera in cameras) - since) / 1e9
 
 
+def expect(text: str, output: str, times: int = 1) -> None:
+    """End where an answer is not what it would be of one that works: an error is no fast answer."""
+    if output.count(text) != times:
+        raise SystemExit(f"expected {text!r} {times} times: {output[-500:]}")
+
+
 def ended(process: "subprocess.Popen[bytes]") -> float:
     """Return the seconds from SIGTERM to the end of a process."""
     process.terminate()
@@ -81,6 +87,9 @@ def live(mirror: Mirror, cameras: Sequence[str], taken: Taken, *, stubborn: bool
         if last:
             time.sleep(RESTED_SECONDS)
             taken["nothing"] += [timed(lambda: mirror.run("reconcile")) for _ in range(ROUNDS)]
+            mirror.supervisorctl("stop", f"mirror-{cameras[0]}")
+            taken["one stopped"] += [timed(lambda: mirror.run("reconcile")) for _ in range(ROUNDS)]
+            mirror.supervisorctl("start", f"mirror-{cameras[0]}")
         changed = cameras[-CHANGED:]
         sql = "UPDATE cameras SET rtsp_port = coalesce(rtsp_port, 554) + 1 WHERE id >= ?"
         since = time.time_ns()
@@ -89,7 +98,8 @@ def live(mirror: Mirror, cameras: Sequence[str], taken: Taken, *, stubborn: bool
         if last:
             fill(mirror.root, cameras[:FULL_DIRECTORIES])
             time.sleep(RESTED_SECONDS)
-            taken["status"] += [timed(lambda: mirror.run("status", code=None)) for _ in range(ROUNDS)]
+            summary = f"{len(cameras)} of {len(cameras)} mirrors record"
+            taken["status"] += [timed(lambda: expect(summary, mirror.run("status").stdout)) for _ in range(ROUNDS)]
         if stubborn:
             for camera in cameras[:STUBBORN]:
                 os.kill(int(mirror.supervisorctl("pid", f"mirror-{camera}")), signal.SIGSTOP)
@@ -104,11 +114,18 @@ def live_plainly(plain: Plain, cameras: Sequence[str], taken: Taken, *, last: bo
         if last:
             time.sleep(RESTED_SECONDS)
             taken["nothing"] += [timed(lambda: plain.supervisorctl("update")) for _ in range(ROUNDS)]
-        restart = timed(lambda: [plain.supervisorctl("restart", camera) for camera in cameras[-RESTARTED:]])
-        taken["change"].append(restart * CHANGED / RESTARTED)
+
+        def restart() -> None:
+            for camera in cameras[-RESTARTED:]:
+                expect("started", plain.supervisorctl("restart", camera))
+
+        taken["change"].append(timed(restart) * CHANGED / RESTARTED)
         if last:
             fill(plain.root, cameras[:FULL_DIRECTORIES])
-            taken["status"] += [timed(lambda: plain.supervisorctl("status")) for _ in range(ROUNDS)]
+            count = len(cameras)
+            taken["status"] += [
+                timed(lambda: expect("RUNNING", plain.supervisorctl("status"), count)) for _ in range(ROUNDS)
+            ]
         taken["shutdown"].append(ended(process))
 
 
@@ -130,7 +147,7 @@ def main(count: int, rounds: int) -> None:
     cameras = camera_ids(count)
     ours, theirs = Taken(list), Taken(list)
     with slow_to_end() as ffmpeg, new_mirror(cameras) as mirror, new_plain(cameras, ffmpeg) as plain:
-        mirror.env["HELDAR_FFMPEG_BIN"] = str(ffmpeg)
+        mirror.env |= {"HELDAR_FFMPEG_BIN": str(ffmpeg), "HELDAR_RETENTION_INTERVAL_S": "86400"}
         for number in range(rounds):
             live(mirror, cameras, ours, stubborn=True, last=False)
             last = number == rounds - 1
@@ -140,9 +157,24 @@ def main(count: int, rounds: int) -> None:
     def figure(number: int, what: str, name: str, beside: str, aim: float) -> Figure:
         return Figure(number, f"{what}, {count:,} cameras", "s", ours[name], beside, theirs[name], aim)
 
+    beside = f"{RESTARTED} `supervisorctl restart` one after another, times {CHANGED // RESTARTED}"
     met = record(
         figure(4, "`reconcile` with nothing to do", "nothing", "`supervisorctl update`", 0.2),
-        figure(5, f"change of {CHANGED} at once", "change", "one `supervisorctl restart` after another", 0.1),
+        Figure(
+            4,
+            f"the same with one of {count:,} cameras stopped",
+            "s",
+            ours["one stopped"],
+            "`supervisorctl update`",
+            theirs["nothing"],
+        ),
+        figure(
+            5,
+            f"change of {CHANGED} at once",
+            "change",
+            beside,
+            0.1,
+        ),
         figure(6, "start", "start", "supervisord starting the bare stand-ins", 2),
         figure(7, "shutdown", "shutdown", "supervisord's own", 0.3),
         Figure(

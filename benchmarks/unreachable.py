@@ -12,10 +12,9 @@ import sys
 import threading
 import time
 from itertools import pairwise
-from pathlib import Path
 
 from fleet import camera_ids
-from measure import Figure, record, with_children
+from measure import Figure, cpu_seconds, cpu_with_ended_children, record, with_children
 from streams import loop_beside, real_mirror
 
 NUMBER = 10
@@ -61,18 +60,12 @@ class Forks(threading.Thread):
             raise self._failure
         family, count = {root}, 0
         for parent, child in list(self._forks):
-            family.discard(child) if parent not in family and child != root else family.add(child)
-            count += parent in family and child != root
+            if parent in family and child != root:
+                family.add(child)
+                count += 1
+            elif child != root:
+                family.discard(child)  # its number was another's
         return count
-
-
-def cpu_seconds(pid: int, *, of_ended_children_alone: bool = False) -> float:
-    """Return the CPU time of a process with its ended children, or that of the latter alone; 0 if it is gone."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0.0  # its parent's by now
-    return sum(map(int, fields[13 if of_ended_children_alone else 11 : 15])) / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:
@@ -85,9 +78,9 @@ def main() -> None:
             with loop.up() as their, mirror.up(watched=True) as our:
                 for minute in range(1, MINUTES + 1):
                     time.sleep(max(0.0, begun + minute * MINUTE - time.monotonic()))
-                    our_cpu = sum(map(cpu_seconds, with_children(our.pid)))
-                    their_cpu = cpu_seconds(their.pid, of_ended_children_alone=True)
-                    their_cpu += sum(map(cpu_seconds, with_children(their.pid)[1:]))
+                    our_cpu = sum(map(cpu_with_ended_children, with_children(our.pid)))
+                    their_cpu = sum(map(cpu_with_ended_children, with_children(their.pid)))
+                    their_cpu -= cpu_seconds([their.pid])
                     looks.append((our_cpu, their_cpu, forks.below(our.pid), forks.below(their.pid)))
     minutes = [[after - before for before, after in pairwise(of)] for of in zip(*looks, strict=True)]
     our_cpu, their_cpu, our_count, their_count = looks[-1]
