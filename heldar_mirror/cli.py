@@ -151,9 +151,6 @@ def prune_command(*, dry_run: bool, as_json: bool, forever: bool) -> None:
     """
     import pickle
 
-    from rich.console import Console
-    from rich.progress import Progress
-
     from heldar_mirror import prune
 
     if forever:
@@ -164,6 +161,9 @@ def prune_command(*, dry_run: bool, as_json: bool, forever: bool) -> None:
                 raise click.UsageError("expected the watcher on the other side of a pipe") from None
             prune.keep_pruning(settings, _log)
         os._exit(0)  # a thread may be at a read that never ends
+    from rich.console import Console
+    from rich.progress import Progress
+
     settings = _settings(as_json=as_json)
     _become(settings)
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
@@ -246,8 +246,7 @@ def _log(message: str) -> None:
 
 
 def _show(lines: Iterable[str]) -> None:
-    # With a line each, a reader who ends early would be told of as many broken pipes; and it is slow.
-    click.echo("\n".join(lines))
+    click.echo("\n".join(lines), color=False if os.environ.get("NO_COLOR") else None)
 
 
 def _width() -> int:
@@ -268,13 +267,16 @@ def _plan_json(plan: Plan, revival: reconcile.Revival | None) -> dict[str, Any]:
 
 
 def _watch(settings: Settings) -> None:
+    from rich.console import Console
     from rich.live import Live
     from rich.text import Text
 
-    with Live(auto_refresh=False, screen=sys.stdout.isatty()) as live:
+    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
+    height = console.height if sys.stdout.isatty() else None
+    with Live(console=console, auto_refresh=False, screen=sys.stdout.isatty()) as live:
         try:
             while True:
-                lines = islice(tables.status_lines(_report(settings), _width()), live.console.height)
+                lines = islice(tables.status_lines(_report(settings), _width()), height)
                 live.update(Text.from_ansi("\n".join(lines)), refresh=True)
                 time.sleep(1)
         except KeyboardInterrupt:

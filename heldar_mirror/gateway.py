@@ -120,8 +120,11 @@ class Gateway:
         self._batch("stopProcess", [(_program(WATCH), False)])
         self._call(lambda proxy: proxy.supervisor.stopAllProcesses(False))
         deadline = time.monotonic() + STOP_SECONDS
-        # It has enough to do with their ends, so it is not asked.
-        while children(pid) and time.monotonic() < deadline:
+        while time.monotonic() < deadline:
+            # It has enough to do with their ends, so it is asked only where that can't be seen.
+            left = children(pid)
+            if not left and (left is not None or all(process.is_down for process in self.processes().values())):
+                break
             time.sleep(POLL_SECONDS)
         self._call(lambda proxy: proxy.supervisor.shutdown())
 

@@ -117,7 +117,7 @@ def desired_state(rows: Iterable[Row], settings: Settings, volume: str) -> Desir
 def build_record_command(ffmpeg: str, camera: Camera, url: str, directory: str) -> list[str]:
     """Return the arguments of the primary's own recording command, with the mirror's directory.
 
-    They differ in `-nostdin` alone, which is left out: ffmpeg 7.0 ignores its first SIGTERM with it.
+    `-nostdin` is left out, since ffmpeg 7.0 ignores its first SIGTERM with it, and segments last 4 s at least.
     """
     return [
         *[ffmpeg, "-hide_banner", "-loglevel", "warning"],

@@ -163,8 +163,7 @@ def _plan(rows: list[Row], settings: Settings, volume_id: str, forced: Collectio
 
 def _is_active(plan: Plan, gateway: Gateway, settings: Settings) -> bool:
     """Whether supervisord clearly has just what the plan wants: to have it compare all costs more than all else."""
-    running = recorders_of(gateway.pid(), settings.specs_dir)
-    return running == plan.generations and not plan.written and not plan.removed and state.is_applied(settings)
+    return state.is_applied(settings) and recorders_of(gateway.pid(), settings.specs_dir) == plan.generations
 
 
 def _apply(plan: Plan, before: Collection[str], gateway: Gateway, settings: Settings) -> None:

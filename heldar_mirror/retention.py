@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from heldar_mirror.cameras import Row, integer
+from heldar_mirror.cameras import MIN_SEGMENT_SECONDS, Row, integer
 from heldar_mirror.segments import Footage
 
 # Whose column it is says what is read, by name.
@@ -57,7 +57,7 @@ def parse_policy(row: Row) -> Policy:
     return Policy(
         keep_seconds=3600.0 * max(integer(row, "retention_hours", None, 10_000_000), 1),
         quota=None if quota is None else (max(integer(row, "storage_quota_bytes", None, 2**63), 0) or None),
-        segment_seconds=max(integer(row, "segment_seconds", None, 86_400), 0),
+        segment_seconds=max(integer(row, "segment_seconds", None, 86_400), MIN_SEGMENT_SECONDS),
     )
 
 

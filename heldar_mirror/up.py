@@ -260,7 +260,8 @@ def _listens(path: Path) -> bool:
 
 def _end_watcher(gateway: Gateway) -> None:
     """Kill the watcher; supervisord starts it again. Raises SupervisordError, also where a person has stopped it."""
-    if gateway.processes()[WATCH].is_down:
+    watcher = gateway.processes_of([WATCH])[WATCH]
+    if watcher is None or watcher.is_down:
         raise SupervisordError("the watcher does not run")
     gateway.signal([WATCH], "KILL")
 

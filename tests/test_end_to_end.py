@@ -60,8 +60,8 @@ def test_two_cameras_are_recorded_at_once(mirror: Mirror, camera: Camera, ffmpeg
         today = {time.strftime("%Y%m%d", time.gmtime(time.time() - age)) for age in (0, 600)}
         assert {segment.name[:8] for segment in segments} <= today
         assert {segment.stat().st_mode & 0o777 for segment in segments} == {0o440}
-        # A segment is cut at the first keyframe after its two seconds, and a keyframe comes every second.
-        assert all(2 * FRAMES_PER_SECOND <= frames(segment) <= 4 * FRAMES_PER_SECOND for segment in middle)
+        # A segment is cut at the first keyframe after its four seconds, and a keyframe comes every second.
+        assert all(4 * FRAMES_PER_SECOND <= frames(segment) <= 6 * FRAMES_PER_SECOND for segment in middle)
         assert frames(first) > 0
         decoded = subprocess.run(
             ["ffmpeg", "-v", "error", "-i", str(middle[0]), "-f", "null", "-"],

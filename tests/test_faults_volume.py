@@ -153,7 +153,7 @@ def grows(mirror: Mirror, *camera_ids: str) -> None:
 
 
 def real(mirror: Mirror, port: int, *camera_ids: str) -> None:
-    """Add cameras that are recorded by ffmpeg, in segments of two seconds."""
+    """Add cameras that are recorded by ffmpeg, in segments of four seconds."""
     mirror.env["HELDAR_FFMPEG_BIN"] = "ffmpeg"
     for name in camera_ids:
         mirror.database.add(name, rtsp_port=port, segment_seconds=4)
