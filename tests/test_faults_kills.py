@@ -180,8 +180,11 @@ def test_a_watcher_that_is_killed_all_the_time_is_always_there_again(running: Wa
     """Killed as soon as it begins, several times over, it is not given up, and no recorder is touched."""
     mirror = running.mirror
     before = processes(mirror, "gate", "hall", "yard")
+    killed = [0]
     for _ in range(5):
-        kill(wait_for(lambda: watcher(mirror)))
+        # supervisord tells of one that was killed until it has noticed.
+        killed.append(wait_for(lambda: (pid := watcher(mirror)) not in (0, killed[-1]) and pid))
+        kill(killed[-1])
     running.add("late")
     running.wait_until_right()
     running.remove("late")

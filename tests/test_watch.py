@@ -530,15 +530,14 @@ def test_the_status_file_is_replaced_whole(watched: Mirror) -> None:
         for number in range(4):
             watched.database.add(f"camera_{number}")
             expected[f"camera_{number}"] = 60
-            while recorded(watched) != {name: [60] for name in expected}:
+            # Those that come faster than a status is published may all stand in one file.
+            while recorded(watched) != {name: [60] for name in expected} or (number == 3 and len(inodes) < 2):
                 for _ in range(50):
                     with status_file(watched).open() as file:
                         report = json.load(file)
                         inodes.add(os.fstat(file.fileno()).st_ino)
                     assert {"at", "cameras", "problems", "known", "well"} == report.keys()
                     reads += 1
-    # A file system may give a number anew, so they say little about how often it was replaced.
-    assert len(inodes) > 1
     assert reads > 100
 
 
