@@ -149,9 +149,8 @@ def read_saved(settings: Settings) -> dict[str, Saved]:
             names = os.listdir(settings.specs_dir)
         except FileNotFoundError:
             return {}
-        generations = read_programs(settings)
         return {
-            camera_id: _read_spec(camera_id, generations, settings)
+            camera_id: _read_spec(camera_id, settings)
             for camera_id in (name.removesuffix(".spec") for name in names if name.endswith(".spec"))
         }
 
@@ -159,16 +158,16 @@ def read_saved(settings: Settings) -> dict[str, Saved]:
 def read_spec(camera_id: str, settings: Settings) -> LaunchSpec | None:
     """Return the launch spec of one camera; None if there is none, or it is damaged. Raises StateError."""
     with _told(settings), suppress(FileNotFoundError):
-        return _read_spec(camera_id, {}, settings).spec
+        return _read_spec(camera_id, settings).spec
     return None
 
 
-def _read_spec(camera_id: str, generations: Mapping[str, int], settings: Settings) -> Saved:
+def _read_spec(camera_id: str, settings: Settings) -> Saved:
     try:
         with open(programs.spec_path(camera_id, settings), "rb", buffering=0) as file:
             return Saved(*programs.parse_launch_spec(file.read().decode()))
     except ValueError:
-        return Saved(None, generations.get(programs.program_name(camera_id, settings), 0))
+        return Saved(None, read_programs(settings).get(programs.program_name(camera_id, settings), 0))
 
 
 def read_programs(settings: Settings) -> dict[str, int]:

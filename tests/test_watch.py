@@ -523,7 +523,7 @@ def test_sighup_is_heard_while_the_table_is_being_read(watched: Mirror) -> None:
 
 def test_the_status_file_is_replaced_whole(watched: Mirror) -> None:
     """Whoever reads the status file while things change finds a whole one each time, though never for long the same."""
-    inodes, reads = set(), 0
+    inodes, reads = set[int](), 0
     expected: dict[str, int] = {}
     with contextlib.ExitStack() as stack:
         stack.enter_context(busy_kernel(watched.database))
