@@ -18,7 +18,7 @@ from measure import Figure, record
 from rivals import S6, Circus, Pm2, Rival, new_rival
 
 COUNTS = (10, 100, 1000)
-TRIES = 7
+TRIES = 5
 AIM = 0.5
 AIM_GROWTH = 10.0
 
