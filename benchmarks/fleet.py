@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,6 +65,23 @@ def new_mirror(cameras: Sequence[str]) -> Iterator[Mirror]:
             yield Mirror(home, database, mirror_env(home, database))
 
 
+@contextlib.contextmanager
+def running(
+    command: Sequence[str], home: Path, env: Mapping[str, str] | None = None, log: int = subprocess.DEVNULL
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run what ends its fleet at SIGTERM until the block ends; nothing that has `home` on its command line stays."""
+    process = subprocess.Popen(command, cwd="/", env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(PATIENCE_SECONDS)
+        process.kill()
+        process.wait()
+        wait_for_none(str(home))
+
+
 @dataclass
 class Plain:
     """supervisord with one file per camera, each running ffmpeg itself: what a person would set up."""
@@ -94,14 +111,9 @@ class Plain:
     def up(self) -> Iterator["subprocess.Popen[bytes]"]:
         """Run supervisord until the block ends; it ends there at the latest."""
         command = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", f"{self.home}/supervisord.conf"]
-        process = subprocess.Popen(command, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
+        with running(command, self.home) as process:
             wait_until((self.home / "supervisor.sock").exists)
             yield process
-        finally:
-            process.terminate()
-            process.wait()
-            wait_for_none(str(self.home))
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 Each is set up as its own documentation has it, with a log for each camera that is rotated where it can do that.
 """
 
+import abc
 import contextlib
 import json
 import os
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from fleet import FAKE_FFMPEG, PATIENCE_SECONDS, new_home, wait_for_none, wait_until
+from fleet import FAKE_FFMPEG, new_home, running, wait_for_none, wait_until
 from measure import with_children
 
 PM2 = Path(sys.prefix, "pm2/node_modules/.bin/pm2")
@@ -22,7 +23,7 @@ LOGS = 2
 
 
 @dataclass
-class Rival:
+class Rival(abc.ABC):
     """A supervisor with one ffmpeg for each camera. `write` prepares a camera, `add` has it recorded at once."""
 
     home: Path
@@ -38,38 +39,21 @@ class Rival:
         directory.mkdir(parents=True, exist_ok=True)
         return ["-i", "rtsp://127.0.0.1/101", str(directory / "%Y%m%d_%H%M%S.mp4")]
 
-    def write(self, camera: str) -> None:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def write(self, camera: str) -> None: ...
 
-    def add(self, camera: str) -> None:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def add(self, camera: str) -> None: ...
 
-    @contextlib.contextmanager
-    def up(self) -> Iterator[int]:
-        """Run all that was written until the block ends; yields the process id of the supervisor."""
-        raise NotImplementedError
-        yield
+    @abc.abstractmethod
+    def up(self) -> contextlib.AbstractContextManager[int]:
+        """Run all that was written until the block ends; gives the process id of the supervisor."""
 
     def run(self, *command: str) -> None:
         subprocess.run(command, env=self.environment(), cwd="/", capture_output=True, check=True)
 
     def environment(self) -> dict[str, str]:
         return dict(os.environ)
-
-    @contextlib.contextmanager
-    def running(self, *command: str) -> Iterator[int]:
-        """Run a supervisor that ends its fleet at SIGTERM, until the block ends."""
-        null = subprocess.DEVNULL
-        process = subprocess.Popen(command, env=self.environment(), cwd="/", stdin=null, stdout=null, stderr=null)
-        try:
-            yield process.pid
-        finally:
-            process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(PATIENCE_SECONDS)
-            process.kill()
-            process.wait()
-            wait_for_none(str(self.home))
 
 
 class S6(Rival):
@@ -103,9 +87,9 @@ class S6(Rival):
     def up(self) -> Iterator[int]:
         self.services.mkdir(exist_ok=True)
         (self.home / "log").mkdir(exist_ok=True)
-        with self.running("s6-svscan", "-c", "4000", str(self.services)) as pid:
+        with running(["s6-svscan", "-c", "4000", str(self.services)], self.home) as process:
             wait_until((self.services / ".s6-svscan/control").exists)
-            yield pid
+            yield process.pid
 
 
 class Circus(Rival):
@@ -150,9 +134,9 @@ class Circus(Rival):
             f"[circus]\nendpoint = {self.socket}\npubsub_endpoint = ipc://{self.home}/circus.pub\n"
             f"include_dir = {self.files}\n"
         )
-        with self.running(str(Path(sys.prefix, "bin/circusd")), str(configuration)) as pid:
+        with running([str(Path(sys.prefix, "bin/circusd")), str(configuration)], self.home) as process:
             wait_until((self.home / "circus.sock").exists)
-            yield pid
+            yield process.pid
 
 
 class Pm2(Rival):

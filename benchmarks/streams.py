@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fleet import new_mirror
+from fleet import new_mirror, running
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from conftest import PASSWORD, Camera, Mirror, new_home, wait_for_none
+from conftest import PASSWORD, Camera, Mirror, new_home
 
 from heldar_mirror.camera_url import record_url
 from heldar_mirror.cameras import parse_camera
@@ -54,15 +54,9 @@ class Loop:
         """Run the loop until the block ends, and no ffmpeg of it stays longer."""
         commands = self.root / "commands.json"
         commands.write_text(json.dumps(self.commands))
-        with (self.root / "loop.log").open("wb") as log:
-            command = ["setpriv", "--pdeathsig", "TERM", "--", sys.executable, str(LOOP), str(commands)]
-            process = subprocess.Popen(command, stdout=log, stderr=log)
-        try:
+        command = ["setpriv", "--pdeathsig", "TERM", "--", sys.executable, str(LOOP), str(commands)]
+        with (self.root / "loop.log").open("wb") as log, running(command, self.root, log=log.fileno()) as process:
             yield process
-        finally:
-            process.terminate()
-            process.wait()
-            wait_for_none(str(self.root))
 
 
 @contextlib.contextmanager
