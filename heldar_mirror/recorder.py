@@ -15,6 +15,7 @@ A launch spec is a file of `key=value` lines:
     arg         any number, in order: ffmpeg's argument list, the program first
 """
 
+import _socket
 import fcntl
 import posix
 import select
@@ -36,11 +37,17 @@ SEGMENT_NAME = "%Y%m%d_%H%M%S.mp4"
 # With less than this a recording is not begun: ffmpeg crashes on a full volume, and each try leaves a stub.
 MIN_FREE_BYTES = 64 << 20
 
-# The exit status of a recorder that ended within START_SECONDS, the stanza's startsecs, and was not asked to. It is the
-# one that supervisord does not restart at once, should it notice so late that it takes the program for a running one:
-# a thousand cameras that fail at the same time keep it busy for longer than that, and would be restarted for ever.
+# The exit status of a recorder whose ffmpeg did not last for START_SECONDS, the stanza's startsecs, if it had one at
+# all, and that was not asked to end. It is the one that supervisord does not restart at once where it takes the program
+# for a running one: it waited for its camera, or a thousand that failed together have kept supervisord busy.
 FAILED_SOON = 75
 START_SECONDS = 30
+
+# A camera that refuses its connection is asked again this often, and one that is silent is given this long, until the
+# program counts as running: then supervisord leaves it alone, and the watcher, which asks without a process, has it.
+KNOCK_SECONDS = 1.0
+ANSWER_SECONDS = 1.5
+RTSP_PORT = 554
 
 # Less than supervisord waits before it kills us, with no chance to tidy up.
 STOP_SECONDS = 7
@@ -242,6 +249,57 @@ def is_stub(path: str) -> bool:
         posix.close(fd)
 
 
+def peer_of(url: str) -> "tuple[int, tuple[str, int]] | None":
+    """Return family, address and port that ffmpeg connects to first for a URL; None where that can't be told.
+
+    A name has to be looked up, a proxy may be in front of what is not plain RTSP, a raw password may look like a place.
+    """
+    scheme, _, rest = url.partition("://")
+    end = next((i for i, c in enumerate(rest) if c in "/?#"), len(rest))
+    place = rest[:end].rpartition("@")[2]
+    if place.startswith("["):
+        address, _, port = place[1:].rpartition("]")
+    else:
+        address, _, port = place.partition(":")
+    port = port.removeprefix(":") or str(RTSP_PORT)
+    family = _socket.AF_INET6 if ":" in address else _socket.AF_INET
+    try:
+        _socket.inet_pton(family, address)
+    except OSError:
+        return None
+    if scheme.lower() != "rtsp" or "@" in rest[end:] or not port.isdecimal() or int(port) > 65535:
+        return None
+    return family, (address, int(port))
+
+
+def knock(family: int, place: "tuple[str, int]") -> str:
+    """Return why nobody accepts a connection at an address and port; nothing if somebody does."""
+    connection = _socket.socket(family, _socket.SOCK_STREAM)
+    try:
+        connection.settimeout(ANSWER_SECONDS)
+        connection.connect(place)
+    except OSError as error:
+        return error.strerror or str(error)  # which is all that a timeout has
+    finally:
+        connection.close()
+    return ""
+
+
+def wait_for_camera(url: str, child: "Child") -> None:
+    """Wait until the camera accepts the connection that ffmpeg would begin with; an ffmpeg for each try would cost a
+    hundred times as much. Raises RefusedError after START_SECONDS."""
+    peer, told, until = peer_of(url), False, time.monotonic() + START_SECONDS
+    while peer and not child.stopping and (reason := knock(*peer)):
+        address, port = peer[1]
+        problem = f"no connection to the camera at {address}, port {port}: {reason}"
+        if time.monotonic() > until:
+            raise RefusedError(f"{problem}. The watcher has it started again as soon as it accepts one")
+        if not told:
+            say("ERROR", f"{problem}. Asking every second")
+            told = True
+        time.sleep(KNOCK_SECONDS)
+
+
 def remove_stub(directory: str, begun: float, ended: float) -> None:
     """Remove the last file of a run of ffmpeg (from `begun` to `ended`, Unix time) if nothing was recorded in it."""
     for seconds in range(int(ended), max(int(begun), int(ended) - STUB_SEARCH_SECONDS) - 1, -1):
@@ -283,8 +341,13 @@ class Child:
 
     def __init__(self) -> None:
         self.pid = 0
+        self.begun = 0.0
         self.stopping = False
         self.told = False
+
+    def lasted(self) -> float:
+        """Return for how many seconds ffmpeg has run; 0: it was not started."""
+        return time.monotonic() - self.begun if self.begun else 0.0
 
     def stop(self, *_: object) -> None:
         self.stopping = True
@@ -314,6 +377,7 @@ class Child:
         null = posix.open("/dev/null", posix.O_RDWR)
         umask = posix.umask(0)
         posix.umask(umask | 0o222)
+        self.begun = time.monotonic()
         self.pid = posix.posix_spawnp(
             guard[0],
             [*guard, *args],
@@ -374,6 +438,7 @@ def drain(stderr: int, hide: "Callable[[], bool]", abandoned: "Callable[[], None
 def record(spec: "dict[str, list[str]]", child: Child) -> None:
     """Record until ffmpeg ends, and say how."""
     directory, url, secrets = spec["directory"][0], spec["url"][0], spec["secret"]
+    wait_for_camera(url, child)
     volume = prove_volume(spec["root"][0], spec["volume"][0])
     check_room(spec["root"][0], volume)
     for fd in (volume, lock_directory(directory)):
@@ -383,7 +448,7 @@ def record(spec: "dict[str, list[str]]", child: Child) -> None:
     if child.stopping:
         return
     reader, writer = posix.pipe()
-    begun, clock = time.time(), time.monotonic()
+    begun = time.time()
     child.spawn(spec["arg"], writer)
     posix.close(writer)
     url_bytes, blotted = url.encode(), blot(url, secrets).encode()
@@ -398,7 +463,7 @@ def record(spec: "dict[str, list[str]]", child: Child) -> None:
     how = f"signal {-status}" if status < 0 else f"exit status {status}"
     say(
         "INFO" if child.stopping else "ERROR",
-        f"{'stopped' if child.stopping else 'ffmpeg ended'} after {time.monotonic() - clock:.0f} s, {how}"
+        f"{'stopped' if child.stopping else 'ffmpeg ended'} after {child.lasted():.0f} s, {how}"
         + "".join(f" | {line.strip()}" for line in lines if line.strip()),
     )
 
@@ -416,7 +481,6 @@ def offer_first() -> None:
 
 
 def main(path: str) -> int:
-    begun = time.monotonic()
     offer_first()
     child = Child()
     _signal.signal(_signal.SIGTERM, child.stop)
@@ -425,7 +489,7 @@ def main(path: str) -> int:
     if child.stopping:
         return 0
     # What supervisord makes of it may not depend on when a busy supervisord comes to look.
-    return FAILED_SOON if time.monotonic() - begun < START_SECONDS else 1
+    return FAILED_SOON if child.lasted() < START_SECONDS else 1
 
 
 def run(path: str, child: Child) -> None:

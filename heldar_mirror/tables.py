@@ -28,7 +28,10 @@ ADVICE = (
     ),
     (r"401 Unauthorized", "the camera refuses the user or the password that Heldar has for it"),
     (r"404 (Stream )?Not Found", "the camera is there, and has no such stream: see its URL, or its vendor in Heldar"),
-    (r"Connection refused|No route to host|timed out", "is the camera on, and is its address right? It is tried again"),
+    (
+        r"Connection refused|No route to host|unreachable|timed out",
+        "is the camera on, and is its address right? It is tried again",
+    ),
     (r"Invalid data found when processing input", "what answers there does not speak RTSP: see address and port"),
 )
 

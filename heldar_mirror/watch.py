@@ -456,7 +456,9 @@ class Watcher:
             "open files", f"the open files of {refused} recorders can't be seen: see README" if refused else None
         )
         try:
-            for camera_id, error in status.last_errors(self._unread, self._settings).items():
+            # Who waits for its camera says so, and is up all the same.
+            unread = self._unread | set(up) - set(alive)
+            for camera_id, error in status.last_errors(unread, self._settings).items():
                 # A stall that we found may be newer than what its recorder last said.
                 self._errors[camera_id] = max(error, self._errors.get(camera_id, error), key=operator.itemgetter(0))
             self._unread.clear()

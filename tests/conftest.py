@@ -57,12 +57,15 @@ class Database:
             connection.executescript(sql) if not values else connection.execute(sql, values)
 
     def add(self, camera_id: object, **columns: object) -> None:
-        """Add a camera: a hikvision that wants a mirror, unless `columns` say otherwise."""
+        """Add a camera: a hikvision that wants a mirror, unless `columns` say otherwise.
+
+        One without a port is nobody's, and has a name for an address: a recorder would wait for a number to answer.
+        """
         row = {
             "id": camera_id,
             "name": str(camera_id),
             "vendor": "hikvision",
-            "address": "127.0.0.1",
+            "address": "127.0.0.1" if "rtsp_port" in columns else "localhost",
             "username": USER,
             "password": PASSWORD,
             "mirror_enabled": 1,

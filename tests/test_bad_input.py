@@ -117,16 +117,16 @@ BAD_COLUMNS: dict[str, tuple[dict[str, Any], str]] = {
 
 # Strange, and good all the same.
 GOOD_COLUMNS: dict[str, dict[str, Any]] = {
-    "percent": {"main_stream_url": "rtsp://127.0.0.1/%41%20%(ENV_PATH)s%%"},
-    "quotes": {"main_stream_url": "rtsp://127.0.0.1/'a'\"b\"\\c;d#e$(f)`g`"},
+    "percent": {"main_stream_url": "rtsp://localhost/%41%20%(ENV_PATH)s%%"},
+    "quotes": {"main_stream_url": "rtsp://localhost/'a'\"b\"\\c;d#e$(f)`g`"},
     "secretive": {"username": "a;b #c\n'\"\\%", "password": "x\ny ;z #'\"\\%(here)s=\u00fc"},
-    "trimmed": {"main_stream_url": "  rtsp://127.0.0.1/x\n"},
+    "trimmed": {"main_stream_url": "  rtsp://localhost/x\n"},
     "sealed": {"password": seal(b"p@ss/w:rd"), "main_stream_url": ""},
-    "shouting": {"main_stream_url": "RTSP://127.0.0.1/x"},
+    "shouting": {"main_stream_url": "RTSP://localhost/x"},
     "A-b_9": {},
     "x" * 100: {},
-    "0": {"segment_seconds": -5, "rtsp_port": 65535},
-    "built_of_no_account": {"main_stream_url": "rtsp://127.0.0.1/x", "rtsp_port": None, "address": b"\xff"},
+    "0": {"segment_seconds": -5, "address": "localhost", "rtsp_port": 65535},
+    "built_of_no_account": {"main_stream_url": "rtsp://localhost/x", "rtsp_port": None, "address": b"\xff"},
 }
 
 

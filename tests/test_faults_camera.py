@@ -103,7 +103,7 @@ def mended(failing: Story) -> Story:
     """What was failing for good is well again; what stalls is not."""
     for mirror in failing.mirrors.values():
         wait_until_told(mirror)
-        wait_for(partial(has_failed_for_good, mirror, "unplugged"), seconds=90)
+        wait_for(partial(is_waited_for, mirror, "unplugged"), seconds=90)
     for name in ("refusing", "unplugged", "silent", "garbling"):
         failing.odd[name].become("well")
     failing.outage += time.monotonic()
@@ -162,8 +162,10 @@ def wait_until_told(mirror: Mirror) -> None:
     wait_for(lambda: all(published(mirror, camera_id)["last_error"] for camera_id in REASONS), seconds=90)
 
 
-def has_failed_for_good(mirror: Mirror, camera_id: str) -> bool:
-    return bool(published(mirror, camera_id)["state"] == "FATAL")
+def is_waited_for(mirror: Mirror, camera_id: str) -> bool:
+    """Whether a camera's recorder has waited in vain, and left it to the watcher."""
+    said = published(mirror, camera_id)
+    return said["state"] == "EXITED" and "no connection to the camera" in (said["last_error"] or "")
 
 
 def note_of(mirror: Mirror, camera_id: str) -> str:
@@ -221,12 +223,15 @@ def test_the_reason_is_told(failing: Story, ffmpeg: str, camera_id: str) -> None
 @every_ffmpeg
 @pytest.mark.parametrize("camera_id", ["refusing", "unplugged"])
 def test_no_ffmpeg_is_spent_on_a_camera_that_is_away(failing: Story, ffmpeg: str, camera_id: str) -> None:
-    """A camera that is away for longer than all of supervisord's retries together is FATAL, and no longer tried."""
+    """A camera that is away is asked for a connection, by its recorder at first and then by the watcher."""
     mirror = failing.mirrors[ffmpeg]
-    wait_for(partial(has_failed_for_good, mirror, camera_id), seconds=90)
+    wait_for(lambda: "no connection to the camera" in log_of(mirror, camera_id), seconds=90)
     tries = log_of(mirror, camera_id).count("ffmpeg ended")
+    wait_for(partial(is_waited_for, mirror, camera_id), seconds=90)
     time.sleep(3)
     assert log_of(mirror, camera_id).count("ffmpeg ended") == tries
+    assert camera_id == "unplugged" or not tries
+    assert not {camera_id} & recorders(mirror).keys()
 
 
 @every_ffmpeg

@@ -280,9 +280,17 @@ def test_after_a_massacre_exactly_one_set_runs_again(whom: str) -> None:
 @pytest.mark.slow
 def test_supervisord_killed_while_it_starts_everything_leaves_nothing(mirror: Mirror) -> None:
     """At whichever moment of its start: no recorder, ffmpeg or watcher lives on, and the next `up` records all."""
-    wanted = {f"c{number}": hikvision(554) for number in range(10)}
-    for camera_id in wanted:
-        mirror.database.add(camera_id)
+    with answering() as port:
+        wanted = {f"c{number}": hikvision(port) for number in range(10)}
+        for camera_id in wanted:
+            mirror.database.add(camera_id, rtsp_port=port)
+        end_starts(mirror)
+        with mirror.up(watched=True):
+            wait_until_right(mirror, wanted)
+
+
+def end_starts(mirror: Mirror) -> None:
+    """Kill supervisord three times at different moments of its start."""
     for number in range(3):
         with subprocess.Popen(mirror.command("up"), env=mirror.env, stderr=subprocess.DEVNULL) as up:
             try:
@@ -293,8 +301,6 @@ def test_supervisord_killed_while_it_starts_everything_leaves_nothing(mirror: Mi
             finally:
                 up.terminate()
         wait_for(lambda: not belonging(mirror))
-    with mirror.up(watched=True):
-        wait_until_right(mirror, wanted)
 
 
 def has_begun(mirror: Mirror, number: int) -> bool:

@@ -336,7 +336,7 @@ def test_what_failed_while_supervisord_was_too_busy_to_look_is_no_restart_storm(
     mirror.env["HELDAR_FFMPEG_BIN"] = str(ffmpeg)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    mirror.database.add("gate", rtsp_port=port)
+    mirror.database.add("gate", address="localhost", rtsp_port=port)
     with mirror.up(watched=True):
         recorder = wait_for(lambda: recorders(mirror).get("gate"))
         os.kill(supervisord(mirror), signal.SIGSTOP)

@@ -2,10 +2,9 @@
 
 import asyncio
 import contextlib
-import socket
-from collections.abc import Iterator
 
 import pytest
+from listeners import listening, refusing, silent
 
 from heldar_mirror.probe import Address, address_of, answering
 
@@ -42,34 +41,6 @@ def test_where_a_camera_is_asked(url: str, expected: Address | None) -> None:
 
 def ask(*addresses: Address) -> set[Address]:
     return asyncio.run(answering(addresses))
-
-
-@contextlib.contextmanager
-def listening(host: str = "127.0.0.1", backlog: int = 5) -> Iterator[Address]:
-    """Somebody who listens, and never says a word."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
-        listener.bind((host, 0))
-        listener.listen(backlog)
-        yield host, listener.getsockname()[1]
-
-
-@contextlib.contextmanager
-def refusing() -> Iterator[Address]:
-    """An address that nobody listens at, and nobody else can take meanwhile."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield "127.0.0.1", taken.getsockname()[1]
-
-
-@contextlib.contextmanager
-def silent() -> Iterator[Address]:
-    """An address that answers neither yes nor no: its queue is full, so the kernel drops whoever knocks."""
-    with listening(backlog=0) as address, contextlib.ExitStack() as stack:
-        for _ in range(3):
-            caller = stack.enter_context(socket.socket())
-            caller.setblocking(False)
-            caller.connect_ex(address)
-        yield address
 
 
 def test_those_who_accept_are_told_from_those_who_do_not() -> None:

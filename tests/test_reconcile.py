@@ -40,7 +40,7 @@ BREAKABLE_FFMPEG = f"""#!/bin/sh
 for output; do :; done
 camera=$(basename "$(dirname "$output")")
 if [ -e "$(dirname "$0")/broken/$camera" ]; then
-    echo "rtsp://someone:{ENCODED_PASSWORD}@127.0.0.1: Connection refused" >&2
+    echo "rtsp://someone:{ENCODED_PASSWORD}@localhost: Connection refused" >&2
     exit 1
 fi
 exec {FAKE_FFMPEG} "$@"
@@ -244,7 +244,7 @@ def test_a_dry_run_before_first_use_writes_nothing(mirror: Mirror) -> None:
     before = sorted(mirror.home.rglob("*"))
     result = mirror.run("reconcile", "--dry-run", code=1)
     assert "+ gate" in result.stdout
-    assert f"rtsp://***@127.0.0.1:554/Streaming/Channels/101 → {mirror.root}/gate" in result.stdout
+    assert f"rtsp://***@localhost:554/Streaming/Channels/101 → {mirror.root}/gate" in result.stdout
     assert "! vague: no RTSP URL" in result.stdout
     assert counts(result) == {"added": 1, "unusable": 1}
     assert PASSWORD not in result.stdout
@@ -260,8 +260,8 @@ def test_a_dry_run_beside_a_running_mirror_changes_nothing(running: Mirror) -> N
     plan = running.json("reconcile", "--dry-run")
     assert plan["applied"] is False
     assert plan["changed"]["planned"] == [
-        "- -i rtsp://***@127.0.0.1:554/Streaming/Channels/101",
-        "+ -i rtsp://***@127.0.0.1:554/Streaming/Channels/102",
+        "- -i rtsp://***@localhost:554/Streaming/Channels/101",
+        "+ -i rtsp://***@localhost:554/Streaming/Channels/102",
     ]
     assert "n3w" not in running.run("reconcile", "--dry-run").stdout
     assert (below(running.state / "specs"), (running.state / "programs.conf").read_bytes()) == files
@@ -335,7 +335,7 @@ def test_what_failed_for_good_is_told_and_started_again(running: Mirror) -> None
     wait_for(lambda: running.status()["broken"]["state"] == "FATAL", every=1)
     shown = running.run("status", code=1).stdout
     assert "broken: " in shown
-    assert "rtsp://***@127.0.0.1: Connection refused" in shown
+    assert "rtsp://***@localhost: Connection refused" in shown
     assert ENCODED_PASSWORD not in shown
     (running.home / "broken/broken").unlink()
     result = running.run("reconcile")
@@ -641,12 +641,12 @@ def test_neither_the_key_nor_what_it_opens_gets_where_it_should_not(mirror: Mirr
     shown_key = base64.b64encode(key).decode()
     mirror.env["HELDAR_SECRET_KEY"] = shown_key
     mirror.database.add("gate", password=seal(PASSWORD, key))
-    mirror.database.add("hall", vendor="generic", main_stream_url=seal(f"rtsp://x:{ENCODED_PASSWORD}@127.0.0.1/", key))
+    mirror.database.add("hall", vendor="generic", main_stream_url=seal(f"rtsp://x:{ENCODED_PASSWORD}@localhost/", key))
     with specs_on_tmpfs(mirror) as specs:
         with mirror.up() as up:
             wait_for(lambda: mirror.segments("gate") and mirror.segments("hall"))
-            assert f"rtsp://admin:{ENCODED_PASSWORD}@127.0.0.1:554/" in (specs / "gate.spec").read_text()
-            assert f"rtsp://x:{ENCODED_PASSWORD}@127.0.0.1/" in (specs / "hall.spec").read_text()
+            assert f"rtsp://admin:{ENCODED_PASSWORD}@localhost:554/" in (specs / "gate.spec").read_text()
+            assert f"rtsp://x:{ENCODED_PASSWORD}@localhost/" in (specs / "hall.spec").read_text()
             assert specs.stat().st_mode & 0o777 == 0o700
             mirror.run("reconcile", "gate")
             wait_for(lambda: len(processes_of(str(specs))) == 2 and mirror.status()["gate"]["well"])

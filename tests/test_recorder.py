@@ -1,9 +1,11 @@
 """The real recorder, started as supervisord starts it, with small scripts in ffmpeg's place; as root and as nobody."""
 
+import contextlib
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,12 +15,14 @@ from pathlib import Path
 
 import pytest
 from conftest import processes_of, wait_for, wait_for_none
+from listeners import listening, refusing, silent
 
 from heldar_mirror import recorder
+from heldar_mirror.probe import Address
 from heldar_mirror.programs import RECORDER
 
 PASSWORD = "open.sesame"
-URL = f"rtsp://admin:{PASSWORD}@127.0.0.1:554/Streaming/Channels/101"
+URL = f"rtsp://admin:{PASSWORD}@localhost:554/Streaming/Channels/101"
 SETPRIV = shutil.which("setpriv") or "setpriv"
 NOBODY = [SETPRIV, "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"]
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ (INFO|ERROR) (.*)\n")
@@ -156,7 +160,7 @@ def test_one_line_says_how_ffmpeg_ended(bench: Bench, ending: str, how: str) -> 
     """However ffmpeg ends, one line of level ERROR has how long it ran, status or signal, and its masked tail."""
     bench.stand_in(rf'complain(f"{{sys.argv[2]}}: 401\n\n2026-01-01T00:00:00Z ERROR forged\n".encode()); {ending}')
     line = bench.run()
-    tail = "rtsp://***@127.0.0.1:554/Streaming/Channels/101: 401 | 2026-01-01T00:00:00Z ERROR forged"
+    tail = "rtsp://***@localhost:554/Streaming/Channels/101: 401 | 2026-01-01T00:00:00Z ERROR forged"
     assert re.fullmatch(rf"ERROR ffmpeg ended after \d+ s, {how} \| {re.escape(tail)}", line)
 
 
@@ -438,7 +442,7 @@ def test_a_spec_that_is_no_file_is_named(bench: Bench) -> None:
         b"\0" * 4096,
         b"\xff\xfe",
         b"camera=gate\nroot=/tmp\n",
-        f"n:{PASSWORD}@127.0.0.1/\n".encode(),
+        f"n:{PASSWORD}@localhost/\n".encode(),
         f"{PASSWORD}\nurl={URL}\n".encode(),
     ],
 )
@@ -569,6 +573,84 @@ def test_no_file_is_overwritten_when_the_clock_steps_back(bench: Bench) -> None:
             left.unlink()
 
 
+# Waiting for the camera
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("rtsp://10.0.0.1:8554/x", ("10.0.0.1", 8554)),
+        ("rtsp://10.0.0.1", ("10.0.0.1", 554)),
+        ("RTSP://10.0.0.1:/x", ("10.0.0.1", 554)),
+        ("rtsp://admin:p%40ss@10.0.0.1:8554?channel=1", ("10.0.0.1", 8554)),
+        ("rtsp://admin:p@ss@10.0.0.1/x", ("10.0.0.1", 554)),
+        ("rtsp://10.0.0.9:12@10.0.0.1/x", ("10.0.0.1", 554)),
+        ("rtsp://admin@[fd00::1]/x", ("fd00::1", 554)),
+        ("rtsp://[fd00::1]:8554", ("fd00::1", 8554)),
+        # Those that can't be told: ffmpeg is started, and says what it thinks of them.
+        ("rtsp://10.0.0.9:12/raw@10.0.0.1/x", None),
+        ("rtsp://gate.example:8554/x", None),
+        ("rtsp://localhost", None),
+        ("rtsp://10.1/x", None),
+        ("rtsp://[fe80::1%eth0]/x", None),
+        ("rtsp://[fd00::1/x", None),
+        ("rtsp://10.0.0.1:x/x", None),
+        ("rtsp://10.0.0.1:65536/x", None),
+        ("rtsp://10.0.0.1:5:6/x", None),
+        ("rtsp:///x", None),
+        ("rtsp", None),
+        ("rtsps://10.0.0.1/x", None),
+        ("http://10.0.0.1/x", None),
+    ],
+)
+def test_where_a_camera_is_waited_for(url: str, expected: tuple[str, int] | None) -> None:
+    """Only an address and a port that ffmpeg is sure to connect to itself, directly and before all else."""
+    assert recorder.peer_of(url) == (expected and (_family(expected[0]), expected))
+
+
+def _family(address: str) -> int:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def test_only_who_accepts_is_there() -> None:
+    """Who refuses, or is silent, is not, and the reason is in the words that ffmpeg would have."""
+    with listening() as here, refusing() as closed, silent() as nowhere:
+        assert recorder.knock(socket.AF_INET, here) == ""
+        assert recorder.knock(socket.AF_INET, closed) == "Connection refused"
+        assert recorder.knock(socket.AF_INET, nowhere) == "timed out"
+
+
+def test_a_camera_that_comes_is_recorded_by_the_recorder_that_waited(bench: Bench) -> None:
+    """It says once what it waits for, starts no ffmpeg before, and the one that it starts is recorded as any."""
+    bench.stand_in('note("begun"); sys.exit(3)')
+    with refusing() as (address, port):
+        process = bench.start(bench.spec(url=f"rtsp://admin:{PASSWORD}@{address}:{port}/x"))
+        assert process.stdout
+        said = process.stdout.readline()
+        assert f"ERROR no connection to the camera at {address}, port {port}: Connection refused" in said
+        assert not (bench.notes / "gate").exists()
+    with listening(port=port):
+        assert re.fullmatch(r"ERROR ffmpeg ended after \d+ s, exit status 3", bench.end(process, recorder.FAILED_SOON))
+    assert bench.noted() == "begun"
+    assert PASSWORD not in said
+
+
+@pytest.mark.parametrize("absent", [refusing, silent])
+def test_a_stop_ends_the_waiting(
+    bench: Bench, absent: Callable[[], contextlib.AbstractContextManager[Address]]
+) -> None:
+    """A recorder that waits, and is told to stop, ends with status 0, without an ffmpeg and before it is killed."""
+    bench.stand_in('note("begun")')
+    with absent() as (address, port):
+        process = bench.start(bench.spec(url=f"rtsp://{address}:{port}/x"))
+        assert process.stdout
+        process.stdout.readline()
+        process.terminate()
+        assert not process.communicate(timeout=60)[0]
+    assert process.returncode == 0
+    assert not (bench.notes / "gate").exists()
+
+
 # What ffmpeg is given
 
 
@@ -605,9 +687,9 @@ def test_ffmpeg_may_be_interrupted_as_usual(bench: Bench) -> None:
     ("url", "secret"),
     [
         (URL, PASSWORD),
-        ("rtsp://admin:p%40ss%2Fw%3Ard@127.0.0.1/x", "p%40ss%2Fw%3Ard"),
-        ("rtsp://admin:pa/ss'wörd@127.0.0.1/x", "pa/ss'wörd"),
-        ("http://127.0.0.1/live?user=admin&password=sesame1", "sesame1"),
+        ("rtsp://admin:p%40ss%2Fw%3Ard@localhost/x", "p%40ss%2Fw%3Ard"),
+        ("rtsp://admin:pa/ss'wörd@localhost/x", "pa/ss'wörd"),
+        ("http://localhost/live?user=admin&password=sesame1", "sesame1"),
     ],
 )
 def test_ps_does_not_show_the_password(bench: Bench, url: str, secret: str) -> None:
@@ -628,7 +710,7 @@ while True: signal.pause()
     shown = command.read_bytes()
     assert len(shown) == length
     assert b"*" * len(secret.encode()) in shown
-    assert b"127.0.0.1" in shown
+    assert b"localhost" in shown
     assert bench.root.name.encode() in shown.replace(b"%%", b"%")
     bench.end(process, 0, signal.SIGTERM)
     assert bench.noted() == url

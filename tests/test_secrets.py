@@ -349,7 +349,7 @@ def live(seen: Seen, mirror: Mirror, odd: Camera, closed: int, echo: int) -> Non
         mirror.database.update("changing", password=PASSWORDS["new"])
         wait_for(lambda: "~ changing" in mirror.watch_log())
         if seen.user == "root":
-            wait_for(lambda: all_of(mirror, RECORDED, "state", "FATAL"), seconds=90)
+            wait_for(lambda: all_of(mirror, RECORDED, "state", "EXITED"), seconds=90)
             odd.plug_in()
             wait_for(lambda: all_of(mirror, RECORDED, "segment"), seconds=90)
         change_by_hand(seen, mirror, odd.port)
@@ -457,6 +457,7 @@ def test_no_command_shows_a_secret(seen: Seen) -> None:
         b"rtsp://***@127.0.0.1",
         b"mirror-wrong ",
         b"FATAL",
+        b"EXITED",
     ):
         assert text in told
     for text in (

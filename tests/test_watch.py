@@ -252,7 +252,7 @@ def test_a_burst_of_changes_ends_right(watched: Mirror) -> None:
             camera_id = f"camera_{chance.randrange(10)}"
             kernel.execute(
                 "INSERT OR REPLACE INTO cameras (id, name, vendor, address, mirror_enabled, segment_seconds) "
-                "VALUES (?, 'x', 'hikvision', '127.0.0.1', ?, ?)",
+                "VALUES (?, 'x', 'hikvision', 'localhost', ?, ?)",
                 (camera_id, chance.randrange(2), chance.randrange(10, 60)),
             )
             if chance.random() < 0.2:
@@ -273,7 +273,7 @@ def test_a_commit_that_shows_only_after_its_event_is_followed(watched: Mirror) -
         "import sqlite3, sys; sqlite3.connect(sys.argv[1], isolation_level=None).execute(sys.argv[2], sys.argv[3:])"
     )
     insert = (
-        "INSERT INTO cameras (id, name, vendor, address, mirror_enabled) VALUES (?, 'x', 'hikvision', '127.0.0.1', 1)"
+        "INSERT INTO cameras (id, name, vendor, address, mirror_enabled) VALUES (?, 'x', 'hikvision', 'localhost', 1)"
     )
 
     def has_recorders(count: int) -> bool:
@@ -561,7 +561,7 @@ def test_a_secret_key_in_the_environment_of_up_reaches_the_watcher_alone(elsewhe
     elsewhere.database.add("sealed", password=seal(PASSWORD.encode()))
     wait_until_recording(elsewhere, "sealed")
     spec = (elsewhere.state / "specs/sealed.spec").read_text()
-    assert f"url=rtsp://admin:{quote(PASSWORD, safe='')}@127.0.0.1:554/" in spec
+    assert f"url=rtsp://admin:{quote(PASSWORD, safe='')}@localhost:554/" in spec
     children = processes_of(str(elsewhere.home))
     for part in ("supervisord", "heldar_mirror watch", "start_recorder.py", "fake_ffmpeg"):
         assert any(part in command for command in children.values()), part
