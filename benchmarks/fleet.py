@@ -4,10 +4,13 @@ The stand-in begins a segment and sleeps, since two cores can't record a thousan
 """
 
 import contextlib
+import functools
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,13 +26,31 @@ RESTED_SECONDS = 35  # after a start, until all programs count as running
 
 # With shorter segments the stand-in's, which do not grow, would be taken for stalled.
 INSERT = (
-    "INSERT INTO cameras (id, name, vendor, address, username, password, segment_seconds, mirror_enabled) "
-    "VALUES (?, 'x', 'hikvision', '127.0.0.1', 'admin', 'made-up', 3600, 1)"
+    "INSERT INTO cameras (id, name, vendor, address, rtsp_port, username, password, segment_seconds, mirror_enabled) "
+    "VALUES (?, 'x', 'hikvision', '127.0.0.1', ?, 'admin', 'made-up', 3600, 1)"
 )
 
 
 def camera_ids(count: int, first: int = 0) -> list[str]:
     return [f"cam{number:04}" for number in range(first, first + count)]
+
+
+@functools.cache
+def camera_port() -> int:
+    """Return a port at which any camera seems to be there: connections are accepted, and closed, from now on."""
+    server = socket.create_server(("127.0.0.1", 0), backlog=4096)
+
+    def accept() -> None:
+        while True:
+            server.accept()[0].close()
+
+    threading.Thread(target=accept, daemon=True).start()
+    return int(server.getsockname()[1])
+
+
+def insert(kernel: sqlite3.Connection, cameras: Sequence[str]) -> None:
+    """Add cameras to the table."""
+    kernel.executemany(INSERT, [(camera, camera_port()) for camera in cameras])
 
 
 def wait_until(condition: Callable[[], bool], every: float = 0.02) -> None:
@@ -61,7 +82,7 @@ def new_mirror(cameras: Sequence[str]) -> Iterator[Mirror]:
         database = new_database(home)
         with contextlib.closing(sqlite3.connect(database.path)) as kernel:  # which has it open, too
             with kernel:
-                kernel.executemany(INSERT, [(camera,) for camera in cameras])
+                insert(kernel, cameras)
             yield Mirror(home, database, mirror_env(home, database))
 
 

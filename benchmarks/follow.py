@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from fleet import INSERT, all_begun, begun, camera_ids, new_database, new_home, new_mirror, new_plain, wait_until
+from fleet import all_begun, begun, camera_ids, insert, new_database, new_home, new_mirror, new_plain, wait_until
 from measure import Figure, record
 from rivals import S6, Circus, Pm2, Rival, new_rival
 
@@ -36,7 +36,7 @@ def add_rows(database: Path, root: Path, count: int, told: Callable[[str], objec
     with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as kernel:
         kernel.execute("PRAGMA synchronous=NORMAL")  # as Heldar's kernel has it
         for camera in camera_ids(TRIES, count):
-            kernel.execute(INSERT, (camera,))
+            insert(kernel, [camera])
             committed = time.time_ns()
             told(camera)
             wait_until(functools.partial(all_begun, root, [camera]))

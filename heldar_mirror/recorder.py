@@ -1,4 +1,4 @@
-"""The recorder of one camera: runs one ffmpeg for as long as it lasts, and says in one line how it ended.
+"""The recorder of one camera: waits for it, runs one ffmpeg for as long as it lasts, and says in one line how it ended.
 
 Started by supervisord as `python -I -S start_recorder.py SPEC GENERATION`. Its memory is paid once a camera, so it
 imports the few built-in modules that it needs and nothing else: `os` alone would cost a tenth more. Whoever wants a

@@ -1,29 +1,20 @@
-"""What outages cost, in simulated seconds: when an ffmpeg is started by our rules, and by the kernel's own loop."""
+"""What outages cost, in simulated seconds: what is started, and when, by our rules and by the kernel's own loop."""
 
 import itertools
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from examples import settings
-
-from heldar_mirror import watch
+from heldar_mirror import recorder, watch
 from heldar_mirror.health import Failures
-from heldar_mirror.probe import ANSWER_SECONDS
-from heldar_mirror.programs import render_programs
 
 # How long an ffmpeg lasts whose camera refuses it, and one whose camera is silent: the `-timeout` of its command.
 REFUSED_SECONDS, SILENT_SECONDS = 0.1, 15.0
 
-STANZA = {
-    name: int(value)
-    for name, value in re.findall(r"^(\w+)=(\d+)$", render_programs({"gate": 1}, settings()), re.MULTILINE)
-}
-
 
 @dataclass(frozen=True)
 class Outage:
-    """A camera that is away from 0 on for `length` seconds; each ffmpeg that begins meanwhile ends after `failing`."""
+    """A camera that is away from 0 on for `length` seconds; an ffmpeg that begins meanwhile ends after `failing`, and
+    so does an attempt to connect, or after its own patience."""
 
     length: float
     failing: float
@@ -45,25 +36,27 @@ def the_old_loop(outage: Outage) -> Iterator[float]:
 
 
 def ours(outage: Outage) -> Iterator[float]:
-    """When supervisord, by our stanza, and the watcher start an ffmpeg."""
-    assert outage.failing < STANZA["startsecs"]
+    """When supervisord, by our stanza, and the watcher start a recorder, and when that starts its ffmpeg."""
     failures, now = Failures(), 0.0
+    asking = min(outage.failing, recorder.ANSWER_SECONDS)
     while True:
         now += 1  # what ended is started at the next turn of supervisord's loop, and what was asked for as well
-        for wait in (*range(1, STANZA["startretries"] + 1), None):
-            failures.heard("gate", "STARTING", now)
-            yield now
-            now += outage.failing
-            failures.heard("gate", "BACKOFF", now)
-            if wait:
-                now += wait + 1  # its loop turns once a second
-        failures.heard("gate", "FATAL", now)
+        failures.heard("gate", "STARTING", now)
+        yield now
+        until = now + recorder.START_SECONDS
+        while now <= until:
+            if outage.answers(now):
+                yield now
+                return
+            now += asking + recorder.KNOCK_SECONDS
+        failures.heard("gate", "RUNNING", now)
+        failures.heard("gate", "EXITED", now)
         tried = False
         while not tried:
             now += watch.PROBE_SECONDS
             if failures.due(now):
                 tried = outage.answers(now)
-                now += 0 if tried else min(outage.failing, ANSWER_SECONDS)
+                now += 0 if tried else asking
         failures.tried(["gate"], now)
 
 
@@ -73,5 +66,5 @@ def gap(schedule: Schedule, outage: Outage) -> float:
 
 
 def starts(schedule: Schedule, seconds: float, failing: float) -> int:
-    """How many ffmpegs are started for a camera that never comes back, in so many seconds."""
+    """How many recorders and ffmpegs are started for a camera that never comes back, in so many seconds."""
     return sum(1 for _ in itertools.takewhile(lambda start: start < seconds, schedule(Outage(seconds, failing))))

@@ -183,7 +183,7 @@ def test_a_camera_is_back_in_half_the_time_of_the_old_loop(failing: float) -> No
 
 @pytest.mark.parametrize("failing", [REFUSED_SECONDS, SILENT_SECONDS], ids=["refused", "silent"])
 def test_a_thousand_unreachable_cameras_cost_a_tenth_of_the_old_loop(failing: float) -> None:
-    """In an hour, at most a tenth of the ffmpegs are started that the old loop would start."""
+    """In an hour, at most a tenth as many processes are started as the ffmpegs that the old loop would start."""
     before, now = (1000 * starts(schedule, 3600, failing) for schedule in (the_old_loop, ours))
     assert before > 50_000
     assert now <= before / 10, f"{now} starts, {before} before"
