@@ -53,8 +53,10 @@ APART_SECONDS = 60.0
 MIN_INODES = 10_000
 INODES_SHARE = 0.01
 
-# Between two sweeps the whole volume is listed for at most this share of the time.
+# Between two sweeps the whole volume is listed for at most this share of the time, and for the second where something
+# that was found the last time could go: below the floor nobody may wait because a busy machine lists slowly.
 LISTING_SHARE = 0.02
+USEFUL_LISTING_SHARE = 0.25
 
 # Room is looked for after so much was removed; if twice not even this share of it was given, something else holds it.
 JUDGED_BYTES = 64 << 20
@@ -126,6 +128,7 @@ class Pruner:
         self._stuck: dict[tuple[str, str], list[int]] = {}
         self._listed_at = -math.inf
         self._listing_cost = 0.0
+        self._useful = True
 
         # What Heldar says, and when that was read.
         self._saved: state.Retention | None = None
@@ -242,6 +245,7 @@ class Pruner:
             )
         self._footage, self._kept, self._stuck = found, kept, {}
         self._listed_at, self._listing_cost = time.monotonic(), time.monotonic() - begun
+        self._useful = False
 
     def _learn_policies(self) -> bool:
         """Read what the table says of each camera. Returns whether it is known."""
@@ -366,6 +370,7 @@ class Pruner:
         for rule, indexes in by_rule.items():
             went = [index for index in indexes if footage.begun[index] in gone]
             if went:
+                self._useful = True
                 size = sum(map(footage.sizes.__getitem__, went))
                 tally = Tally(len(went), size, footage.begun[went[0]], footage.begun[went[-1]])
                 self._pruned.tallies[camera_id, rule] = self._pruned.tallies.get((camera_id, rule), Tally()) + tally
@@ -459,8 +464,9 @@ class Pruner:
         return _by_key(needed)
 
     def _may_list(self) -> bool:
-        """Whether it is long enough ago that the volume was listed, by what that takes."""
-        return not self._dry_run and (time.monotonic() - self._listed_at) * LISTING_SHARE > self._listing_cost
+        """Whether it is long enough ago that the volume was listed, by what that takes and gave."""
+        share = USEFUL_LISTING_SHARE if self._useful else LISTING_SHARE
+        return not self._dry_run and (time.monotonic() - self._listed_at) * share > self._listing_cost
 
     def _problem(self, *texts: str) -> None:
         self._pruned.problems += [text for text in texts if text not in self._pruned.problems]
