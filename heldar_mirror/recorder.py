@@ -256,7 +256,7 @@ def peer_of(url: str) -> "tuple[int, tuple[str, int]] | None":
     """
     scheme, _, rest = url.partition("://")
     end = next((i for i, c in enumerate(rest) if c in "/?#"), len(rest))
-    place = rest[:end].rpartition("@")[2]
+    _, at, place = rest[:end].rpartition("@")
     if place.startswith("["):
         address, _, port = place[1:].rpartition("]")
     else:
@@ -267,7 +267,7 @@ def peer_of(url: str) -> "tuple[int, tuple[str, int]] | None":
         _socket.inet_pton(family, address)
     except OSError:
         return None
-    if scheme.lower() != "rtsp" or "@" in rest[end:] or not port.isdecimal() or int(port) > 65535:
+    if scheme.lower() != "rtsp" or (not at and "@" in rest) or not port.isdecimal() or int(port) > 65535:
         return None
     return family, (address, int(port))
 

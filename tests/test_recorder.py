@@ -585,6 +585,7 @@ def test_no_file_is_overwritten_when_the_clock_steps_back(bench: Bench) -> None:
         ("rtsp://admin:p%40ss@10.0.0.1:8554?channel=1", ("10.0.0.1", 8554)),
         ("rtsp://admin:p@ss@10.0.0.1/x", ("10.0.0.1", 554)),
         ("rtsp://10.0.0.9:12@10.0.0.1/x", ("10.0.0.1", 554)),
+        ("rtsp://admin:p@10.0.0.1/x?token=t@10.0.0.9", ("10.0.0.1", 554)),
         ("rtsp://admin@[fd00::1]/x", ("fd00::1", 554)),
         ("rtsp://[fd00::1]:8554", ("fd00::1", 8554)),
         # Those that can't be told: ffmpeg is started, and says what it thinks of them.
