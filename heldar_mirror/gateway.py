@@ -27,10 +27,12 @@ HARMLESS = {
 
 @dataclass(frozen=True)
 class Process:
-    """A program's process as supervisord tells of it; `since` is when its state began, in Unix seconds."""
+    """A program's process as supervisord tells of it; `since` is when its state began, in Unix seconds, and `pid` is 0
+    where there is none or it was not told."""
 
     state: str
     since: int
+    pid: int
 
     @property
     def is_down(self) -> bool:
@@ -181,4 +183,4 @@ def _program(name: str) -> str:
 
 
 def _process(info: dict[str, Any]) -> Process:
-    return Process(info["statename"], max(info["start"], info["stop"]))
+    return Process(info["statename"], max(info["start"], info["stop"]), info["pid"])

@@ -6,6 +6,7 @@ at any time: what it remembers is a saving, and what it leaves half done the nex
 """
 
 import asyncio
+import contextlib
 import json
 import math
 import operator
@@ -85,7 +86,7 @@ async def watch(settings: Settings, tell: Tell) -> None:
     threading.Thread(target=watcher.listen, daemon=True).start()
     await asyncio.gather(
         *[watcher.keep_following(), watcher.keep_looking(), watcher.keep_reviving()],
-        *[watcher.keep_pruning(), watcher.keep_publishing()],
+        *[watcher.keep_waking(), watcher.keep_pruning(), watcher.keep_publishing()],
     )
 
 
@@ -111,6 +112,8 @@ class Watcher:
         self._programs: dict[str, Process] = {}
         self._listed_at = -LISTING_SECONDS
         self._news: set[str] = set()
+        self._awaited: set[int] = set()
+        self._ended = asyncio.Event()
         self._failures = Failures()
         self._growth = Growth()
         self._ending: list[str] = []
@@ -191,7 +194,9 @@ class Watcher:
             self._failures.heard(camera_id, "STOPPED", time.monotonic())
         elif event.startswith("PROCESS_STATE_"):
             process_state = event.removeprefix("PROCESS_STATE_")
-            self._programs[camera_id] = Process(process_state, int(time.time()))
+            process = Process(process_state, int(time.time()), int(payload.get("pid", 0)))
+            self._programs[camera_id] = process
+            self._await_end(process)
             if process_state != "EXITED" or payload["expected"] == "1":  # else supervisord starts it at once
                 self._failures.heard(camera_id, process_state, time.monotonic())
             if process_state not in UP:
@@ -218,6 +223,36 @@ class Watcher:
         self._unread |= found.keys() - self._programs.keys()
         self._programs = found
         self._failures.keep(found.keys())
+        for process in found.values():
+            self._await_end(process)
+
+    # Waking supervisord.
+
+    def _await_end(self, process: Process) -> None:
+        """Hear of it when a running process ends, where kernel and Python can tell."""
+        if process.state in UP and process.pid not in self._awaited:
+            with contextlib.suppress(AttributeError, OSError):
+                pidfd = os.pidfd_open(process.pid)
+                self._loop.add_reader(pidfd, self._has_ended, process.pid, pidfd)
+                self._awaited.add(process.pid)
+
+    def _has_ended(self, pid: int, pidfd: int) -> None:
+        self._loop.remove_reader(pidfd)
+        os.close(pidfd)
+        self._awaited.remove(pid)
+        self._ended.set()
+
+    async def keep_waking(self) -> None:
+        """Greet supervisord whenever recorders have ended.
+
+        It collects them in one turn of its loop and starts them in the next. A turn comes each second, unless somebody
+        calls, and the end of a recorder's output calls a moment before it can be collected.
+        """
+        while True:
+            await self._ended.wait()
+            self._ended.clear()
+            with contextlib.suppress(MirrorError):
+                await self._call(Gateway(self._settings).greet)
 
     # Following the table.
 

@@ -26,11 +26,23 @@ from urllib.parse import quote
 import pytest
 from conftest import PASSWORD, SCHEMA, Database, Mirror, processes_of, wait_for
 from examples import KEY, seal
-from mirrors import STRANGER, as_root, kill, new_mirror, python_for_all, recorders, run_as, wait_until_recording
+from mirrors import (
+    STRANGER,
+    as_root,
+    ffmpegs,
+    kill,
+    new_mirror,
+    python_for_all,
+    recorders,
+    run_as,
+    wait_until_recording,
+)
 
 from heldar_mirror.database import SHARED_FIRST, SHARED_SIZE
 
 pytestmark = pytest.mark.slow
+
+GREETING = "supervisor.getState"
 
 # Writes what has nothing to do with cameras, a hundred commits a second.
 BUSY_KERNEL = """
@@ -232,7 +244,7 @@ def test_a_database_that_never_rests_is_followed_and_supervisord_is_not_asked(wa
     with busy_kernel(watched.database), overheard(watched) as methods:
         wait_for(lambda: commits(watched.database) > 300)
         # Once a tick it is asked whether it is there, which costs it nothing.
-        assert set(methods) <= {"supervisor.getState"}
+        assert set(methods) <= {GREETING}
         watched.database.add("hall")
         wait_until_recorded(watched, {"gate": 60, "hall": 60})
         watched.database.update("hall", segment_seconds=30)
@@ -591,6 +603,49 @@ def test_anybody_can_read_the_status_and_it_holds_no_secret(elsewhere: Mirror) -
     assert json.loads(text)["cameras"][0]["camera_id"] == "gate"
     texts = text + shown.stdout + shown.stderr + elsewhere.watch_log()
     assert not [secret for secret in (PASSWORD, quote(PASSWORD, safe=""), KEY) if secret in texts]
+
+
+def kill_and_see_greeting(mirror: Mirror, camera_id: str, methods: list[str]) -> None:
+    """Kill a camera's ffmpeg, and see supervisord greeted and the camera recorded again."""
+    recorder, greeted = recorders(mirror)[camera_id], methods.count(GREETING)
+    kill(*ffmpegs(mirror, camera_id))
+    wait_for(lambda: methods.count(GREETING) > greeted, seconds=8)  # of a tick, 10
+    wait_for(lambda: recorders(mirror).get(camera_id) not in (None, recorder))
+    wait_until_recording(mirror, camera_id)
+
+
+def test_supervisord_is_woken_where_a_recorder_ends_and_once_for_many(mirror: Mirror) -> None:
+    """A recorder that ends has supervisord greeted, which starts it anew then and not a second or two later; many that
+    end together have it greeted once or twice. The next watcher does the same."""
+    alone, together = ["gate", "hall"], [f"yard_{number}" for number in range(12)]
+    for camera_id in alone + together:
+        mirror.database.add(camera_id)
+    with mirror.up(watched=True):
+        wait_until_recording(mirror, *alone, *together)
+        wait_for(lambda: {camera["state"] for camera in published(mirror)["cameras"]} == {"RUNNING"}, seconds=90)
+        with overheard(mirror) as methods:
+            for camera_id in alone:
+                kill_and_see_greeting(mirror, camera_id, methods)
+            before = recorders(mirror)
+            supervisord = int((mirror.state / "supervisord.pid").read_text())
+            os.kill(supervisord, signal.SIGSTOP)
+            try:
+                greeted = methods.count(GREETING)
+                for camera_id in together:
+                    kill(*ffmpegs(mirror, camera_id))
+                wait_for(lambda: not recorders(mirror).keys() & set(together))
+                wait_for(lambda: methods.count(GREETING) > greeted, seconds=8)
+            finally:
+                os.kill(supervisord, signal.SIGCONT)
+            wait_until_recording(mirror, *together)
+            assert methods.count(GREETING) - greeted <= 4  # the two, and those of a tick or two
+            assert recorders(mirror) | {id_: before[id_] for id_ in together} == before
+
+            kill(watcher(mirror))
+            wait_for(lambda: "supervisor.getAllProcessInfo" in methods)
+            wait_for(lambda: mirror.json("status")["well"])
+            for camera_id in together[:3]:
+                kill_and_see_greeting(mirror, camera_id, methods)
 
 
 def test_a_watcher_is_of_no_use_on_a_terminal(mirror: Mirror) -> None:
