@@ -1,8 +1,9 @@
-"""Asks about a path in a process of its own, since whoever asks a hung volume may never come back.
+"""Asks about paths in a process of its own, since whoever asks a hung volume may never come back.
 
-Started by path, as `python -I -S ask_volume.py real PATH`, which prints the path with links resolved, or as
-`… prove ROOT VOLUME`, or `… room ROOT VOLUME`, which look whether it could be recorded there, and print the same. Where
-the answer is no, it prints why, and its exit status is 1.
+Started by path, as `python -I -S ask_volume.py`, with a socket of messages as standard input and output. A question is
+three texts with NUL between: `real`, PATH and nothing, for the path with links resolved; or `prove`, or `room`, ROOT
+and VOLUME, to look whether it could be recorded there, for the same. The answer is `+` and the path, or `-` and why
+not. It ends when the other end of the socket is closed.
 """
 
 import os
@@ -11,8 +12,10 @@ import sys
 # Last, so that nothing of this package can stand for a standard module.
 sys.path.append(__file__.rpartition("/")[0])
 
+QUESTION_BYTES = 1 << 16
 
-def main(task: str, path: str, volume: str = "") -> str:
+
+def answer(task: str, path: str, volume: str) -> str:
     real = os.path.realpath(path)
     if os.path.islink(real):  # noqa: PTH114
         raise OSError(f"{real} is a link to itself")
@@ -33,9 +36,18 @@ def check(root: str, volume: str, *, room: bool) -> None:
         raise OSError(f"cannot use mirror root {root}: {error}") from None
 
 
+def main() -> None:
+    while question := os.read(0, QUESTION_BYTES):
+        try:
+            text = "+" + answer(*os.fsdecode(question).split("\0"))
+        except OSError as error:
+            text = f"-{error}"
+        os.closerange(3, 16)  # the marker: what is open would keep the volume from being unmounted, or adopted
+        os.write(1, os.fsencode(text))
+
+
 if __name__ == "__main__":
     try:
-        sys.stdout.buffer.write(os.fsencode(main(*sys.argv[1:])))
-    except OSError as error:
-        sys.stdout.buffer.write(os.fsencode(str(error)))
-        sys.exit(1)
+        main()
+    except ConnectionError:  # whoever asked is gone
+        sys.exit()

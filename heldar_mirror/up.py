@@ -84,6 +84,7 @@ def _without_secrets() -> dict[str, str]:
 
 def become(user: str) -> None:
     """Go on as `user`, for good, with that user's groups. Only root can."""
+    volume.dismiss()  # who becomes somebody else may not ask as root
     entry = pwd.getpwnam(user)
     os.initgroups(user, entry.pw_gid)
     os.setgid(entry.pw_gid)
@@ -128,6 +129,7 @@ def up(settings: Settings, tell: Callable[[str], None]) -> int:
                 ),
                 settings,
             )
+        volume.dismiss()  # from now on the watcher asks
         return _run(configuration, settings, tell)
 
 
