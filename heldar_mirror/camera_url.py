@@ -18,7 +18,7 @@ PATHS = {
 }
 
 # Cameras take credentials in the query (?user=admin&password=x) and in the path (/user=admin_password=x_channel=1).
-SECRET_NAME = re.compile(r"(?:pass|passwd|password|pwd|pw|psw|token|secret|key|auth|signature|sig)=", re.IGNORECASE)
+SECRET_NAMES = ("pass", "passwd", "password", "pwd", "pw", "psw", "token", "secret", "key", "auth", "signature", "sig")
 # Raw, a value may hold what looks like its end, so each length that it can have is a secret.
 VALUE_END = re.compile(r"[&;?#/'\"]|_[a-z]+=|$", re.IGNORECASE)
 
@@ -75,9 +75,10 @@ def secrets(camera: Camera, url: str) -> tuple[str, ...]:
     None holds a line break: of a raw secret with one, each line is a text of its own.
     """
     found = {camera.password}
-    for name in SECRET_NAME.finditer(url):
-        value = url[name.end() :]
-        found |= {value[: end.start()] for end in VALUE_END.finditer(value)}
+    for equals in re.finditer("=", url):
+        if url[: equals.start()].casefold().endswith(SECRET_NAMES):
+            value = url[equals.end() :]
+            found |= {value[: end.start()] for end in VALUE_END.finditer(value)}
     rest = url.partition("://")[2]
     # The user information ends at the last '@' of the authority; or at a later one, if a raw password cuts that short.
     first = re.split(r"[/?#]", rest, maxsplit=1)[0].rfind("@")

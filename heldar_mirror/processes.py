@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from heldar_mirror import recorder
 from heldar_mirror.programs import RECORDER
 
 # What a process that ends while it is looked at gives.
@@ -37,8 +38,7 @@ def recorder_of(pid: int, specs_dir: bytes) -> tuple[str, int] | None:
     """Return camera and generation of a process that is a recorder of these specs: `… start_recorder.py SPEC
     GENERATION`."""
     with suppress(*GONE, PermissionError, ValueError):
-        with open(f"/proc/{pid}/cmdline", "rb", buffering=0) as file:
-            arguments = file.read().split(b"\0")
+        arguments = recorder.read(f"/proc/{pid}/cmdline").split(b"\0")
         if len(arguments) >= 4 and arguments[-4] == _RECORDER:
             directory, _, name = arguments[-3].rpartition(b"/")
             if directory == specs_dir:

@@ -19,7 +19,8 @@ RECORDER = Path(recorder.__file__).with_name("start_recorder.py").absolute()
 _USUAL = Path(sys.prefix, "bin/python3")
 PYTHON = str(_USUAL) if _USUAL.exists() else sys.executable
 
-STANZA = re.compile(r"^\[program:(.+)\]\ncommand=.* (\d+)$", re.MULTILINE)
+# Without a '^' it begins with a text that `re` looks for in one go.
+STANZA = re.compile(r"\n\[program:(.+)\]\ncommand=.* (\d+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -136,12 +137,13 @@ def program_name(camera_id: str, settings: Settings) -> str:
     return f"{settings.prefix}{camera_id}"
 
 
-def spec_path(camera_id: str, settings: Settings) -> Path:
-    return settings.specs_dir / f"{camera_id}.spec"
+# Texts, since a Path takes ten times as long to make.
+def spec_path(camera_id: str, settings: Settings) -> str:
+    return f"{settings.specs_dir}/{camera_id}.spec"
 
 
-def log_path(camera_id: str, settings: Settings) -> Path:
-    return settings.log_dir / f"{program_name(camera_id, settings)}.log"
+def log_path(camera_id: str, settings: Settings) -> str:
+    return f"{settings.log_dir}/{program_name(camera_id, settings)}.log"
 
 
 def render_programs(generations: Mapping[str, int], settings: Settings) -> str:
@@ -151,8 +153,8 @@ def render_programs(generations: Mapping[str, int], settings: Settings) -> str:
     programs = [
         {
             "name": program_name(camera_id, settings),
-            "command": f"{recorder_command} {_command_line(str(spec_path(camera_id, settings)))} {generation}",
-            "log": str(log_path(camera_id, settings)),
+            "command": f"{recorder_command} {_command_line(spec_path(camera_id, settings))} {generation}",
+            "log": log_path(camera_id, settings),
         }
         for camera_id, generation in sorted(generations.items())
     ]

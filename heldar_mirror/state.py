@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from heldar_mirror import programs
+from heldar_mirror import programs, recorder
 from heldar_mirror.errors import StateError
 from heldar_mirror.plan import Change, Saved
 from heldar_mirror.programs import LaunchSpec
@@ -164,8 +164,7 @@ def read_spec(camera_id: str, settings: Settings) -> LaunchSpec | None:
 
 def _read_spec(camera_id: str, settings: Settings) -> Saved:
     try:
-        with open(programs.spec_path(camera_id, settings), "rb", buffering=0) as file:
-            return Saved(*programs.parse_launch_spec(file.read().decode()))
+        return Saved(*programs.parse_launch_spec(recorder.read(programs.spec_path(camera_id, settings)).decode()))
     except ValueError:
         return Saved(None, read_programs(settings).get(programs.program_name(camera_id, settings), 0))
 
@@ -194,7 +193,7 @@ def write_specs(changes: tuple[Change, ...], settings: Settings) -> None:
         for change in changes:
             spec = change.new or change.existing
             assert spec is not None  # noqa: S101 - a written change has one
-            path = programs.spec_path(change.camera_id, settings)
+            path = Path(programs.spec_path(change.camera_id, settings))
             _replace(path, spec.render(change.generation), 0o600, owner(settings))
 
 
@@ -251,7 +250,7 @@ def remove_specs(changes: tuple[Change, ...], settings: Settings) -> None:
     """
     with _told(settings):
         for change in changes:
-            programs.spec_path(change.camera_id, settings).unlink(missing_ok=True)
+            Path(programs.spec_path(change.camera_id, settings)).unlink(missing_ok=True)
         if settings.specs_dir != settings.state_dir / "specs":
             for path in (settings.state_dir / "specs").glob("*.spec*"):
                 path.unlink()

@@ -232,13 +232,13 @@ def last_errors(camera_ids: Iterable[str], settings: Settings) -> dict[str, tupl
     return {camera_id: error for camera_id, error in found.items() if error}
 
 
-def read_last_error(log: Path) -> tuple[float, str] | None:
+def read_last_error(log: str) -> tuple[float, str] | None:
     """Return when a program's log last tells of an error (Unix seconds), and of which; None if it tells of none.
 
     Raises OSError where it can't be read.
     """
     try:
-        with log.open("rb") as file:
+        with open(log, "rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 2 * TAIL_BYTES))
             text = file.read().decode(errors="replace")
     except FileNotFoundError:
