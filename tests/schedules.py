@@ -40,7 +40,7 @@ def ours(outage: Outage) -> Iterator[float]:
     failures, now = Failures(), 0.0
     asking = min(outage.failing, recorder.ANSWER_SECONDS)
     while True:
-        now += 1  # what ended is started at the next turn of supervisord's loop, and what was asked for as well
+        # What ended is started at once, since the watcher wakes supervisord, and so is what it asks for.
         failures.heard("gate", "STARTING", now)
         yield now
         until = now + recorder.START_SECONDS
