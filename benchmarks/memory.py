@@ -70,7 +70,7 @@ def mirror_memory(up: int) -> Memory:
     """Return the memory of a mirror's parts, in KiB."""
     parts: Memory = defaultdict(float)
     for pid in without_ffmpeg(up):
-        with contextlib.suppress(*GONE):  # who asks the volume ends soon
+        with contextlib.suppress(*GONE):  # whoever ends meanwhile
             command = Path(f"/proc/{pid}/cmdline").read_text()
             memory = private_dirty([pid])
             part = "recorders" if str(RECORDER) in command else "supervisord" if "supervisord" in command else "rest"
