@@ -42,7 +42,8 @@ def camera_port() -> int:
 
     def accept() -> None:
         while True:
-            server.accept()[0].close()
+            with contextlib.suppress(OSError):
+                server.accept()[0].close()
 
     threading.Thread(target=accept, daemon=True).start()
     return int(server.getsockname()[1])

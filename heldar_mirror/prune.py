@@ -53,8 +53,8 @@ APART_SECONDS = 60.0
 MIN_INODES = 10_000
 INODES_SHARE = 0.01
 
-# Between two sweeps the whole volume is listed for at most this share of the time, and for the second where something
-# that was found the last time could go: below the floor nobody may wait because a busy machine lists slowly.
+# Between two sweeps the whole volume is listed for at most this share of the time. Where the last listing found what
+# could go it may be the larger one: the floor can't wait because a busy machine lists slowly.
 LISTING_SHARE = 0.02
 USEFUL_LISTING_SHARE = 0.25
 

@@ -37,15 +37,15 @@ SEGMENT_NAME = "%Y%m%d_%H%M%S.mp4"
 # With less than this a recording is not begun: ffmpeg crashes on a full volume, and each try leaves a stub.
 MIN_FREE_BYTES = 64 << 20
 
-# The exit status of a recorder whose ffmpeg did not last for START_SECONDS, the stanza's startsecs, if it had one at
-# all, and that was not asked to end. It is the one that supervisord does not restart at once where it takes the program
-# for a running one: it waited for its camera, or a thousand that failed together have kept supervisord busy.
+# The exit status of a recorder that ended within START_SECONDS, the stanza's startsecs, or waited so long in vain, and
+# was not asked to end. It is the one that supervisord does not restart at once where it takes the program for a running
+# one: for it waited, or a thousand that failed together keep supervisord busy for longer than that.
 FAILED_SOON = 75
 START_SECONDS = 30
 
 # A camera that refuses its connection is asked again this often, and one that is silent is given this long, until the
 # program counts as running: then supervisord leaves it alone, and the watcher, which asks without a process, has it.
-KNOCK_SECONDS = 1.0
+KNOCK_SECONDS = 0.5
 ANSWER_SECONDS = 1.5
 RTSP_PORT = 554
 
@@ -272,32 +272,42 @@ def peer_of(url: str) -> "tuple[int, tuple[str, int]] | None":
     return family, (address, int(port))
 
 
-def knock(family: int, place: "tuple[str, int]") -> str:
-    """Return why nobody accepts a connection at an address and port; nothing if somebody does."""
+def knock(family: int, place: "tuple[str, int]") -> "OSError | None":
+    """Return why nobody accepts a connection at an address and port; None if somebody does."""
     connection = _socket.socket(family, _socket.SOCK_STREAM)
     try:
         connection.settimeout(ANSWER_SECONDS)
         connection.connect(place)
     except OSError as error:
-        return error.strerror or str(error)  # which is all that a timeout has
+        return error
     finally:
         connection.close()
-    return ""
+    return None
 
 
-def wait_for_camera(url: str, child: "Child") -> None:
-    """Wait until the camera accepts the connection that ffmpeg would begin with; an ffmpeg for each try would cost a
-    hundred times as much. Raises RefusedError after START_SECONDS."""
+def wait_for_camera(url: str, child: "Child") -> bool:
+    """Wait until the camera accepts the connection that ffmpeg would begin with: an ffmpeg for each try would cost a
+    hundred times as much. Return whether it did, or that can't be told.
+
+    Raises RefusedError where it still refuses after START_SECONDS. Silence is no refusal: ffmpeg has more patience, and
+    may be a wrapper that has another way to the camera.
+    """
     peer, told, until = peer_of(url), False, time.monotonic() + START_SECONDS
-    while peer and not child.stopping and (reason := knock(*peer)):
+    while peer and (error := knock(*peer)):
+        if child.stopping:
+            return False
         address, port = peer[1]
-        problem = f"no connection to the camera at {address}, port {port}: {reason}"
+        # All that a timeout has is its text.
+        problem = f"no connection to the camera at {address}, port {port}: {error.strerror or error}"
         if time.monotonic() > until:
-            raise RefusedError(f"{problem}. The watcher has it started again as soon as it accepts one")
+            if isinstance(error, ConnectionRefusedError):
+                raise RefusedError(f"{problem}. It is started again as soon as it accepts one")
+            return False
         if not told:
-            say("ERROR", f"{problem}. Asking every second")
+            say("ERROR", f"{problem}. Asking until it accepts one")
             told = True
         time.sleep(KNOCK_SECONDS)
+    return True
 
 
 def remove_stub(directory: str, begun: float, ended: float) -> None:
@@ -337,11 +347,13 @@ def hide_credentials(pid: int, url: bytes, blotted: bytes) -> bool:
 
 
 class Child:
-    """The one ffmpeg, and the one SIGTERM that it gets: of two, it would lose its last segment."""
+    """The one ffmpeg, and the one SIGTERM that it gets: of two, it would lose its last segment. It is `expected` to
+    record unless its camera was waited for in vain."""
 
     def __init__(self) -> None:
         self.pid = 0
         self.begun = 0.0
+        self.expected = False
         self.stopping = False
         self.told = False
 
@@ -438,7 +450,7 @@ def drain(stderr: int, hide: "Callable[[], bool]", abandoned: "Callable[[], None
 def record(spec: "dict[str, list[str]]", child: Child) -> None:
     """Record until ffmpeg ends, and say how."""
     directory, url, secrets = spec["directory"][0], spec["url"][0], spec["secret"]
-    wait_for_camera(url, child)
+    child.expected = wait_for_camera(url, child)
     volume = prove_volume(spec["root"][0], spec["volume"][0])
     check_room(spec["root"][0], volume)
     for fd in (volume, lock_directory(directory)):
@@ -481,6 +493,7 @@ def offer_first() -> None:
 
 
 def main(path: str) -> int:
+    begun = time.monotonic()
     offer_first()
     child = Child()
     _signal.signal(_signal.SIGTERM, child.stop)
@@ -489,7 +502,9 @@ def main(path: str) -> int:
     if child.stopping:
         return 0
     # What supervisord makes of it may not depend on when a busy supervisord comes to look.
-    return FAILED_SOON if child.lasted() < START_SECONDS else 1
+    failed_soon = time.monotonic() - begun < START_SECONDS
+    waited_in_vain = not child.expected and child.lasted() < START_SECONDS
+    return FAILED_SOON if failed_soon or waited_in_vain else 1
 
 
 def run(path: str, child: Child) -> None:

@@ -230,10 +230,14 @@ class Watcher:
 
     def _await_end(self, process: Process) -> None:
         """Hear of it when a running process ends, where kernel and Python can tell."""
-        if process.state in UP and process.pid not in self._awaited:
-            with contextlib.suppress(AttributeError, OSError):
+        if process.state in UP and process.pid not in self._awaited and hasattr(os, "pidfd_open"):
+            with contextlib.suppress(OSError):
                 pidfd = os.pidfd_open(process.pid)
-                self._loop.add_reader(pidfd, self._has_ended, process.pid, pidfd)
+                try:
+                    self._loop.add_reader(pidfd, self._has_ended, process.pid, pidfd)
+                except OSError:
+                    os.close(pidfd)
+                    raise
                 self._awaited.add(process.pid)
 
     def _has_ended(self, pid: int, pidfd: int) -> None:
@@ -492,7 +496,7 @@ class Watcher:
         )
         try:
             # Who waits for its camera says so, and is up all the same.
-            unread = self._unread | set(up) - set(alive)
+            unread = self._unread | (set() if refused else set(up) - set(alive))
             for camera_id, error in status.last_errors(unread, self._settings).items():
                 # A stall that we found may be newer than what its recorder last said.
                 self._errors[camera_id] = max(error, self._errors.get(camera_id, error), key=operator.itemgetter(0))

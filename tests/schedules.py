@@ -1,14 +1,24 @@
 """What outages cost, in simulated seconds: what is started, and when, by our rules and by the kernel's own loop."""
 
 import itertools
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from examples import settings
+
 from heldar_mirror import recorder, watch
 from heldar_mirror.health import Failures
+from heldar_mirror.probe import ANSWER_SECONDS
+from heldar_mirror.programs import render_programs
 
 # How long an ffmpeg lasts whose camera refuses it, and one whose camera is silent: the `-timeout` of its command.
 REFUSED_SECONDS, SILENT_SECONDS = 0.1, 15.0
+
+STANZA = {
+    name: int(value)
+    for name, value in re.findall(r"^(\w+)=(\d+)$", render_programs({"gate": 1}, settings()), re.MULTILINE)
+}
 
 
 @dataclass(frozen=True)
@@ -36,28 +46,49 @@ def the_old_loop(outage: Outage) -> Iterator[float]:
 
 
 def ours(outage: Outage) -> Iterator[float]:
-    """When supervisord, by our stanza, and the watcher start a recorder, and when that starts its ffmpeg."""
+    """When a recorder is started, by supervisord or by the watcher, and when that starts its ffmpeg."""
+    asking, silent = min(outage.failing, recorder.ANSWER_SECONDS), outage.failing > recorder.ANSWER_SECONDS
     failures, now = Failures(), 0.0
-    asking = min(outage.failing, recorder.ANSWER_SECONDS)
     while True:
         # What ended is started at once, since the watcher wakes supervisord, and so is what it asks for.
         failures.heard("gate", "STARTING", now)
         yield now
         until = now + recorder.START_SECONDS
-        while now <= until:
-            if outage.answers(now):
-                yield now
-                return
+        while now <= until and not outage.answers(now):
             now += asking + recorder.KNOCK_SECONDS
+        if silent or outage.answers(now):
+            yield now
+            now += outage.failing
         failures.heard("gate", "RUNNING", now)
         failures.heard("gate", "EXITED", now)
-        tried = False
-        while not tried:
-            now += watch.PROBE_SECONDS
-            if failures.due(now):
-                tried = outage.answers(now)
-                now += 0 if tried else asking
-        failures.tried(["gate"], now)
+        now = _probed(failures, outage, now)
+
+
+def ours_by_name(outage: Outage) -> Iterator[float]:
+    """The same for a camera whose address is a name, so that only ffmpeg can ask it."""
+    failures, now = Failures(), 0.0
+    while True:
+        for wait in (*range(1, STANZA["startretries"] + 1), None):
+            failures.heard("gate", "STARTING", now)
+            yield now
+            now += outage.failing
+            failures.heard("gate", "BACKOFF", now)
+            if wait:
+                now += wait + 1  # supervisord's loop turns once a second
+        failures.heard("gate", "FATAL", now)
+        now = _probed(failures, outage, now)
+
+
+def _probed(failures: Failures, outage: Outage, now: float) -> float:
+    """When the watcher starts a program that has failed for good."""
+    tried = False
+    while not tried:
+        now += watch.PROBE_SECONDS
+        if failures.due(now):
+            tried = outage.answers(now)
+            now += 0 if tried else min(outage.failing, ANSWER_SECONDS)
+    failures.tried(["gate"], now)
+    return now
 
 
 def gap(schedule: Schedule, outage: Outage) -> float:

@@ -614,11 +614,11 @@ def _family(address: str) -> int:
 
 
 def test_only_who_accepts_is_there() -> None:
-    """Who refuses, or is silent, is not, and the reason is in the words that ffmpeg would have."""
+    """Who refuses is not, and who is silent; that is told apart."""
     with listening() as here, refusing() as closed, silent() as nowhere:
-        assert recorder.knock(socket.AF_INET, here) == ""
-        assert recorder.knock(socket.AF_INET, closed) == "Connection refused"
-        assert recorder.knock(socket.AF_INET, nowhere) == "timed out"
+        assert recorder.knock(socket.AF_INET, here) is None
+        assert isinstance(recorder.knock(socket.AF_INET, closed), ConnectionRefusedError)
+        assert isinstance(recorder.knock(socket.AF_INET, nowhere), TimeoutError)
 
 
 def test_a_camera_that_comes_is_recorded_by_the_recorder_that_waited(bench: Bench) -> None:
@@ -634,6 +634,48 @@ def test_a_camera_that_comes_is_recorded_by_the_recorder_that_waited(bench: Benc
         assert re.fullmatch(r"ERROR ffmpeg ended after \d+ s, exit status 3", bench.end(process, recorder.FAILED_SOON))
     assert bench.noted() == "begun"
     assert PASSWORD not in said
+
+
+IMPATIENT = """
+import sys
+from heldar_mirror import recorder
+recorder.START_SECONDS = {}
+sys.exit(recorder.main(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize(("absent", "recorded"), [(refusing, False), (silent, True)])
+def test_whoever_refuses_for_long_is_left_to_the_watcher(
+    bench: Bench, absent: Callable[[], contextlib.AbstractContextManager[Address]], recorded: bool
+) -> None:
+    """Once the program counts as running, with the exit status that has nobody restart it at once; where there was
+    silence ffmpeg, which has more patience, is tried once."""
+    bench.stand_in('note("begun")')
+    with absent() as (address, port):
+        spec = bench.spec(url=f"rtsp://{address}:{port}/x")
+        command = [sys.executable, "-c", IMPATIENT.format(0.2), str(spec)]
+        ended = subprocess.run(command, env=bench.env, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == recorder.FAILED_SOON
+    assert (
+        ended.stdout.splitlines()[-1]
+        .partition(" ERROR ")[2]
+        .startswith("ffmpeg ended after 0 s" if recorded else "cannot record: no connection to the camera at")
+    )
+    assert (bench.notes / "gate").exists() == recorded
+
+
+@pytest.mark.slow
+def test_who_came_after_a_while_was_not_waited_for_in_vain(bench: Bench) -> None:
+    """If its ffmpeg does not last, supervisord is to start it again: the program counts as running by then."""
+    bench.stand_in("time.sleep(7)")
+    with refusing() as (address, port):
+        command = [sys.executable, "-c", IMPATIENT.format(10), str(bench.spec(url=f"rtsp://{address}:{port}/x"))]
+        process = subprocess.Popen(command, env=bench.env, stdout=subprocess.PIPE, text=True)
+        bench.started.append(process)
+        time.sleep(4)
+    with listening(port=port):
+        process.communicate(timeout=60)
+    assert process.returncode == 1
 
 
 @pytest.mark.parametrize("absent", [refusing, silent])

@@ -609,7 +609,7 @@ def kill_and_see_greeting(mirror: Mirror, camera_id: str, methods: list[str]) ->
     """Kill a camera's ffmpeg, and see supervisord greeted and the camera recorded again."""
     recorder, greeted = recorders(mirror)[camera_id], methods.count(GREETING)
     kill(*ffmpegs(mirror, camera_id))
-    wait_for(lambda: methods.count(GREETING) > greeted, seconds=8)  # of a tick, 10
+    wait_for(lambda: methods.count(GREETING) > greeted, seconds=5)  # of a tick, 10: of two in a row one would be late
     wait_for(lambda: recorders(mirror).get(camera_id) not in (None, recorder))
     wait_until_recording(mirror, camera_id)
 
@@ -634,7 +634,7 @@ def test_supervisord_is_woken_where_a_recorder_ends_and_once_for_many(mirror: Mi
                 for camera_id in together:
                     kill(*ffmpegs(mirror, camera_id))
                 wait_for(lambda: not recorders(mirror).keys() & set(together))
-                wait_for(lambda: methods.count(GREETING) > greeted, seconds=8)
+                wait_for(lambda: methods.count(GREETING) > greeted, seconds=5)
             finally:
                 os.kill(supervisord, signal.SIGCONT)
             wait_until_recording(mirror, *together)
