@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What 200 cameras that refuse every connection cost in five minutes, beside the seed's loop in the same five minutes.
+"""What 200 cameras that refuse every connection, or never answer, cost in five minutes, beside the seed's loop in the
+same five minutes.
 
 Ours is all of it: `up`, supervisord, the watcher and its children, recorders and ffmpegs, from their start on. Of the
 seed's loop the ffmpegs alone count, since ours in Python costs more than the kernel's.
@@ -12,10 +13,14 @@ import sys
 import threading
 import time
 from itertools import pairwise
+from pathlib import Path
 
 from fleet import camera_ids
 from measure import Figure, cpu_seconds, cpu_with_ended_children, record, with_children
 from streams import loop_beside, real_mirror
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+from listeners import refusing, silent
 
 NUMBER = 10
 AIM = 0.1
@@ -68,29 +73,34 @@ class Forks(threading.Thread):
         return count
 
 
-def main() -> None:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))  # nobody listens, and nobody else is given the port
-        ports = dict.fromkeys(camera_ids(CAMERAS), closed.getsockname()[1])
-        with real_mirror(ports) as mirror, loop_beside(mirror) as loop:
-            forks, begun = Forks(), time.monotonic()
-            looks = [(0.0, 0.0, 0.0, 0.0)]
-            with loop.up() as their, mirror.up(watched=True) as our:
-                for minute in range(1, MINUTES + 1):
-                    time.sleep(max(0.0, begun + minute * MINUTE - time.monotonic()))
-                    our_cpu = sum(map(cpu_with_ended_children, with_children(our.pid)))
-                    their_cpu = sum(map(cpu_with_ended_children, with_children(their.pid)))
-                    their_cpu -= cpu_seconds([their.pid])
-                    looks.append((our_cpu, their_cpu, forks.below(our.pid), forks.below(their.pid)))
+def measure(what: str, port: int) -> list[Figure]:
+    """Return what cameras cost that are all at one port of loopback."""
+    ports = dict.fromkeys(camera_ids(CAMERAS), port)
+    with real_mirror(ports) as mirror, loop_beside(mirror) as loop:
+        forks, begun = Forks(), time.monotonic()
+        looks = [(0.0, 0.0, 0.0, 0.0)]
+        with loop.up() as their, mirror.up(watched=True) as our:
+            for minute in range(1, MINUTES + 1):
+                time.sleep(max(0.0, begun + minute * MINUTE - time.monotonic()))
+                our_cpu = sum(map(cpu_with_ended_children, with_children(our.pid)))
+                their_cpu = sum(map(cpu_with_ended_children, with_children(their.pid)))
+                their_cpu -= cpu_seconds([their.pid])
+                looks.append((our_cpu, their_cpu, forks.below(our.pid), forks.below(their.pid)))
     minutes = [[after - before for before, after in pairwise(of)] for of in zip(*looks, strict=True)]
     our_cpu, their_cpu, our_count, their_count = looks[-1]
-    what = f"with {CAMERAS} unreachable cameras"
-    figures = [
+    return [
         Figure(NUMBER, f"CPU {what}, {MINUTES} minutes", "s", [our_cpu], BESIDE, [their_cpu], AIM),
         Figure(NUMBER, f"CPU {what}, each minute", "s", minutes[0], BESIDE, minutes[1]),
         Figure(NUMBER, f"processes started {what}, {MINUTES} minutes", "", [our_count], BESIDE, [their_count], AIM),
         Figure(NUMBER, f"processes started {what}, each minute", "", minutes[2], BESIDE, minutes[3]),
     ]
+
+
+def main() -> None:
+    figures = []
+    for manner, place in (("unreachable", refusing), ("silent", silent)):
+        with place() as (_, port):
+            figures += measure(f"with {CAMERAS} {manner} cameras", port)
     sys.exit(0 if record(*figures) else 1)
 
 

@@ -29,7 +29,7 @@ else:
     import _signal
 
 TAIL_BYTES = 8192
-EROFS = 30  # the module errno would be one more to load
+EROFS, ETIMEDOUT, EINPROGRESS = 30, 110, 115  # the module errno would be one more to load
 MARKER = ".heldar-mirror"
 LOCK = ".heldar-mirror.lock"
 SEGMENT_NAME = "%Y%m%d_%H%M%S.mp4"
@@ -45,8 +45,10 @@ START_SECONDS = 30
 
 # A camera that refuses its connection is asked again this often, and one that is silent is given this long, until the
 # program counts as running: then supervisord leaves it alone, and the watcher, which asks without a process, has it.
+# The last time it is given as long as ffmpeg's own `-timeout` would: a slow link may need that.
 KNOCK_SECONDS = 0.5
 ANSWER_SECONDS = 1.5
+LAST_ANSWER_SECONDS = 15.0
 RTSP_PORT = 554
 
 # Less than supervisord waits before it kills us, with no chance to tidy up.
@@ -272,42 +274,45 @@ def peer_of(url: str) -> "tuple[int, tuple[str, int]] | None":
     return family, (address, int(port))
 
 
-def knock(family: int, place: "tuple[str, int]") -> "OSError | None":
-    """Return why nobody accepts a connection at an address and port; None if somebody does."""
-    connection = _socket.socket(family, _socket.SOCK_STREAM)
+def knock(family: int, place: "tuple[str, int]", patience: float, is_over: "Callable[[], bool]") -> str:
+    """Return why nobody accepts a connection at an address and port within some seconds; nothing if somebody does.
+
+    It gives up once `is_over()` returns true, which is called four times a second.
+    """
+    connection = _socket.socket(family, _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK)
     try:
-        connection.settimeout(ANSWER_SECONDS)
-        connection.connect(place)
-    except OSError as error:
-        return error
+        poll = select.poll()
+        poll.register(connection.fileno(), select.POLLOUT)
+        until = time.monotonic() + patience
+        error = connection.connect_ex(place)
+        while error == EINPROGRESS and not is_over():
+            if poll.poll(250):
+                error = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
+            elif time.monotonic() > until:
+                error = ETIMEDOUT
+        return posix.strerror(error) if error else ""
     finally:
         connection.close()
-    return None
 
 
-def wait_for_camera(url: str, child: "Child") -> bool:
+def wait_for_camera(url: str, child: "Child") -> None:
     """Wait until the camera accepts the connection that ffmpeg would begin with: an ffmpeg for each try would cost a
-    hundred times as much. Return whether it did, or that can't be told.
-
-    Raises RefusedError where it still refuses after START_SECONDS. Silence is no refusal: ffmpeg has more patience, and
-    may be a wrapper that has another way to the camera.
-    """
+    hundred times as much. Raises RefusedError where nobody has after START_SECONDS."""
     peer, told, until = peer_of(url), False, time.monotonic() + START_SECONDS
-    while peer and (error := knock(*peer)):
-        if child.stopping:
-            return False
+    while peer and not child.stopping:
+        last = time.monotonic() > until
+        patience = LAST_ANSWER_SECONDS if last else ANSWER_SECONDS
+        reason = knock(*peer, patience, lambda: child.stopping)
+        if not reason or child.stopping:
+            break
         address, port = peer[1]
-        # All that a timeout has is its text.
-        problem = f"no connection to the camera at {address}, port {port}: {error.strerror or error}"
-        if time.monotonic() > until:
-            if isinstance(error, ConnectionRefusedError):
-                raise RefusedError(f"{problem}. It is started again as soon as it accepts one")
-            return False
+        problem = f"no connection to the camera at {address}, port {port}: {reason}"
+        if last:
+            raise RefusedError(f"{problem}. It is started again as soon as it accepts one")
         if not told:
             say("ERROR", f"{problem}. Asking until it accepts one")
             told = True
         time.sleep(KNOCK_SECONDS)
-    return True
 
 
 def remove_stub(directory: str, begun: float, ended: float) -> None:
@@ -347,13 +352,11 @@ def hide_credentials(pid: int, url: bytes, blotted: bytes) -> bool:
 
 
 class Child:
-    """The one ffmpeg, and the one SIGTERM that it gets: of two, it would lose its last segment. It is `expected` to
-    record unless its camera was waited for in vain."""
+    """The one ffmpeg, and the one SIGTERM that it gets: of two, it would lose its last segment."""
 
     def __init__(self) -> None:
         self.pid = 0
         self.begun = 0.0
-        self.expected = False
         self.stopping = False
         self.told = False
 
@@ -450,7 +453,7 @@ def drain(stderr: int, hide: "Callable[[], bool]", abandoned: "Callable[[], None
 def record(spec: "dict[str, list[str]]", child: Child) -> None:
     """Record until ffmpeg ends, and say how."""
     directory, url, secrets = spec["directory"][0], spec["url"][0], spec["secret"]
-    child.expected = wait_for_camera(url, child)
+    wait_for_camera(url, child)
     volume = prove_volume(spec["root"][0], spec["volume"][0])
     check_room(spec["root"][0], volume)
     for fd in (volume, lock_directory(directory)):
@@ -502,9 +505,8 @@ def main(path: str) -> int:
     if child.stopping:
         return 0
     # What supervisord makes of it may not depend on when a busy supervisord comes to look.
-    failed_soon = time.monotonic() - begun < START_SECONDS
-    waited_in_vain = not child.expected and child.lasted() < START_SECONDS
-    return FAILED_SOON if failed_soon or waited_in_vain else 1
+    waited_in_vain = not child.begun
+    return FAILED_SOON if waited_in_vain or time.monotonic() - begun < START_SECONDS else 1
 
 
 def run(path: str, child: Child) -> None:

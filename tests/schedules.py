@@ -47,7 +47,7 @@ def the_old_loop(outage: Outage) -> Iterator[float]:
 
 def ours(outage: Outage) -> Iterator[float]:
     """When a recorder is started, by supervisord or by the watcher, and when that starts its ffmpeg."""
-    asking, silent = min(outage.failing, recorder.ANSWER_SECONDS), outage.failing > recorder.ANSWER_SECONDS
+    asking = min(outage.failing, recorder.ANSWER_SECONDS)
     failures, now = Failures(), 0.0
     while True:
         # What ended is started at once, since the watcher wakes supervisord, and so is what it asks for.
@@ -56,9 +56,10 @@ def ours(outage: Outage) -> Iterator[float]:
         until = now + recorder.START_SECONDS
         while now <= until and not outage.answers(now):
             now += asking + recorder.KNOCK_SECONDS
-        if silent or outage.answers(now):
+        if not outage.answers(now):
+            now += min(outage.failing, recorder.LAST_ANSWER_SECONDS)
+        if outage.answers(now):
             yield now
-            now += outage.failing
         failures.heard("gate", "RUNNING", now)
         failures.heard("gate", "EXITED", now)
         now = _probed(failures, outage, now)
