@@ -3,14 +3,13 @@
 The stand-in begins a segment and sleeps, since two cores can't record a thousand streams.
 """
 
+import atexit
 import contextlib
 import functools
 import os
-import socket
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from conftest import FAKE_FFMPEG, Mirror, mirror_env, new_database, new_home, wait_for_none
+from listeners import answering
 
 __all__ = ["FAKE_FFMPEG", "Mirror", "new_database", "new_home", "wait_for_none"]  # for those who import them from here
 
@@ -30,6 +30,9 @@ INSERT = (
     "VALUES (?, 'x', 'hikvision', '127.0.0.1', ?, 'admin', 'made-up', 3600, 1)"
 )
 
+_lasting = contextlib.ExitStack()
+atexit.register(_lasting.close)
+
 
 def camera_ids(count: int, first: int = 0) -> list[str]:
     return [f"cam{number:04}" for number in range(first, first + count)]
@@ -37,16 +40,8 @@ def camera_ids(count: int, first: int = 0) -> list[str]:
 
 @functools.cache
 def camera_port() -> int:
-    """Return a port at which any camera seems to be there: connections are accepted, and closed, from now on."""
-    server = socket.create_server(("127.0.0.1", 0), backlog=4096)
-
-    def accept() -> None:
-        while True:
-            with contextlib.suppress(OSError):
-                server.accept()[0].close()
-
-    threading.Thread(target=accept, daemon=True).start()
-    return int(server.getsockname()[1])
+    """Return a port at which any camera seems to be there, from now on."""
+    return _lasting.enter_context(answering())
 
 
 def insert(kernel: sqlite3.Connection, cameras: Sequence[str]) -> None:

@@ -6,8 +6,6 @@ import fcntl
 import os
 import re
 import signal
-import socket
-import threading
 import time
 import xmlrpc.client
 from collections.abc import Iterator, Mapping
@@ -31,25 +29,6 @@ class Wanted(NamedTuple):
 def hikvision(port: int, segment_seconds: int = 60) -> Wanted:
     """What is wanted for a camera as `Database.add` makes it."""
     return Wanted(f"rtsp://admin:{SHOWN_PASSWORD}@127.0.0.1:{port}/Streaming/Channels/101", segment_seconds)
-
-
-@contextlib.contextmanager
-def answering() -> Iterator[int]:
-    """A port at which a camera seems to answer: connections are accepted, and closed."""
-    with socket.create_server(("127.0.0.1", 0), backlog=100) as server:
-
-        def accept() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    server.accept()[0].close()
-
-        thread = threading.Thread(target=accept, daemon=True)
-        thread.start()
-        try:
-            yield server.getsockname()[1]
-        finally:
-            server.shutdown(socket.SHUT_RDWR)
-            thread.join()
 
 
 def belonging(mirror: Mirror) -> dict[int, str]:

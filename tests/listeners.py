@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import threading
 from collections.abc import Iterator
 
 from heldar_mirror.probe import Address
@@ -34,3 +35,22 @@ def silent() -> Iterator[Address]:
             caller.setblocking(False)
             caller.connect_ex(address)
         yield address
+
+
+@contextlib.contextmanager
+def answering() -> Iterator[int]:
+    """A port at which any camera seems to answer: connections are accepted, and closed."""
+    with socket.create_server(("127.0.0.1", 0), backlog=4096) as server:
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    server.accept()[0].close()
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()

@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 from aftermath import (
     Wanted,
-    answering,
     belonging,
     frozen_watcher,
     hikvision,
@@ -25,6 +24,7 @@ from aftermath import (
     writers,
 )
 from conftest import FAKE_FFMPEG, Mirror, wait_for
+from listeners import answering
 from mirrors import counts, ffmpegs, kill, new_mirror, recorders
 
 KILL_AT_STEP = Path(__file__).with_name("kill_at_step.py")

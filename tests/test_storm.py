@@ -8,8 +8,9 @@ import time
 from dataclasses import dataclass, field
 
 import pytest
-from aftermath import SHOWN_PASSWORD, Wanted, answering, belonging, supervisor, wait_until_right, watcher, writers
+from aftermath import SHOWN_PASSWORD, Wanted, belonging, supervisor, wait_until_right, watcher, writers
 from conftest import Mirror, wait_for
+from listeners import answering
 from mirrors import counts, kill
 
 # Another storm: STORM_SEEDS=2,3 script/test tests/test_storm.py
