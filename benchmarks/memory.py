@@ -17,8 +17,8 @@ from fleet import all_begun, camera_ids, new_mirror, wait_until
 from measure import Figure, private_dirty, record
 from rivals import RIVALS, Rival, new_rival, without_ffmpeg
 
-from heldar_mirror.processes import GONE
-from heldar_mirror.programs import PYTHON, RECORDER
+from heldar_mirror.proc.processes import GONE
+from heldar_mirror.programs.stanzas import PYTHON, RECORDER
 
 CAMERAS = 200
 ROUNDS = 5

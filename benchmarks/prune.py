@@ -16,7 +16,7 @@ from conftest import Camera, Mirror, mirror_env, new_database, new_home, wait_fo
 from measure import Figure, record
 from test_packets import packets
 
-from heldar_mirror.recorder import MARKER
+from heldar_mirror.recorder.recorder import MARKER
 
 CAMERAS = 1000
 SEGMENT_BYTES = 1 << 20

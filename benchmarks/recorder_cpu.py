@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from conftest import PASSWORD, USER, Camera, Mirror
 from mirrors import ffmpegs, recorders
 
-from heldar_mirror.camera_url import encode
+from heldar_mirror.heldar.camera_url import encode
 
 NUMBER = 2
 STREAMS, FLOODS = 50, 5

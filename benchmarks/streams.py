@@ -13,10 +13,10 @@ from fleet import new_mirror, running
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from conftest import PASSWORD, Camera, Mirror, new_home
 
-from heldar_mirror.camera_url import record_url
-from heldar_mirror.cameras import parse_camera
-from heldar_mirror.database import read_cameras
-from heldar_mirror.programs import build_record_command
+from heldar_mirror.heldar.camera_url import record_url
+from heldar_mirror.heldar.cameras import parse_camera
+from heldar_mirror.heldar.database import read_cameras
+from heldar_mirror.programs.stanzas import build_record_command
 
 LOOP = Path(__file__).with_name("seeds_loop.py")
 

@@ -1,3 +1,3 @@
-from heldar_mirror.cli import main
+from heldar_mirror.cli.main import main
 
 main()

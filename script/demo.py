@@ -17,9 +17,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from heldar_mirror import status, tables
+from heldar_mirror.cli import table as tables
 from heldar_mirror.errors import StateError
 from heldar_mirror.settings import Settings, load_settings
+from heldar_mirror.status import report as status
 
 TESTS = Path(__file__).parent.parent / "tests"
 USER, PASSWORD = "admin", "p@ss/w:rd"

@@ -5,8 +5,8 @@ import base64
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import strategies as st
 
-from heldar_mirror import sealed
-from heldar_mirror.cameras import Camera, Row, parse_camera
+from heldar_mirror.heldar import sealed
+from heldar_mirror.heldar.cameras import Camera, Row, parse_camera
 from heldar_mirror.settings import Settings, parse_settings
 
 # Any plain text that a column of Heldar's can hold.

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from heldar_mirror.cli import main
-from heldar_mirror.gateway import Gateway
+from heldar_mirror.cli.main import main
+from heldar_mirror.supervisord.gateway import Gateway
 
 TAKEN: list[str] = []
 

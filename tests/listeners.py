@@ -5,7 +5,7 @@ import socket
 import threading
 from collections.abc import Iterator
 
-from heldar_mirror.probe import Address
+from heldar_mirror.watcher.probe import Address
 
 
 @contextlib.contextmanager

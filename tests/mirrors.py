@@ -42,7 +42,7 @@ def python_for_all() -> str:
     for candidate in (sys.executable, "/usr/bin/python3"):
         with contextlib.suppress(OSError):
             needs = f"""
-import os, heldar_mirror.cli, cryptography.hazmat.primitives.ciphers.aead
+import os, heldar_mirror.cli.main, cryptography.hazmat.primitives.ciphers.aead
 assert os.access({str(FAKE_FFMPEG)!r}, os.R_OK | os.X_OK)
 """
             if run_as(STRANGER, [candidate, "-c", needs]).returncode == 0:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from examples import settings
 
-from heldar_mirror import recorder, watch
-from heldar_mirror.health import Failures
-from heldar_mirror.probe import ANSWER_SECONDS
-from heldar_mirror.programs import render_programs
+from heldar_mirror.programs.stanzas import render_programs
+from heldar_mirror.recorder import recorder
+from heldar_mirror.watcher import watcher as watch
+from heldar_mirror.watcher.failures import Failures
+from heldar_mirror.watcher.probe import ANSWER_SECONDS
 
 # How long an ffmpeg lasts whose camera refuses it, and one whose camera is silent: the `-timeout` of its command.
 REFUSED_SECONDS, SILENT_SECONDS = 0.1, 15.0

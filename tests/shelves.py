@@ -12,9 +12,10 @@ from typing import Any
 
 from conftest import Mirror
 
-from heldar_mirror import reconcile, state
-from heldar_mirror.segments import segment_begun, segment_name
+from heldar_mirror.footage.names import segment_begun, segment_name
+from heldar_mirror.reconcile import reconcile
 from heldar_mirror.settings import Settings, load_settings
+from heldar_mirror.state import directory as state
 
 HOUR = 3600
 MIB = 1 << 20

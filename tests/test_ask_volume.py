@@ -17,8 +17,8 @@ from faults import watcher
 from mirrors import STRANGER, as_root, kill, wait_until_recording
 from test_faults_volume import mounted, tmpfs
 
-from heldar_mirror import volume
 from heldar_mirror.errors import HungError, VolumeError
+from heldar_mirror.volume import asking as volume
 
 MARKER = ".heldar-mirror"
 
@@ -26,7 +26,8 @@ MARKER = ".heldar-mirror"
 ASKER = """
 import subprocess, sys, time
 from pathlib import Path
-from heldar_mirror import up, volume
+from heldar_mirror.foreground import up
+from heldar_mirror.volume import asking as volume
 root = Path(sys.argv[1])
 volume.prove(root, "ours")
 print("asked", flush=True)

@@ -7,8 +7,8 @@ import pytest
 from examples import camera, texts
 from hypothesis import given
 
-from heldar_mirror.camera_url import encode, record_url, secrets
-from heldar_mirror.cameras import CameraError
+from heldar_mirror.heldar.camera_url import encode, record_url, secrets
+from heldar_mirror.heldar.cameras import CameraError
 
 UNRESERVED = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 CREDENTIALS = "admin:p%40ss%2Fw%3Ard@"

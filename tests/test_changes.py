@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from conftest import Database, wait_for
 
-from heldar_mirror import changes
-from heldar_mirror.changes import Changes
-from heldar_mirror.mounts import find_place
+from heldar_mirror.proc.mounts import find_place
+from heldar_mirror.watcher import changes
+from heldar_mirror.watcher.changes import Changes
 
 # A little of what a machine has mounted, in the order of mounting.
 MOUNTINFO = r"""

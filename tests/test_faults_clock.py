@@ -12,7 +12,7 @@ import pytest
 from conftest import Camera, Mirror, wait_for
 from mirrors import ffmpegs, recorders
 
-from heldar_mirror.recorder import SEGMENT_NAME, is_stub, segment_path
+from heldar_mirror.recorder.recorder import SEGMENT_NAME, is_stub, segment_path
 
 HOUR = 3600
 

@@ -26,10 +26,10 @@ from test_faults_camera import gaps, packets
 from test_faults_clock import HOUR, Clock
 from test_faults_volume import goes_on_publishing, grows, hashes, served, stopped, tmpfs, waits_for_fuse
 
-from heldar_mirror import camera_url, cameras
-from heldar_mirror.database import read_cameras
-from heldar_mirror.programs import build_record_command
-from heldar_mirror.segments import segment_begun, segment_name
+from heldar_mirror.footage.names import segment_begun, segment_name
+from heldar_mirror.heldar import camera_url, cameras
+from heldar_mirror.heldar.database import read_cameras
+from heldar_mirror.programs.stanzas import build_record_command
 
 pytestmark = [as_root, pytest.mark.slow, pytest.mark.timeout(400)]
 

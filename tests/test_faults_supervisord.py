@@ -17,7 +17,7 @@ from faults import is_recorded_in, told, wait_until_recorded, wait_until_shown, 
 from mirrors import PYTHONPATH, as_root, kill, new_mirror, recorders, wait_until_recording
 from test_joined import ADMIN_PASSWORD, Joined
 
-from heldar_mirror.recorder import START_SECONDS
+from heldar_mirror.recorder.recorder import START_SECONDS
 
 CAMERAS = {"gate", "hall", "yard"}
 CANT_READ = "can't read its files, and nothing was applied"

@@ -19,7 +19,7 @@ from faults import published
 from mirrors import as_root, ffmpegs, kill, recorders, wait_until_recording
 from ordeals import AtOnce
 
-from heldar_mirror import recorder
+from heldar_mirror.recorder import recorder
 
 MARKER = ".heldar-mirror"
 

@@ -13,12 +13,13 @@ from conftest import Database
 from examples import settings
 from supervisor.xmlrpc import Faults
 
-from heldar_mirror import gateway, state
 from heldar_mirror.errors import SupervisordError
-from heldar_mirror.gateway import Gateway
-from heldar_mirror.programs import parse_programs
-from heldar_mirror.reconcile import reconcile
+from heldar_mirror.programs.stanzas import parse_programs
+from heldar_mirror.reconcile.reconcile import reconcile
 from heldar_mirror.settings import Settings
+from heldar_mirror.state import directory as state
+from heldar_mirror.supervisord import gateway
+from heldar_mirror.supervisord.gateway import Gateway
 
 
 @dataclass

@@ -19,7 +19,8 @@ from schedules import (
     the_old_loop,
 )
 
-from heldar_mirror.health import (
+from heldar_mirror.proc.open_segments import Segment
+from heldar_mirror.watcher.failures import (
     FAILED,
     MIN_STALL_SECONDS,
     RETRY_SECONDS,
@@ -27,7 +28,6 @@ from heldar_mirror.health import (
     Growth,
     stall_seconds,
 )
-from heldar_mirror.open_segments import Segment
 
 STATES = ["STARTING", "RUNNING", "BACKOFF", "EXITED", "STOPPING", "STOPPED", "FATAL"]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from heldar_mirror import recorder
-from heldar_mirror.programs import RECORDER
+from heldar_mirror.programs.stanzas import RECORDER
+from heldar_mirror.recorder import recorder
 
 # Each is written in C: none brings another one along.
 ALLOWED = {"_signal", "_socket", "fcntl", "posix", "select", "sys", "time"}

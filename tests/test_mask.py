@@ -7,9 +7,9 @@ from examples import camera, texts, url_characters
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from heldar_mirror.camera_url import encode, record_url, secrets
-from heldar_mirror.cameras import Camera
-from heldar_mirror.recorder import blot, mask
+from heldar_mirror.heldar.camera_url import encode, record_url, secrets
+from heldar_mirror.heldar.cameras import Camera
+from heldar_mirror.recorder.recorder import blot, mask
 
 # Where cameras take a password that stands in an explicit URL.
 PLACES = [

@@ -53,7 +53,7 @@ def test_the_wheel_holds_the_package_and_its_templates(packages: tuple[Path, Pat
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     package = TREE / "heldar_mirror"
     assert names == {
-        *(f"heldar_mirror/{path.name}" for path in package.glob("*.py")),
+        *(str(path.relative_to(TREE)) for path in package.rglob("*.py")),
         *(f"heldar_mirror/templates/{path.name}" for path in (TREE / "templates").glob("*.j2")),
         "heldar_mirror/py.typed",
     }

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from conftest import Camera, Mirror, wait_for
 
-from heldar_mirror import camera_url, cameras
-from heldar_mirror.database import read_cameras
-from heldar_mirror.programs import build_record_command
+from heldar_mirror.heldar import camera_url, cameras
+from heldar_mirror.heldar.database import read_cameras
+from heldar_mirror.programs.stanzas import build_record_command
 
 
 def packets(segments: list[Path]) -> list[str]:

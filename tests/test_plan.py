@@ -5,9 +5,9 @@ from examples import camera_ids, row, settings, texts
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from heldar_mirror.cameras import Unusable
-from heldar_mirror.plan import Saved, make_plan
-from heldar_mirror.programs import Desired, LaunchSpec, desired_state, render_programs
+from heldar_mirror.heldar.cameras import Unusable
+from heldar_mirror.programs.plan import Saved, make_plan
+from heldar_mirror.programs.stanzas import Desired, LaunchSpec, desired_state, render_programs
 
 NOW = 1000
 BAD = Unusable("gate", "no RTSP URL")

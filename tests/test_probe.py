@@ -6,7 +6,7 @@ import contextlib
 import pytest
 from listeners import listening, refusing, silent
 
-from heldar_mirror.probe import Address, address_of, answering
+from heldar_mirror.watcher.probe import Address, address_of, answering
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,17 @@ from hypothesis import strategies as st
 from supervisor.datatypes import RestartWhenExitUnexpected
 from supervisor.options import ClientOptions, ServerOptions, UnhosedConfigParser
 
-from heldar_mirror import programs, recorder
-from heldar_mirror.camera_url import encode
 from heldar_mirror.errors import SettingsError
-from heldar_mirror.programs import LaunchSpec, desired_state, parse_launch_spec, render_programs, render_supervisord
+from heldar_mirror.heldar.camera_url import encode
+from heldar_mirror.programs import stanzas as programs
+from heldar_mirror.programs.stanzas import (
+    LaunchSpec,
+    desired_state,
+    parse_launch_spec,
+    render_programs,
+    render_supervisord,
+)
+from heldar_mirror.recorder import recorder
 from heldar_mirror.settings import WATCH, Settings
 
 # What the name of a directory may hold; those that settings refuse are sorted out by them.

@@ -15,12 +15,12 @@ from conftest import Mirror, new_home, wait_for
 from mirrors import as_root, new_mirror
 from shelves import FLOOR, HOUR, LOCK, begun_of, lock, prune, put, removed, settings_of, shelf, tree
 
-from heldar_mirror import state
 from heldar_mirror.errors import VolumeError
-from heldar_mirror.prune import Pruner
-from heldar_mirror.retention import Clock
-from heldar_mirror.segments import segment_name
-from heldar_mirror.tally import Pruned
+from heldar_mirror.footage.names import segment_name
+from heldar_mirror.pruning.outcome import Pruned
+from heldar_mirror.pruning.pruner import Pruner
+from heldar_mirror.pruning.rules import Clock
+from heldar_mirror.state import directory as state
 
 MARKER = ".heldar-mirror"
 NOW = int(time.time())

@@ -32,7 +32,7 @@ from shelves import (
     volume,
 )
 
-from heldar_mirror.prune import FUTILE_TIMES, TICK_SECONDS, Pruner
+from heldar_mirror.pruning.pruner import FUTILE_TIMES, TICK_SECONDS, Pruner
 
 pytestmark = as_root
 

@@ -29,7 +29,7 @@ from mirrors import (
     wait_until_recording,
 )
 
-from heldar_mirror import recorder
+from heldar_mirror.recorder import recorder
 
 ENCODED_PASSWORD = "p%40ss%2Fw%3Ard"
 NOWHERE = "unix:///nowhere/supervisor.sock"
@@ -103,7 +103,7 @@ class Installed(Mirror):
     """A mirror whose command is a script, as pip makes it."""
 
     def install(self) -> None:
-        (self.home / "heldar-mirror").write_text("from heldar_mirror.cli import main\n\nmain()\n")
+        (self.home / "heldar-mirror").write_text("from heldar_mirror.cli.main import main\n\nmain()\n")
 
     def command(self, *args: str) -> list[str]:
         return [sys.executable, str(self.home / "heldar-mirror"), *args]

@@ -17,9 +17,9 @@ import pytest
 from conftest import processes_of, wait_for, wait_for_none
 from listeners import listening, refusing, silent
 
-from heldar_mirror import recorder
-from heldar_mirror.probe import Address
-from heldar_mirror.programs import RECORDER
+from heldar_mirror.programs.stanzas import RECORDER
+from heldar_mirror.recorder import recorder
+from heldar_mirror.watcher.probe import Address
 
 PASSWORD = "open.sesame"
 URL = f"rtsp://admin:{PASSWORD}@localhost:554/Streaming/Channels/101"
@@ -643,7 +643,7 @@ def test_a_camera_that_comes_is_recorded_by_the_recorder_that_waited(bench: Benc
 
 IMPATIENT = """
 import sys
-from heldar_mirror import recorder
+from heldar_mirror.recorder import recorder
 recorder.START_SECONDS = {}
 recorder.LAST_ANSWER_SECONDS = 1
 sys.exit(recorder.main(sys.argv[1]))

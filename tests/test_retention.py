@@ -10,8 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from heldar_mirror.cameras import CameraError
-from heldar_mirror.retention import (
+from heldar_mirror.footage.names import Footage
+from heldar_mirror.heldar.cameras import CameraError
+from heldar_mirror.pruning.rules import (
     SKEW_SECONDS,
     STEP_SECONDS,
     STEPPED_SECONDS,
@@ -27,7 +28,6 @@ from heldar_mirror.retention import (
     parse_policy,
     parse_time,
 )
-from heldar_mirror.segments import Footage
 
 NOW = 1_800_000_000
 HOUR = 3600

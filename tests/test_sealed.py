@@ -6,7 +6,7 @@ import pytest
 from examples import KEY, seal, texts
 from hypothesis import given
 
-from heldar_mirror.sealed import unseal
+from heldar_mirror.heldar.sealed import unseal
 
 OTHER_KEY = base64.b64encode(bytes(32)).decode()
 SEALED = seal(b"p@ss/w:rd")

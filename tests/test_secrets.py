@@ -29,10 +29,14 @@ from examples import KEY, camera, row, seal, settings
 from mirrors import MirrorForAll, as_root, below, new_mirror
 from supervisor.xmlrpc import SupervisorTransport
 
-from heldar_mirror import camera_url, cameras, plan, programs, recorder, sealed, state
-from heldar_mirror.cameras import CameraError
 from heldar_mirror.errors import MirrorError
+from heldar_mirror.heldar import camera_url, cameras, sealed
+from heldar_mirror.heldar.cameras import CameraError
+from heldar_mirror.programs import plan
+from heldar_mirror.programs import stanzas as programs
+from heldar_mirror.recorder import recorder
 from heldar_mirror.settings import escape_env, load_settings
+from heldar_mirror.state import directory as state
 
 # A mirror's whole life is lived before the first test that looks at it.
 pytestmark = pytest.mark.timeout(400)

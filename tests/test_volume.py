@@ -12,7 +12,7 @@ import pytest
 from conftest import Mirror, wait_for
 from mirrors import STRANGER, MirrorForAll, as_root, counts, new_mirror, recorders, wait_until_recording
 
-from heldar_mirror.recorder import FAILED_SOON
+from heldar_mirror.recorder.recorder import FAILED_SOON
 
 MARKER = ".heldar-mirror"
 

@@ -38,7 +38,7 @@ from mirrors import (
     wait_until_recording,
 )
 
-from heldar_mirror.database import SHARED_FIRST, SHARED_SIZE
+from heldar_mirror.heldar.database import SHARED_FIRST, SHARED_SIZE
 
 pytestmark = pytest.mark.slow
 

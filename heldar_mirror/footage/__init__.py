@@ -1,0 +1,1 @@
+"""How segments are named, and how time spans are computed with."""

@@ -1,0 +1,1 @@
+"""What Heldar's database says."""

@@ -1,0 +1,89 @@
+"""The URL that is recorded, and which parts of it are secrets."""
+
+import ipaddress
+import re
+import urllib.parse
+
+from heldar_mirror.heldar.cameras import Camera, CameraError
+
+# Far more than a camera needs. What is to be masked grows with the square of it.
+MAX_URL = 2048
+
+SCHEMES = ("rtsp", "rtsps", "http", "https")
+PATHS = {
+    ("hikvision", "main"): "/Streaming/Channels/101",
+    ("hikvision", "sub"): "/Streaming/Channels/102",
+    ("dahua", "main"): "/cam/realmonitor?channel=1&subtype=0",
+    ("dahua", "sub"): "/cam/realmonitor?channel=1&subtype=1",
+}
+
+# Cameras take credentials in the query (?user=admin&password=x) and in the path (/user=admin_password=x_channel=1).
+SECRET_NAMES = ("pass", "passwd", "password", "pwd", "pw", "psw", "token", "secret", "key", "auth", "signature", "sig")
+# Raw, a value may hold what looks like its end, so each length that it can have is a secret.
+VALUE_END = re.compile(r"[&;?#/'\"]|_[a-z]+=|$", re.IGNORECASE)
+
+
+def record_url(camera: Camera) -> str:
+    """Return the URL that Heldar records `camera` from. Raises CameraError where there is none, or none to allow."""
+    url = camera.stream_url or _built_url(camera)
+    if len(url) > MAX_URL:
+        raise CameraError(f"its URL has {len(url)} characters, expected at most {MAX_URL}; shorten it in Heldar")
+    scheme = url.partition("://")[0].lower()
+    if "://" not in url or scheme not in SCHEMES:
+        shown = scheme if "://" in url and re.fullmatch(r"[a-z0-9+.-]{1,20}", scheme) else "none"
+        raise CameraError(f"the scheme of {camera.stream}_stream_url is {shown}, expected one of {', '.join(SCHEMES)}")
+    if " " in url or not url.isprintable():  # which no other white space is
+        where = f"{camera.stream}_stream_url" if camera.stream_url else "address"
+        raise CameraError(f"{where} holds white space or control characters; percent-encode them, or take them out")
+    return url
+
+
+def _built_url(camera: Camera) -> str:
+    if not camera.address:
+        raise CameraError(f"no RTSP URL: neither {camera.stream}_stream_url nor address is set")
+    path = PATHS.get((camera.vendor, camera.stream))
+    if path is None:
+        raise CameraError(
+            f"no RTSP URL: for vendor {ascii(camera.vendor)[:40]} Heldar builds none; set {camera.stream}_stream_url"
+        )
+    return f"rtsp://{_credentials(camera)}{_host(camera.address)}:{camera.rtsp_port}{path}"
+
+
+def _credentials(camera: Camera) -> str:
+    if not camera.username:
+        return ""
+    user, password = encode(camera.username), encode(camera.password)
+    return f"{user}:{password}@" if password else f"{user}@"
+
+
+def encode(text: str) -> str:
+    """Percent-encode user information as Heldar does: every byte of its UTF-8 but letters, digits and `-._~`."""
+    return urllib.parse.quote(text, safe="")
+
+
+def _host(address: str) -> str:
+    """ffmpeg takes an IPv6 address in brackets alone; Heldar leaves them out."""
+    try:
+        return f"[{address}]" if ipaddress.ip_address(address).version == 6 else address
+    except ValueError:
+        return address
+
+
+def secrets(camera: Camera, url: str) -> tuple[str, ...]:
+    """Return the texts that must be masked wherever they stand: each secret raw and percent-encoded.
+
+    None holds a line break: of a raw secret with one, each line is a text of its own.
+    """
+    found = {camera.password}
+    for equals in re.finditer("=", url):
+        if url[: equals.start()].casefold().endswith(SECRET_NAMES):
+            value = url[equals.end() :]
+            found |= {value[: end.start()] for end in VALUE_END.finditer(value)}
+    rest = url.partition("://")[2]
+    # The user information ends at the last '@' of the authority; or at a later one, if a raw password cuts that short.
+    first = re.split(r"[/?#]", rest, maxsplit=1)[0].rfind("@")
+    for user in (rest[: at.start()] for at in re.finditer("@", rest) if at.start() >= first):
+        found |= {user, user.partition(":")[2]}
+    plain = {urllib.parse.unquote(text) for text in found} | found
+    forms = {line for text in plain for form in (text, encode(text)) for line in form.splitlines()}
+    return tuple(sorted(filter(None, forms)))

@@ -1,0 +1,1 @@
+"""What the kernel's /proc says of mounts, processes and open files."""

@@ -1,0 +1,96 @@
+"""Which segment each camera's ffmpeg has open, from /proc. The volume is not asked: it may be hung, and it is large."""
+
+import os
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from heldar_mirror.footage.names import segment_begun
+from heldar_mirror.proc.processes import GONE, all_pids, recorder_of
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A segment that is being written: its path, the bytes that are in it, and when it was begun (Unix seconds)."""
+
+    path: str
+    size_bytes: int
+    begun: float
+
+
+class OpenSegments:
+    """Finds the segments that the recorders of one state have open, and remembers where it found them."""
+
+    def __init__(self, specs_dir: Path) -> None:
+        self._specs_dir = os.fsencode(specs_dir)
+        self._places: dict[str, tuple[int, str, Segment]] = {}
+        self.refused = 0
+        self.ffmpegs: set[str] = set()
+
+    def look(self, expected: Collection[str] = ()) -> dict[str, Segment]:
+        """Return the open segments by camera. All processes are looked at only if one of `expected` is not found where
+        it was; `refused` is how many of them we may not look into, and `ffmpegs` the cameras that had one then."""
+        found = self._again()
+        if not self._places or any(camera_id not in found for camera_id in expected):
+            self._search()
+            found = self._again()
+        return found
+
+    def _again(self) -> dict[str, Segment]:
+        found = {}
+        for camera_id, (pid, fd, last) in self._places.items():
+            with suppress(*GONE, PermissionError):
+                segment = _segment(pid, fd, last)
+                # The number may be another's by now.
+                if segment and os.path.dirname(segment.path) == os.path.dirname(last.path):  # noqa: PTH120
+                    found[camera_id] = segment
+                    self._places[camera_id] = pid, fd, segment
+        return found
+
+    def _search(self) -> None:
+        self._places, self.refused, self.ffmpegs = {}, 0, set()
+        for pid, camera_id in self._children():
+            try:
+                descriptors = os.listdir(f"/proc/{pid}/fd")
+                self.ffmpegs.add(camera_id)
+                for fd in descriptors:
+                    with suppress(*GONE):
+                        if segment := _segment(pid, fd, None):
+                            self._places[camera_id] = pid, fd, segment
+            except GONE:
+                continue
+            except PermissionError:
+                self.refused += not _is_zombie(pid)
+
+    def _children(self) -> Iterator[tuple[int, str]]:
+        """The children of recorders, with their cameras."""
+        parents = {}
+        for pid in all_pids():
+            with suppress(*GONE, PermissionError):
+                # The name, in brackets, may hold anything; after it come the state and the parent.
+                stat = Path(f"/proc/{pid}/stat").read_bytes()
+                parents[pid] = int(stat.rpartition(b")")[2].split()[1])
+        recorders = {pid: recorder_of(pid, self._specs_dir) for pid in set(parents.values())}
+        for pid, parent in parents.items():
+            if recorder := recorders[parent]:
+                yield pid, recorder[0]
+
+
+def _is_zombie(pid: int) -> bool:
+    """Whether a process has ended and its parent has yet to notice: it has nothing open, and only root may look."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] in {b"Z", b"X"}
+    except GONE:
+        return True
+
+
+def _segment(pid: int, fd: str, last: Segment | None) -> Segment | None:
+    """The segment that a descriptor is open on. Its size is the file position: a stat would ask the volume."""
+    path = os.readlink(f"/proc/{pid}/fd/{fd}")  # noqa: PTH115
+    begun = last.begun if last and last.path == path else segment_begun(os.path.basename(path))  # noqa: PTH119
+    if begun is None:
+        return None
+    with open(f"/proc/{pid}/fdinfo/{fd}", "rb") as file:
+        position = file.readline()
+    return Segment(path, int(position.split()[1]), begun)

@@ -1,0 +1,110 @@
+"""The plan: what to change so that what is recorded in the state becomes what the table asks for. All pure."""
+
+import difflib
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from heldar_mirror.heldar.cameras import Unusable
+from heldar_mirror.programs.stanzas import Desired, LaunchSpec
+from heldar_mirror.recorder import recorder
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A launch spec as it lies in the state, with its generation. `spec` is None where the file is damaged."""
+
+    spec: LaunchSpec | None
+    generation: int
+
+
+@dataclass(frozen=True)
+class Change:
+    """A camera's launch spec before and after; `existing` or `new` is None where there is none."""
+
+    camera_id: str
+    existing: LaunchSpec | None
+    new: LaunchSpec | None
+    generation: int
+
+    def lines(self) -> Iterator[str]:
+        """What changes, for people, as a diff without secrets."""
+        if self.existing is None or self.new is None:
+            spec = self.new or self.existing
+            yield f"{spec.masked_url()} → {spec.directory}" if spec else "its launch spec is damaged"
+            return
+        secrets = self.existing.secrets + self.new.secrets
+        before, after = _options(self.existing, secrets), _options(self.new, secrets)
+        if before != after:
+            yield from (f"{line[0]} {line[2:]}" for line in difflib.ndiff(before, after) if line[0] in "+-")
+        elif self.existing.volume != self.new.volume:
+            yield "the volume was adopted anew"
+        elif self.existing != self.new:
+            yield "credentials"
+        else:
+            yield "restart, as asked for"
+
+
+def _options(spec: LaunchSpec, secrets: tuple[str, ...]) -> list[str]:
+    """A launch spec's arguments, masked, each option on one line with its value."""
+    text = "\n".join(recorder.mask(arg, secrets) for arg in spec.args)
+    return re.sub(r"^(-.*)\n(?!-)", r"\1 ", text, flags=re.MULTILINE).split("\n")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do, by camera; `generations` is all that is to stand in the programs file."""
+
+    added: tuple[Change, ...]
+    changed: tuple[Change, ...]
+    removed: tuple[Change, ...]
+    unchanged: tuple[str, ...]
+    unusable: tuple[Unusable, ...]
+    kept: frozenset[str]
+    generations: Mapping[str, int] = field(repr=False)
+
+    @property
+    def written(self) -> tuple[Change, ...]:
+        """The changes that write a launch spec."""
+        return (*self.added, *self.changed, *(change for change in self.removed if change.existing))
+
+
+def make_plan(desired: Desired, saved: Mapping[str, Saved], now: int, forced: Collection[str] = ()) -> Plan:
+    """Return the plan that leads from the `saved` launch specs to the `desired` ones.
+
+    `now` is the Unix time in seconds; a changed launch spec's generation is the greater of it and the old one plus
+    one. Cameras in `forced` are given a new generation whether or not they changed. What runs for a camera that
+    can't be used, or is held, goes on: only a row that clearly asks for no mirror, or is not there, stops one.
+
+    A removed camera's launch spec is given another generation until it is gone, so that the program differs if it is
+    wanted again by who finds it stopped and not yet removed.
+    """
+    added, changed, unchanged = [], [], []
+    generations = {}
+    for camera_id, spec in sorted(desired.specs.items()):
+        old = saved.get(camera_id)
+        if old is None:
+            added.append(Change(camera_id, None, spec, now))
+        elif old.spec != spec or camera_id in forced:
+            changed.append(Change(camera_id, old.spec, spec, max(old.generation + 1, now)))
+        else:
+            unchanged.append(camera_id)
+            generations[camera_id] = old.generation
+    generations |= {change.camera_id: change.generation for change in added + changed}
+
+    kept = saved.keys() & (desired.held | {bad.camera_id for bad in desired.unusable})
+    generations |= {camera_id: saved[camera_id].generation for camera_id in kept}
+    removed = [
+        Change(camera_id, old.spec, None, old.generation + 1)
+        for camera_id, old in sorted(saved.items())
+        if camera_id not in generations
+    ]
+    return Plan(
+        added=tuple(added),
+        changed=tuple(changed),
+        removed=tuple(removed),
+        unchanged=tuple(unchanged),
+        unusable=desired.unusable,
+        kept=frozenset(kept),
+        generations=generations,
+    )

@@ -1,0 +1,1 @@
+"""How what runs is brought to what the table asks for."""

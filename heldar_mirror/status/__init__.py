@@ -1,0 +1,1 @@
+"""What each camera's mirror is doing."""

@@ -1,0 +1,1 @@
+"""How supervisord is configured, called and listened to."""

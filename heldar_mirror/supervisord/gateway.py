@@ -1,0 +1,186 @@
+"""The gateway to supervisord, over XML-RPC. Many programs are asked for, or changed, in one call."""
+
+import http.client
+import time
+import xmlrpc.client
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from supervisor.states import STOPPED_STATES, ProcessStates
+from supervisor.xmlrpc import Faults, SupervisorTransport
+
+from heldar_mirror.errors import SupervisordError
+from heldar_mirror.proc.processes import children
+from heldar_mirror.settings import WATCH, Settings
+
+# What a stop may take: stopwaitsecs of the stanzas, then a kill, and some time for a machine under load.
+STOP_SECONDS = 8 + 12
+POLL_SECONDS = 0.2
+
+# What a call finds that came too late; whoever called looks again.
+HARMLESS = {
+    *(Faults.NOT_RUNNING, Faults.ALREADY_STARTED, Faults.STILL_RUNNING),
+    *(Faults.ALREADY_ADDED, Faults.BAD_NAME),
+}
+
+
+@dataclass(frozen=True)
+class Process:
+    """A program's process as supervisord tells of it; `since` is when its state began, in Unix seconds, and `pid` is 0
+    where there is none or it was not told."""
+
+    state: str
+    since: int
+    pid: int
+
+    @property
+    def is_down(self) -> bool:
+        return getattr(ProcessStates, self.state) in STOPPED_STATES
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Names of the groups in which supervisord's files differ from what is active, of all programs, not ours alone."""
+
+    added: frozenset[str]
+    changed: frozenset[str]
+    removed: frozenset[str]
+
+
+class Gateway:
+    """Calls to one supervisord. Each connects anew, since a transport is broken for good by one failed connect,
+    and raises SupervisordError where supervisord does not answer, or refuses.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._url = settings.supervisor_url
+        self._username = settings.supervisor_username
+        self._password = settings.supervisor_password
+
+    def reload(self) -> Difference:
+        """Have supervisord read its files again, and return what it would have to apply. Nothing is applied yet."""
+        ((added, changed, removed),) = self._call(lambda proxy: proxy.supervisor.reloadConfig())
+        return Difference(frozenset(added), frozenset(changed), frozenset(removed))
+
+    def greet(self) -> None:
+        """See whether supervisord answers; it costs it nothing."""
+        self._call(lambda proxy: proxy.supervisor.getState())
+
+    def pid(self) -> int:
+        """Return supervisord's process id; it costs it nothing."""
+        return int(self._call(lambda proxy: proxy.supervisor.getPID()))
+
+    def processes(self) -> dict[str, Process]:
+        """Return all programs, by the name of their group: half a second's work for supervisord at a thousand."""
+        return {
+            info["group"]: _process(info) for info in self._call(lambda proxy: proxy.supervisor.getAllProcessInfo())
+        }
+
+    def processes_of(self, names: Sequence[str]) -> dict[str, Process | None]:
+        """Return some programs, by the name of their group; None for one that supervisord does not know."""
+        infos = self._batch("getProcessInfo", [(_program(name),) for name in names])
+        return {name: info and _process(info) for name, info in zip(names, infos, strict=True)}
+
+    def start(self, names: Iterable[str]) -> None:
+        """Start programs, and don't wait for them."""
+        self._batch("startProcess", [(_program(name), False) for name in names])
+
+    def signal(self, names: Iterable[str], signal_name: str) -> None:
+        """Send a signal, such as `TERM`, to programs that run."""
+        self._batch("signalProcess", [(_program(name), signal_name) for name in names])
+
+    def add(self, names: Iterable[str]) -> None:
+        """Make programs active as the files have them, and start those that start by themselves."""
+        self._batch("addProcessGroup", [(name,) for name in names])
+
+    def remove(self, names: Iterable[str]) -> frozenset[str]:
+        """Stop programs, all at once, and take them out of supervisord, each as soon as it is down.
+
+        Returns those that did not stop within STOP_SECONDS: a recorder on a hung volume can't even be killed.
+        """
+        remaining = sorted(names)
+        deadline = time.monotonic() + STOP_SECONDS
+        while remaining:
+            known = {name: process for name, process in self.processes_of(remaining).items() if process}
+            down = [name for name, process in known.items() if process.is_down]
+            removed = self._batch("removeProcessGroup", [(name,) for name in down])
+            # Whoever is up is told, and told again if it ended by itself and was restarted before it was removed.
+            up = [name for name, process in known.items() if not process.is_down and process.state != "STOPPING"]
+            self._batch("stopProcess", [(_program(name), False) for name in up])
+            gone = {name for name, done in zip(down, removed, strict=True) if done}
+            remaining = [name for name in known if name not in gone]
+            if remaining and time.monotonic() > deadline:
+                break
+            if remaining:
+                time.sleep(POLL_SECONDS)
+        return frozenset(remaining)
+
+    def shut_down(self) -> None:
+        """Stop every program of this supervisord, all at once, then end it; first the watcher, which may be adding."""
+        pid = self.pid()
+        self._batch("stopProcess", [(_program(WATCH), False)])
+        self._call(lambda proxy: proxy.supervisor.stopAllProcesses(False))
+        deadline = time.monotonic() + STOP_SECONDS
+        while time.monotonic() < deadline:
+            # It has enough to do with their ends, so it is asked only where that can't be seen.
+            left = children(pid)
+            if not left and (left is not None or all(process.is_down for process in self.processes().values())):
+                break
+            time.sleep(POLL_SECONDS)
+        self._call(lambda proxy: proxy.supervisor.shutdown())
+
+    def _batch(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Call one method many times in one request. A fault that the caller's loop heals gives None."""
+        if not arguments:
+            return []
+        calls = [{"methodName": f"supervisor.{method}", "params": list(args)} for args in arguments]
+        results = []
+        for args, result in zip(arguments, self._call(lambda proxy: proxy.system.multicall(calls)), strict=True):
+            fault = isinstance(result, dict) and "faultCode" in result
+            if fault and result["faultCode"] not in HARMLESS:
+                raise SupervisordError(f"supervisord refused {method} of {args[0]}: {result['faultString']}")
+            results.append(None if fault else result)
+        return results
+
+    def _call(self, function: Callable[[xmlrpc.client.ServerProxy], Any]) -> Any:
+        transport = SupervisorTransport(self._username, self._password, self._url)
+        try:
+            return function(xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport))
+        except xmlrpc.client.ProtocolError as error:
+            reason = "wrong user or password" if error.errcode == 401 else f"{error.errcode} {error.errmsg}"
+            raise SupervisordError(
+                f"supervisord at {self._url} answers: {reason}. See HELDAR_MIRROR_SUPERVISOR_USERNAME and _PASSWORD"
+            ) from None
+        except xmlrpc.client.Fault as fault:
+            raise SupervisordError(_explained(fault, self._url)) from None
+        except PermissionError as error:
+            raise SupervisordError(
+                f"supervisord at {self._url} can't be asked: {error}. Run as root, or as its user"
+            ) from None
+        except (OSError, http.client.HTTPException, xmlrpc.client.Error, ValueError) as error:
+            raise SupervisordError(
+                f"supervisord does not answer at {self._url}: {error}. Is it running (heldar-mirror up)? "
+                "What was written is applied when it starts"
+            ) from None
+        finally:
+            transport.close()
+
+
+def _explained(fault: xmlrpc.client.Fault, url: str) -> str:
+    if fault.faultCode == Faults.CANT_REREAD:
+        return (
+            f"supervisord at {url} can't read its files, and nothing was applied: {fault.faultString}. "
+            "Mend the stanza it names; what runs goes on"
+        )
+    if fault.faultCode == Faults.SHUTDOWN_STATE:
+        return f"supervisord at {url} is shutting down; what was written is applied when it starts again"
+    return f"supervisord at {url} refused: {fault.faultString}"
+
+
+def _program(name: str) -> str:
+    return f"{name}:{name}"
+
+
+def _process(info: dict[str, Any]) -> Process:
+    return Process(info["statename"], max(info["start"], info["stop"]), info["pid"])

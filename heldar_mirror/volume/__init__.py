@@ -1,0 +1,1 @@
+"""What lies on the mirror's volume, and whether it is the right one."""

@@ -1,0 +1,53 @@
+"""Asks about paths in a process of its own, since whoever asks a hung volume may never come back.
+
+Started by path, as `python -I -S ask_volume.py`, with a socket of messages as standard input and output. A question is
+three texts with NUL between: `real`, PATH and nothing, for the path with links resolved; or `prove`, or `room`, ROOT
+and VOLUME, to look whether it could be recorded there, for the same. The answer is `+` and the path, or `-` and why
+not. It ends when the other end of the socket is closed.
+"""
+
+import os
+import sys
+
+# Last, so that nothing of this package can stand for a standard module.
+sys.path.append(__file__.rpartition("/volume/")[0] + "/recorder")
+
+QUESTION_BYTES = 1 << 16
+
+
+def answer(task: str, path: str, volume: str) -> str:
+    real = os.path.realpath(path)
+    if os.path.islink(real):  # noqa: PTH114
+        raise OSError(f"{real} is a link to itself")
+    if task != "real":
+        check(path, volume, room=task == "room")
+    return real
+
+
+def check(root: str, volume: str, *, room: bool) -> None:
+    recorder = __import__("recorder")
+    try:
+        marker = recorder.prove_volume(root, volume)
+        if room:
+            recorder.check_room(root, marker)
+    except recorder.RefusedError as error:
+        raise OSError(str(error)) from None
+    except OSError as error:
+        raise OSError(f"cannot use mirror root {root}: {error}") from None
+
+
+def main() -> None:
+    while question := os.read(0, QUESTION_BYTES):
+        try:
+            text = "+" + answer(*os.fsdecode(question).split("\0"))
+        except OSError as error:
+            text = f"-{error}"
+        os.closerange(3, 16)  # the marker: what is open would keep the volume from being unmounted, or adopted
+        os.write(1, os.fsencode(text))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ConnectionError:  # whoever asked is gone
+        sys.exit()
