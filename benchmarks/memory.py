@@ -18,7 +18,8 @@ from measure import Figure, private_dirty, record
 from rivals import RIVALS, Rival, new_rival, without_ffmpeg
 
 from heldar_mirror.proc.processes import GONE
-from heldar_mirror.programs.stanzas import PYTHON, RECORDER
+from heldar_mirror.proc.recorders import RECORDER
+from heldar_mirror.programs.stanzas import PYTHON
 
 CAMERAS = 200
 ROUNDS = 5

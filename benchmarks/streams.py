@@ -15,8 +15,8 @@ from conftest import PASSWORD, Camera, Mirror, new_home
 
 from heldar_mirror.heldar.camera_url import record_url
 from heldar_mirror.heldar.cameras import parse_camera
-from heldar_mirror.heldar.database import read_cameras
-from heldar_mirror.programs.stanzas import build_record_command
+from heldar_mirror.heldar.tables import read_cameras
+from heldar_mirror.programs.record_command import build_record_command
 
 LOOP = Path(__file__).with_name("seeds_loop.py")
 

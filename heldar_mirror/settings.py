@@ -11,19 +11,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from heldar_mirror.env_file import read_env_file
 from heldar_mirror.errors import SettingsError
 
 HELDAR_ENV_FILE = "/etc/heldar/heldar.env"
+
+
 MIRROR_ENV_FILE = "/etc/heldar/mirror.env"
+
+
 STATE_DIR = Path("/var/lib/heldar-mirror")
+
+
 LOG_DIR = Path("/var/log/heldar-mirror")
+
+
 RUN_DIR = Path("/run/heldar-mirror")
+
 
 # The program that watches, beside those of the cameras.
 WATCH = "watch"
 
+
 # A Unix socket's address holds 108 bytes, its closing zero included; supervisord binds NAME.PID first.
 SOCKET_PATH_BYTES = 108 - 1 - len(".4194304")
+
 
 # Each setting of the mirror's own. A misspelt one would leave a default in force, unseen.
 OWN = [
@@ -34,6 +46,7 @@ OWN = [
         *["SUPERVISOR_PASSWORD", "ENV_FILE"],
     )
 ]
+
 
 # In supervisord's files ' ;' and ' #' begin a comment, quoted or not; an include is a pattern; some values are expanded
 # twice, and blanks at an end are cut.
@@ -84,41 +97,6 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         )
     layers = (heldar, mirror, environ)
     return parse_settings({name: value for layer in layers for name, value in layer.items() if value.strip()})
-
-
-def read_env_file(path: Path) -> dict[str, str]:
-    """Return the variables of an env file; none if there is no such file. Raises SettingsError if unreadable."""
-    try:
-        return parse_env_file(path.read_text())
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"cannot read the settings in {path}: {error}. Run as root, or as its group.") from None
-
-
-def parse_env_file(text: str) -> dict[str, str]:
-    """Return the variables of a text as systemd's EnvironmentFile= reads it, without its line continuations."""
-    variables = {}
-    for line in map(str.strip, text.splitlines()):
-        name, equals, value = line.partition("=")
-        if not equals or line[0] in "#;=":
-            continue
-        if name.split()[0] == "export":
-            raise SettingsError(f"{line.split('=')[0]}: expected a line without export, as systemd reads it")
-        value = value.strip()
-        if len(value) > 1 and value[0] == value[-1] == "'":
-            value = value[1:-1]
-        elif len(value) > 1 and value[0] == value[-1] == '"':
-            value = re.sub(r'\\(["\\`$])', r"\1", value[1:-1])
-        else:
-            value = re.sub(r"\\(.)", r"\1", value)
-        variables[name.strip()] = value
-    return variables
-
-
-def escape_env(value: str) -> str:
-    """Return a value of one line as it stands in an env file."""
-    return re.sub(r"(.)", r"\\\1", value)
 
 
 def parse_settings(variables: Mapping[str, str]) -> Settings:

@@ -17,10 +17,12 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from heldar_mirror.cli import table as tables
+from heldar_mirror.cli.status import status_lines
 from heldar_mirror.errors import StateError
 from heldar_mirror.settings import Settings, load_settings
-from heldar_mirror.status import report as status
+from heldar_mirror.status.gather import gather
+from heldar_mirror.status.publishing import read_report
+from heldar_mirror.status.report import Report
 
 TESTS = Path(__file__).parent.parent / "tests"
 USER, PASSWORD = "admin", "p@ss/w:rd"
@@ -82,15 +84,15 @@ def watch(seconds: float) -> None:
 
 
 def table(settings: Settings) -> Text:
-    return Text.from_ansi("\n".join(tables.status_lines(report(settings), console.width)))
+    return Text.from_ansi("\n".join(status_lines(report(settings), console.width)))
 
 
-def report(settings: Settings) -> status.Report:
+def report(settings: Settings) -> Report:
     """Return what the watcher published; before its first time, what can be seen without it."""
     try:
-        return status.read(settings)
+        return read_report(settings)
     except StateError:
-        return status.gather(settings)
+        return gather(settings)
 
 
 def playable(segment: Path) -> int:

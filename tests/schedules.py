@@ -9,9 +9,9 @@ from examples import settings
 
 from heldar_mirror.programs.stanzas import render_programs
 from heldar_mirror.recorder import recorder
-from heldar_mirror.watcher import watcher as watch
 from heldar_mirror.watcher.failures import Failures
 from heldar_mirror.watcher.probe import ANSWER_SECONDS
+from heldar_mirror.watcher.watcher import PROBE_SECONDS
 
 # How long an ffmpeg lasts whose camera refuses it, and one whose camera is silent: the `-timeout` of its command.
 REFUSED_SECONDS, SILENT_SECONDS = 0.1, 15.0
@@ -85,7 +85,7 @@ def _probed(failures: Failures, outage: Outage, now: float) -> float:
     """When the watcher starts a program that has failed for good."""
     tried = False
     while not tried:
-        now += watch.PROBE_SECONDS
+        now += PROBE_SECONDS
         if failures.due(now):
             tried = outage.answers(now)
             now += 0 if tried else min(outage.failing, ANSWER_SECONDS)

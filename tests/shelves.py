@@ -13,9 +13,9 @@ from typing import Any
 from conftest import Mirror
 
 from heldar_mirror.footage.names import segment_begun, segment_name
-from heldar_mirror.reconcile import reconcile
+from heldar_mirror.reconcile.adopt import adopt_volume
 from heldar_mirror.settings import Settings, load_settings
-from heldar_mirror.state import directory as state
+from heldar_mirror.state.directory import prepare
 
 HOUR = 3600
 MIB = 1 << 20
@@ -108,8 +108,8 @@ def volume(mirror: Mirror, kind: str, size: int = 400, options: str = "") -> Ite
     subprocess.run(["mount", *args, str(mirror.root)], check=True)
     try:
         settings = settings_of(mirror)
-        state.prepare(settings)
-        reconcile.adopt_volume(settings, take_over=True)
+        prepare(settings)
+        adopt_volume(settings, take_over=True)
         yield mirror.root
     finally:
         subprocess.run(["umount", "--lazy", str(mirror.root)], check=True)

@@ -18,7 +18,9 @@ from mirrors import STRANGER, as_root, kill, wait_until_recording
 from test_faults_volume import mounted, tmpfs
 
 from heldar_mirror.errors import HungError, VolumeError
-from heldar_mirror.volume import asking as volume
+from heldar_mirror.volume.apart import check_apart
+from heldar_mirror.volume.asking import ASK_VOLUME, dismiss
+from heldar_mirror.volume.marker import check_room, prove
 
 MARKER = ".heldar-mirror"
 
@@ -26,10 +28,10 @@ MARKER = ".heldar-mirror"
 ASKER = """
 import subprocess, sys, time
 from pathlib import Path
-from heldar_mirror.foreground import up
-from heldar_mirror.volume import asking as volume
+from heldar_mirror.state.identity import become
+from heldar_mirror.volume.marker import check_room, prove
 root = Path(sys.argv[1])
-volume.prove(root, "ours")
+prove(root, "ours")
 print("asked", flush=True)
 {}
 """
@@ -38,9 +40,9 @@ print("asked", flush=True)
 @pytest.fixture(autouse=True)
 def _dismissed() -> Iterator[None]:
     """Begins and ends without a child."""
-    volume.dismiss()
+    dismiss()
     yield
-    volume.dismiss()
+    dismiss()
 
 
 @pytest.fixture
@@ -58,7 +60,7 @@ def marked(root: Path) -> Path:
 def by_state(parent: int) -> dict[int, str]:
     """Return the children of a process that wait to ask a volume (S), or are at it (D: beyond all signals)."""
     found = {}
-    for pid in processes_of(volume.ASK_VOLUME.name):
+    for pid in processes_of(ASK_VOLUME.name):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             state, its_parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
             if int(its_parent) == parent and state != "Z":
@@ -76,20 +78,20 @@ def states(parent: int) -> list[str]:
 
 def test_one_child_answers_many_questions(root: Path) -> None:
     """Answers and refusals, of whatever name, come from the same child; each looks anew."""
-    volume.prove(root, "ours")
+    prove(root, "ours")
     (child,) = children(os.getpid())
     odd = root.with_name("a b\n'ü\udcff")
     odd.symlink_to(root)
-    assert volume.check_room(odd, "ours") == root.resolve()
+    assert check_room(odd, "ours") == root.resolve()
     with pytest.raises(VolumeError, match="another volume"):
-        volume.prove(root, "another")
+        prove(root, "another")
     with pytest.raises(VolumeError, match="is, holds or lies in"):
-        volume.check_apart(root, root)
+        check_apart(root, root)
     (root / MARKER).unlink()
     with pytest.raises(VolumeError, match="has lost its marker"):
-        volume.prove(root, "ours")
+        prove(root, "ours")
     marked(root)
-    volume.prove(root, "ours")
+    prove(root, "ours")
     assert children(os.getpid()) == [child]
 
 
@@ -97,10 +99,10 @@ def test_one_child_answers_many_questions(root: Path) -> None:
 def test_a_child_that_was_killed_between_two_questions(root: Path, number: int) -> None:
     """The next question is answered all the same, by another one."""
     for _ in range(5):
-        volume.prove(root, "ours")
+        prove(root, "ours")
         (child,) = children(os.getpid())
         os.kill(child, number)
-        volume.prove(root, "ours")
+        prove(root, "ours")
         (other,) = children(os.getpid())
         assert other != child
 
@@ -111,9 +113,9 @@ def test_questions_from_many_threads(home: Path) -> None:
 
     def ask(root: Path) -> None:
         for number in range(30):
-            assert volume.check_room(root, "ours") == root.resolve()
+            assert check_room(root, "ours") == root.resolve()
             with pytest.raises(VolumeError, match=f"{root} holds the marker of another"):
-                volume.prove(root, f"another {number}")
+                prove(root, f"another {number}")
 
     with ThreadPoolExecutor(len(roots)) as pool:
         list(pool.map(ask, roots))
@@ -131,17 +133,17 @@ def test_between_two_questions_a_volume_is_left_alone(home: Path) -> None:
     root = home / "mirror"
     with tmpfs(root, 200):
         marked(root)
-        volume.check_room(root, "ours")
+        check_room(root, "ours")
         with pytest.raises(VolumeError, match="another volume"):
-            volume.prove(root, "another")
+            prove(root, "another")
         assert len(children(os.getpid())) == 1
         subprocess.run(["flock", "--exclusive", "--nonblock", str(root / MARKER), "true"], check=True)
         subprocess.run(["umount", str(root)], check=True)
         with pytest.raises(VolumeError, match="has lost its marker"):
-            volume.prove(root, "ours")
+            prove(root, "ours")
         with tmpfs(root, 200):
             marked(root)
-            volume.prove(root, "ours")
+            prove(root, "ours")
 
 
 @contextlib.contextmanager
@@ -162,25 +164,25 @@ def test_a_volume_that_hangs_keeps_only_its_own_question_waiting(home: Path) -> 
     subprocess.run(["mkfs.ext4", "-q", str(image), "200M"], check=True)
     with mounted(root, "-o", "loop", image):
         marked(root)
-        volume.check_room(root, "ours")
+        check_room(root, "ours")
         with frozen(root):
             with ThreadPoolExecutor() as pool:
-                hung = pool.submit(volume.check_room, root, "ours")
+                hung = pool.submit(check_room, root, "ours")
                 wait_for(lambda: "D" in states(os.getpid()))
-                volume.check_room(other, "ours")
-                volume.prove(root, "ours")
+                check_room(other, "ours")
+                prove(root, "ours")
                 assert not hung.done()
                 with pytest.raises(HungError, match="does not answer within"):
                     hung.result()
             for _ in range(3):
                 with pytest.raises(HungError):
-                    volume.check_room(root, "ours")
-                volume.check_room(other, "ours")
+                    check_room(root, "ours")
+                check_room(other, "ours")
             wait_for(lambda: sorted(states(os.getpid())) == ["D", "S"])
-            volume.dismiss()
+            dismiss()
             assert states(os.getpid()) == ["D"]
         wait_for(lambda: not children(os.getpid()))
-        volume.check_room(root, "ours")
+        check_room(root, "ours")
 
 
 @as_root
@@ -190,7 +192,7 @@ def test_a_process_ends_though_its_child_is_stuck(home: Path) -> None:
     image, root = home / "image", home / "mirror"
     subprocess.run(["mkfs.ext4", "-q", str(image), "200M"], check=True)
     with mounted(root, "-o", "loop", image):
-        process = asker(marked(root), "sys.stdin.read(); volume.check_room(root, 'ours')")
+        process = asker(marked(root), "sys.stdin.read(); check_room(root, 'ours')")
         (child,) = children(process.pid)
         with frozen(root):
             assert process.stdin
@@ -198,9 +200,9 @@ def test_a_process_ends_though_its_child_is_stuck(home: Path) -> None:
             process.stdin.close()
             assert process.wait(60) == 1
             assert any("does not answer within" in line for line in process.stdout)
-            assert child in processes_of(volume.ASK_VOLUME.name)
+            assert child in processes_of(ASK_VOLUME.name)
         process.stdout.close()
-        wait_for(lambda: child not in processes_of(volume.ASK_VOLUME.name))
+        wait_for(lambda: child not in processes_of(ASK_VOLUME.name))
 
 
 def asker(root: Path, then: str) -> "subprocess.Popen[str]":
@@ -221,7 +223,7 @@ def test_a_child_ends_with_its_owner(root: Path) -> None:
     (child,) = children(process.pid)
     kill(process.pid)
     process.wait()
-    wait_for(lambda: child not in processes_of(volume.ASK_VOLUME.name))
+    wait_for(lambda: child not in processes_of(ASK_VOLUME.name))
     kill(sleeper)
     process.stdout.close()
 
@@ -232,14 +234,14 @@ def test_at_its_end_a_process_takes_its_child_along(root: Path) -> None:
     (child,) = children(process.pid)
     output, _ = process.communicate()
     assert (process.returncode, output) == (0, "")
-    assert child not in processes_of(volume.ASK_VOLUME.name)
+    assert child not in processes_of(ASK_VOLUME.name)
 
 
 @as_root
 def test_who_becomes_another_user_does_not_ask_as_root(root: Path) -> None:
     """What only root can see is refused after it."""
     root.chmod(0o700)
-    process = asker(root, f"up.become({pwd.getpwuid(STRANGER).pw_name!r})\nvolume.prove(root, 'ours')")
+    process = asker(root, f"become({pwd.getpwuid(STRANGER).pw_name!r})\nprove(root, 'ours')")
     output, _ = process.communicate()
     assert process.returncode == 1
     assert "Permission denied" in output

@@ -6,7 +6,7 @@ import pytest
 from examples import KEY, row, seal, settings
 
 from heldar_mirror.heldar.cameras import Row, camera_id, parse_camera, should_mirror, shown_id
-from heldar_mirror.programs.stanzas import Desired, desired_state
+from heldar_mirror.programs.desired import Desired, desired_state
 
 FLAGS = ("enabled", "record_enabled", "mirror_enabled")
 GOOD_IDS = ["gate", "gate_a_01", "0", "_", "Hall-2", "a" * 61, "a" * 100]

@@ -42,7 +42,7 @@ os._exit(0)
 
 READER = """
 import pathlib, sys
-from heldar_mirror.database import read_cameras
+from heldar_mirror.heldar.tables import read_cameras
 for _ in range(3):
     print(*[row["id"] for row in read_cameras(pathlib.Path(sys.argv[1]))])
 """

@@ -52,7 +52,7 @@ for number in range(int(sys.argv[2])):
 
 READER_PROGRAM = """
 import pathlib, sys
-from heldar_mirror.database import read_cameras
+from heldar_mirror.heldar.tables import read_cameras
 from heldar_mirror.errors import DatabaseError
 for _ in range(int(sys.argv[2])):
     try:

@@ -10,7 +10,7 @@ import imageio_ffmpeg
 import pytest
 from conftest import PASSWORD, Camera, Mirror, processes_of, wait_for
 
-from heldar_mirror.watcher.failures import FAILED
+from heldar_mirror.supervisord.gateway import FAILED
 
 pytestmark = pytest.mark.slow
 

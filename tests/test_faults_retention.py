@@ -27,9 +27,10 @@ from test_faults_clock import HOUR, Clock
 from test_faults_volume import goes_on_publishing, grows, hashes, served, stopped, tmpfs, waits_for_fuse
 
 from heldar_mirror.footage.names import segment_begun, segment_name
-from heldar_mirror.heldar import camera_url, cameras
-from heldar_mirror.heldar.database import read_cameras
-from heldar_mirror.programs.stanzas import build_record_command
+from heldar_mirror.heldar import camera_url
+from heldar_mirror.heldar.cameras import parse_camera
+from heldar_mirror.heldar.tables import read_cameras
+from heldar_mirror.programs.record_command import build_record_command
 
 pytestmark = [as_root, pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -151,7 +152,7 @@ def goes(mirror: Mirror, camera_id: str) -> None:
 def primary(mirror: Mirror, home: Path) -> Iterator[Mirror]:
     """Another recording of the mirror's one camera, on another disk, of which nothing is deleted: what was sent."""
     (row,) = read_cameras(mirror.database.path)
-    camera = cameras.parse_camera(row, unseal=str)
+    camera = parse_camera(row, unseal=str)
     sent = Mirror(home, mirror.database)
     (sent.root / camera.id).mkdir(parents=True)
     url = camera_url.record_url(camera)

@@ -17,7 +17,7 @@ from heldar_mirror.errors import SupervisordError
 from heldar_mirror.programs.stanzas import parse_programs
 from heldar_mirror.reconcile.reconcile import reconcile
 from heldar_mirror.settings import Settings
-from heldar_mirror.state import directory as state
+from heldar_mirror.state.directory import prepare
 from heldar_mirror.supervisord import gateway
 from heldar_mirror.supervisord.gateway import Gateway
 
@@ -116,7 +116,7 @@ def joined(home: Path, database: Database, supervisord: Supervisord, monkeypatch
     )
     database.add("gate")
     database.add("hall")
-    state.prepare(made)
+    prepare(made)
     reconcile(made)
     assert supervisord.active.keys() == {"mirror-gate", "mirror-hall"}
     return made

@@ -20,14 +20,10 @@ from schedules import (
 )
 
 from heldar_mirror.proc.open_segments import Segment
-from heldar_mirror.watcher.failures import (
-    FAILED,
-    MIN_STALL_SECONDS,
-    RETRY_SECONDS,
-    Failures,
-    Growth,
-    stall_seconds,
-)
+from heldar_mirror.status.report import MIN_STALL_SECONDS, stall_seconds
+from heldar_mirror.supervisord.gateway import FAILED
+from heldar_mirror.watcher.failures import RETRY_SECONDS, Failures
+from heldar_mirror.watcher.growth import Growth
 
 STATES = ["STARTING", "RUNNING", "BACKOFF", "EXITED", "STOPPING", "STOPPED", "FATAL"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from heldar_mirror.programs.stanzas import RECORDER
+from heldar_mirror.proc.recorders import RECORDER
 from heldar_mirror.recorder import recorder
 
 # Each is written in C: none brings another one along.

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from conftest import Camera, Mirror, wait_for
 
-from heldar_mirror.heldar import camera_url, cameras
-from heldar_mirror.heldar.database import read_cameras
-from heldar_mirror.programs.stanzas import build_record_command
+from heldar_mirror.heldar import camera_url
+from heldar_mirror.heldar.cameras import parse_camera
+from heldar_mirror.heldar.tables import read_cameras
+from heldar_mirror.programs.record_command import build_record_command
 
 
 def packets(segments: list[Path]) -> list[str]:
@@ -27,7 +28,7 @@ def test_every_packet_of_the_mirror_is_in_the_primary(mirror: Mirror, camera: Ca
     mirror.env["HELDAR_FFMPEG_BIN"] = "ffmpeg"
     mirror.database.add("gate", rtsp_port=camera.port, segment_seconds=4)
     (row,) = read_cameras(mirror.database.path)
-    gate = cameras.parse_camera(row, unseal=str)
+    gate = parse_camera(row, unseal=str)
     directory = tmp_path / "gate"
     directory.mkdir()
     command = build_record_command("ffmpeg", gate, camera_url.record_url(gate), str(directory))

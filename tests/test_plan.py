@@ -6,8 +6,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from heldar_mirror.heldar.cameras import Unusable
+from heldar_mirror.programs.desired import Desired, desired_state
+from heldar_mirror.programs.launch_spec import LaunchSpec
 from heldar_mirror.programs.plan import Saved, make_plan
-from heldar_mirror.programs.stanzas import Desired, LaunchSpec, desired_state, render_programs
+from heldar_mirror.programs.stanzas import render_programs
 
 NOW = 1000
 BAD = Unusable("gate", "no RTSP URL")

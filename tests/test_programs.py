@@ -19,16 +19,14 @@ from supervisor.options import ClientOptions, ServerOptions, UnhosedConfigParser
 
 from heldar_mirror.errors import SettingsError
 from heldar_mirror.heldar.camera_url import encode
+from heldar_mirror.proc.recorders import RECORDER
 from heldar_mirror.programs import stanzas as programs
-from heldar_mirror.programs.stanzas import (
-    LaunchSpec,
-    desired_state,
-    parse_launch_spec,
-    render_programs,
-    render_supervisord,
-)
+from heldar_mirror.programs.desired import desired_state
+from heldar_mirror.programs.launch_spec import LaunchSpec, parse_launch_spec
+from heldar_mirror.programs.stanzas import PYTHON, command_line, render_programs
 from heldar_mirror.recorder import recorder
 from heldar_mirror.settings import WATCH, Settings
+from heldar_mirror.supervisord.configuration import render_supervisord
 
 # What the name of a directory may hold; those that settings refuse are sorted out by them.
 names = st.text(
@@ -93,14 +91,14 @@ def test_supervisord_reads_the_programs_that_were_meant(
 
     groups = {group.name: group.process_configs for group in section.process_group_configs}
     (watcher,) = groups.pop(WATCH)
-    assert shlex.split(watcher.command)[4:] == [programs.PYTHON, "-m", "heldar_mirror", "watch", "--directory", "/a b"]
+    assert shlex.split(watcher.command)[4:] == [PYTHON, "-m", "heldar_mirror", "watch", "--directory", "/a b"]
     assert watcher.stderr_logfile == f"{made.log_dir}/watch.log"
     assert groups.keys() == {f"mirror-{camera_id}" for camera_id in programs_of}
     for camera_id, generation in programs_of.items():
         (program,) = groups[f"mirror-{camera_id}"]
         assert program.name == f"mirror-{camera_id}"
         assert shlex.split(program.command) == [
-            *["setpriv", "--pdeathsig", "TERM", "--", programs.PYTHON, "-I", "-S", str(programs.RECORDER)],
+            *["setpriv", "--pdeathsig", "TERM", "--", PYTHON, "-I", "-S", str(RECORDER)],
             *[f"{made.specs_dir}/{camera_id}.spec", str(generation)],
         ]
         assert program.stdout_logfile == f"{made.log_dir}/mirror-{camera_id}.log"
@@ -152,7 +150,7 @@ def test_pythons_own_path_may_be_awkward(executable: str, tmp_path: Path, monkey
 def test_any_arguments_survive_supervisords_reading(args: list[str]) -> None:
     """What is printable comes out of its parser, its expansion and its splitting as it went in."""
     parser = UnhosedConfigParser()
-    line = programs._command_line("setpriv", *args).replace("%", "%%")
+    line = command_line("setpriv", *args).replace("%", "%%")
     parser.read_string(f"[program:x]\ncommand={line}\n")
     assert shlex.split(parser.saneget("program:x", "command")) == ["setpriv", *args]
 

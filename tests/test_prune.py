@@ -17,10 +17,10 @@ from shelves import FLOOR, HOUR, LOCK, begun_of, lock, prune, put, removed, sett
 
 from heldar_mirror.errors import VolumeError
 from heldar_mirror.footage.names import segment_name
+from heldar_mirror.pruning.clock import Clock
+from heldar_mirror.pruning.memory import Retention, write_retention
 from heldar_mirror.pruning.outcome import Pruned
 from heldar_mirror.pruning.pruner import Pruner
-from heldar_mirror.pruning.rules import Clock
-from heldar_mirror.state import directory as state
 
 MARKER = ".heldar-mirror"
 NOW = int(time.time())
@@ -671,7 +671,7 @@ def remember_clock(mirror: Mirror, offset: float, boot: str = "") -> None:
     boot = boot or Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     now = time.time() + offset
     clock = Clock(boot, now - time.clock_gettime(time.CLOCK_BOOTTIME), now)
-    state.write_retention(state.Retention(clock=clock), settings_of(mirror))
+    write_retention(Retention(clock=clock), settings_of(mirror))
 
 
 def test_a_clock_that_was_set_forward_takes_nothing_by_age(mirror: Mirror) -> None:

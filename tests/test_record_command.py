@@ -3,7 +3,7 @@
 import pytest
 from examples import camera
 
-from heldar_mirror.programs.stanzas import build_record_command
+from heldar_mirror.programs.record_command import build_record_command
 
 URL = "rtsp://admin:x@10.0.0.1:554/Streaming/Channels/101"
 PRIMARY = (

@@ -17,7 +17,7 @@ import pytest
 from conftest import processes_of, wait_for, wait_for_none
 from listeners import listening, refusing, silent
 
-from heldar_mirror.programs.stanzas import RECORDER
+from heldar_mirror.proc.recorders import RECORDER
 from heldar_mirror.recorder import recorder
 from heldar_mirror.watcher.probe import Address
 

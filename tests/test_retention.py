@@ -10,24 +10,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from heldar_mirror.footage.names import Footage
+from heldar_mirror.footage.footage import Footage
+from heldar_mirror.footage.spans import Spans
 from heldar_mirror.heldar.cameras import CameraError
-from heldar_mirror.pruning.rules import (
-    SKEW_SECONDS,
-    STEP_SECONDS,
-    STEPPED_SECONDS,
-    STUB_SECONDS,
-    Clock,
-    Locks,
-    Policy,
-    choose,
-    locked_bytes,
-    oldest_first,
-    over_quota,
-    parse_locks,
-    parse_policy,
-    parse_time,
-)
+from heldar_mirror.heldar.retention import SKEW_SECONDS, Policy, parse_locks, parse_policy, parse_time
+from heldar_mirror.pruning.clock import STEP_SECONDS, STEPPED_SECONDS, Clock
+from heldar_mirror.pruning.rules import STUB_SECONDS, choose, locked_bytes, oldest_first, over_quota
 
 NOW = 1_800_000_000
 HOUR = 3600
@@ -47,8 +35,8 @@ class Camera:
     kept: frozenset[int]
 
     @property
-    def locks(self) -> Locks:
-        return Locks(self.spans)
+    def locks(self) -> Spans:
+        return Spans(self.spans)
 
     @property
     def indexes(self) -> range:
@@ -217,12 +205,12 @@ def test_the_bytes_beyond_a_quota(camera: Camera) -> None:
 def test_five_segments(policy: Policy, now: float, expected: list[tuple[int, str]]) -> None:
     """Begun at 0, 60, 600, 660 and 720, of ten bytes each: a gap is taken to be recorded."""
     footage = footage_of(*[(begun, 10) for begun in (0, 60, 600, 660, 720)])
-    assert list(choose(footage, policy, Locks(), (), now)) == expected
+    assert list(choose(footage, policy, Spans(), (), now)) == expected
 
 
 def test_nothing_of_nothing_goes() -> None:
     """An empty directory gives nothing, by whatever rule."""
-    assert list(choose(Footage(), Policy(HOUR, 1, 60, gone=True), Locks(), (), math.inf)) == []
+    assert list(choose(Footage(), Policy(HOUR, 1, 60, gone=True), Spans(), (), math.inf)) == []
 
 
 @given(st.dictionaries(st.sampled_from("abc"), cameras()))
@@ -261,7 +249,7 @@ spans_lists = st.lists(
 @example([(0, 10), (2, 3)], 5, 1)
 def test_a_lock_is_where_any_span_touches(spans: list[tuple[float, float]], start: int, length: float) -> None:
     """Spans that overlap, hold each other or follow each other lock as each of them does."""
-    locks = Locks(spans)
+    locks = Spans(spans)
     assert bool(locks) == bool(spans)
     assert locks.overlap(start, start + length) == any(a <= start + length and b >= start for a, b in spans)
 

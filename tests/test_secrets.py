@@ -29,14 +29,17 @@ from examples import KEY, camera, row, seal, settings
 from mirrors import MirrorForAll, as_root, below, new_mirror
 from supervisor.xmlrpc import SupervisorTransport
 
+from heldar_mirror.env_file import escape_env
 from heldar_mirror.errors import MirrorError
-from heldar_mirror.heldar import camera_url, cameras, sealed
-from heldar_mirror.heldar.cameras import CameraError
+from heldar_mirror.heldar import camera_url, sealed
+from heldar_mirror.heldar.cameras import CameraError, parse_camera
+from heldar_mirror.proc.recorders import RECORDER
 from heldar_mirror.programs import plan
-from heldar_mirror.programs import stanzas as programs
+from heldar_mirror.programs.desired import Desired, desired_state
+from heldar_mirror.programs.launch_spec import LaunchSpec, parse_launch_spec
 from heldar_mirror.recorder import recorder
-from heldar_mirror.settings import escape_env, load_settings
-from heldar_mirror.state import directory as state
+from heldar_mirror.settings import load_settings
+from heldar_mirror.state.secrets import SECRETS as SECRETS_FILE
 
 # A mirror's whole life is lived before the first test that looks at it.
 pytestmark = pytest.mark.timeout(400)
@@ -365,7 +368,7 @@ def live(seen: Seen, mirror: Mirror, odd: Camera, closed: int, echo: int) -> Non
 
 
 def is_for_secrets(path: Path, seen: Seen) -> bool:
-    return path.parent == seen.specs and (path.suffix == ".spec" or path.name == state.SECRETS)
+    return path.parent == seen.specs and (path.suffix == ".spec" or path.name == SECRETS_FILE)
 
 
 def modes(top: Path) -> dict[Path, tuple[str, str]]:
@@ -504,7 +507,7 @@ def test_no_command_line_shows_a_secret_for_long(seen: Seen) -> None:
 def test_secrets_lie_on_the_tmpfs_for_their_user_alone(seen: Seen) -> None:
     """Launch specs and key have mode 0600 in a directory of 0700 there; none lies in the state directory."""
     private = {path: found for path, found in seen.modes.items() if is_for_secrets(path, seen)}
-    assert {path.name for path in private} >= {"built.spec", "wrong.spec", "echo.spec", state.SECRETS}
+    assert {path.name for path in private} >= {"built.spec", "wrong.spec", "echo.spec", SECRETS_FILE}
     assert set(private.values()) == {(seen.user, "-rw-------")}
     assert seen.modes[seen.specs] == (seen.user, "drwx------")
     assert not [path for path in seen.modes if path.suffix == ".spec" and path not in private]
@@ -547,7 +550,7 @@ def test_modes_and_owners_do_not_depend_on_the_umask_that_up_is_given(umask: int
                     mirror.state / "status/status.json": "-rw-r--r--",
                     mirror.specs: "drwx------",
                     mirror.specs / "gate.spec": "-rw-------",
-                    mirror.specs / state.SECRETS: "-rw-------",
+                    mirror.specs / SECRETS_FILE: "-rw-------",
                     mirror.logs: "drwxr-x---",
                 }
                 expected |= {mirror.state / name: "-rw-------" for name in ("lock", "up.lock", "volumes")}
@@ -570,12 +573,12 @@ exit 1
 """
 
 
-def launch_spec(root: Path, program: str) -> programs.LaunchSpec:
+def launch_spec(root: Path, program: str) -> LaunchSpec:
     """What is to be recorded of a camera with a password of all kinds of characters, at its worst place."""
     url = f"rtsp://127.0.0.1:{PASSWORDS['raw_slash']}@127.0.0.1/x?password={PASSWORDS['raw_letters']}&x=y"
     row_of_it = row(password=RIGHT, main_stream_url=seal(url.encode()))
     set_up = settings(SECRET_KEY=KEY, FFMPEG_BIN=program, MIRROR_RECORDINGS_DIR=str(root))
-    return programs.desired_state([row_of_it], set_up, "the volume").specs["gate"]
+    return desired_state([row_of_it], set_up, "the volume").specs["gate"]
 
 
 def test_a_recorder_with_a_damaged_launch_spec_tells_no_secret(tmp_path: Path) -> None:
@@ -598,7 +601,7 @@ def test_a_recorder_with_a_damaged_launch_spec_tells_no_secret(tmp_path: Path) -
     for number, content in enumerate(damaged):
         path = tmp_path / f"{number}.spec"
         path.write_bytes(content)
-        command = [sys.executable, "-I", "-S", str(programs.RECORDER), str(path), "1"]
+        command = [sys.executable, "-I", "-S", str(RECORDER), str(path), "1"]
         result = subprocess.run(command, capture_output=True, timeout=60, check=False)
         assert result.returncode == recorder.FAILED_SOON, content
         told[str(content)] = result.stdout + result.stderr
@@ -615,7 +618,7 @@ def test_no_value_shows_a_secret_in_its_repr() -> None:
     """Whatever prints a camera, a launch spec, settings or a plan, be it in a log or a traceback, shows none."""
     set_up = settings(SECRET_KEY=KEY, MIRROR_SUPERVISOR_PASSWORD=PASSWORDS["supervisor"])
     spec, other = launch_spec(Path("/mnt/mirror"), "ffmpeg"), launch_spec(Path("/mnt/other"), "ffmpeg")
-    desired = programs.Desired({"gate": spec})
+    desired = Desired({"gate": spec})
     saved = {"gate": plan.Saved(other, 1), "hall": plan.Saved(spec, 1)}
     made = plan.make_plan(desired, saved, now=2)
     values = [
@@ -648,10 +651,7 @@ def test_no_error_shows_a_secret_even_with_its_traceback(tmp_path: Path) -> None
     spec = launch_spec(Path("/mnt/mirror"), "ffmpeg")
     failing: list[Callable[[], object]] = [
         *(partial(use, bad, key) for bad in broken_rows() for key in (KEY, None, "quokka", KEY[:-8], f"{KEY}é")),
-        *(
-            partial(programs.parse_launch_spec, spec.render(1).replace(word, "\n"))
-            for word in ("wombat", "arg=", "url=")
-        ),
+        *(partial(parse_launch_spec, spec.render(1).replace(word, "\n")) for word in ("wombat", "arg=", "url=")),
         partial(replace(spec, url=f"{spec.url}\n").render, 1),
         partial(load_settings, environment),
         partial(settings, MIRROR_SUPERVISOR_URL=f"http://admin:{password}@127.0.0.1:9001"),
@@ -669,7 +669,7 @@ def test_no_error_shows_a_secret_even_with_its_traceback(tmp_path: Path) -> None
 
 
 def use(bad_row: Mapping[str, object], key: str | None) -> None:
-    camera_url.record_url(cameras.parse_camera(bad_row, lambda value: sealed.unseal(value, key)))
+    camera_url.record_url(parse_camera(bad_row, lambda value: sealed.unseal(value, key)))
 
 
 BAD_SETTINGS = {

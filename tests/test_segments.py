@@ -7,7 +7,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from heldar_mirror.footage.names import Footage, segment_begun, segment_name, shown_size
+from heldar_mirror.footage.footage import Footage
+from heldar_mirror.footage.names import segment_begun, segment_name
+from heldar_mirror.units import shown_size
 
 # From 1970 to 9999: a year has four digits in a name.
 seconds = st.integers(0, 253_402_300_799)

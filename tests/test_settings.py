@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from examples import KEY, settings
 
+from heldar_mirror.env_file import parse_env_file
 from heldar_mirror.errors import SettingsError
-from heldar_mirror.settings import LOG_DIR, RUN_DIR, STATE_DIR, Settings, load_settings, parse_env_file, parse_settings
+from heldar_mirror.settings import LOG_DIR, RUN_DIR, STATE_DIR, Settings, load_settings, parse_settings
 
 USER = pwd.getpwuid(os.geteuid()).pw_name
 HERE = Path.cwd()

@@ -16,8 +16,8 @@ from mirrors import as_root
 
 # The same command, with less patience.
 IMPATIENT = (
-    "import sys; from heldar_mirror.cli.main import main; from heldar_mirror.foreground import up; "
-    "up.HUNG_WATCHER_SECONDS = float(sys.argv.pop(1)); main()"
+    "import sys; from heldar_mirror.cli.main import main; from heldar_mirror.foreground import attendant; "
+    "attendant.HUNG_WATCHER_SECONDS = float(sys.argv.pop(1)); main()"
 )
 
 

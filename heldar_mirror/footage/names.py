@@ -1,12 +1,13 @@
-"""A camera's segments as a directory holds them: files that are named by when they were begun."""
+"""The names of camera directories and segments."""
 
 import functools
 import re
 import time
-from array import array
-from collections.abc import Collection
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
+
+# Heldar's own ids are slugs of a-z, 0-9 and '_'. An id becomes a directory, a file and a stanza's name.
+CAMERA_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}")
+
 
 # The recorder's SEGMENT_NAME, with all that strftime can make of it.
 NAME = re.compile(r"([0-9]{8})_([01][0-9]|2[0-3])([0-5][0-9])([0-5][0-9])\.mp4")
@@ -39,36 +40,3 @@ def _midnight(day: str) -> int | None:
         return int(datetime.strptime(day, "%Y%m%d").replace(tzinfo=timezone.utc).timestamp())
     except ValueError:
         return None
-
-
-# The size of a segment that was not looked at yet.
-UNKNOWN = -1
-
-
-@dataclass
-class Footage:
-    """One camera's segments, oldest first: when each was begun (Unix seconds), and its bytes, 0 where nothing was
-    recorded in it, or UNKNOWN. 16 bytes a segment, however many there are."""
-
-    begun: "array[int]" = field(default_factory=lambda: array("q"))
-    sizes: "array[int]" = field(default_factory=lambda: array("q"))
-
-    def drop(self, indexes: Collection[int]) -> None:
-        """Forget segments; in runs, since those that go mostly lie side by side."""
-        end = start = -1
-        for index in [*sorted(indexes, reverse=True), -2]:
-            if index != start - 1:
-                if start >= 0:
-                    del self.begun[start:end]
-                    del self.sizes[start:end]
-                end = index + 1
-            start = index
-
-
-def shown_size(size: float) -> str:
-    """Return a size in bytes for people."""
-    for unit in ("B", "KiB", "MiB"):
-        if abs(size) < 1024:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} GiB" if size < 1024 else f"{size / 1024:.1f} TiB"

@@ -1,8 +1,9 @@
 """Camera rows of Heldar's table: which want a mirror, and which can't be understood."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+
+from heldar_mirror.footage.names import CAMERA_ID
 
 # What is read, by name: each release of Heldar adds columns.
 COLUMNS = (
@@ -22,13 +23,15 @@ COLUMNS = (
     "record_audio",
 )
 
+
 Row = Mapping[str, object]
 
-# Heldar's own ids are slugs of a-z, 0-9 and '_'. An id becomes a directory, a file and a stanza's name.
-ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}")
+
 # Shorter ones can share the second that names them: ffmpeg joins amid a stream, looks at up to 3 s of it before it
 # writes, and then writes them at once.
 MIN_SEGMENT_SECONDS = 4
+
+
 MAX_SEGMENT_SECONDS = 86_400
 
 
@@ -72,7 +75,7 @@ def should_mirror(row: Row) -> bool:
 def camera_id(row: Row) -> str:
     """Return a row's id. Raises CameraError for one that can't name a directory and a stanza."""
     value = row["id"]
-    if not isinstance(value, str) or not ID.fullmatch(value):
+    if not isinstance(value, str) or not CAMERA_ID.fullmatch(value):
         raise CameraError("the id must be of letters, digits, '_' and '-', at most 100; give the camera another id")
     return value
 
@@ -80,7 +83,7 @@ def camera_id(row: Row) -> str:
 def shown_id(row: Row) -> str:
     """Return a row's id as it can be shown on a terminal, whatever it holds."""
     text = str(row["id"])
-    if ID.fullmatch(text):
+    if CAMERA_ID.fullmatch(text):
         return text
     if not text.isprintable() or text != text.strip() or not text:
         text = ascii(row["id"])

@@ -12,26 +12,36 @@ import stat
 import tempfile
 import time
 import urllib.parse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from heldar_mirror.errors import DatabaseError
-from heldar_mirror.heldar.cameras import COLUMNS, Row
-from heldar_mirror.pruning.rules import CAMERA_COLUMNS, LOCK_COLUMNS
 
 # The bytes that every connection to a SQLite database keeps a shared lock on; whoever wants to delete the `-wal`
 # needs them alone (SQLite's os.h: SHARED_FIRST, SHARED_SIZE).
 SHARED_FIRST = 0x40000000 + 2
+
+
 SHARED_SIZE = 510
 
+
 BUSY_SECONDS = 2.0
+
+
 ATTEMPTS = 5
+
+
 STARTING_SECONDS = 0.2
+
+
 CHANGING_SECONDS = 0.03
 
+
 T = TypeVar("T")
+
+
 Query = Callable[[sqlite3.Connection], T]
 
 
@@ -42,25 +52,7 @@ class _ChangedError(Exception):
         return "it changes all the time"
 
 
-def read_cameras(path: Path) -> list[Row]:
-    """Return all rows of `cameras`, with the columns of COLUMNS; texts that are not UTF-8 hold surrogates.
-
-    Raises DatabaseError where they can't be read, with the reason and the next step.
-    """
-    return _ask(path, "cameras", lambda connection: _cameras(connection, COLUMNS))
-
-
-def read_policies(path: Path) -> list[Row]:
-    """Return what is said of how long each camera's footage stays. Raises DatabaseError, as `read_cameras`."""
-    return _ask(path, "cameras", lambda connection: _cameras(connection, CAMERA_COLUMNS))
-
-
-def read_locked(path: Path) -> list[Row]:
-    """Return the primary's segments that are locked for either reason. Raises DatabaseError, as `read_cameras`."""
-    return _ask(path, "locked segments", _locked)
-
-
-def _ask(path: Path, what: str, query: Query[T]) -> T:
+def ask(path: Path, what: str, query: Query[T]) -> T:
     for attempt in range(ATTEMPTS):
         try:
             # Beside a link SQLite finds no `-wal`, and neither do we.
@@ -172,34 +164,3 @@ def _connect(path: Path, options: str) -> sqlite3.Connection:
 def _query(path: Path, options: str, query: Query[T]) -> T:
     with closing(_connect(path, options)) as connection:
         return query(connection)
-
-
-def _cameras(connection: sqlite3.Connection, columns: Sequence[str]) -> list[Row]:
-    _expect(connection, "cameras", columns)
-    # A page that was written to the wrong place may be a good one of another table, and rows vanish without a word.
-    for (problem,) in connection.execute("PRAGMA integrity_check(cameras)"):
-        if problem != "ok":
-            raise sqlite3.DatabaseError(f"the table cameras is damaged: {problem}")
-    return [dict(row) for row in connection.execute(f"SELECT {', '.join(columns)} FROM cameras ORDER BY id")]  # noqa: S608
-
-
-def _locked(connection: sqlite3.Connection) -> list[Row]:
-    _expect(connection, "segments", (*LOCK_COLUMNS, "locked", "evidence_locked"))
-    select = f"SELECT {', '.join(LOCK_COLUMNS)} FROM segments WHERE"  # noqa: S608
-    return [
-        dict(row)
-        for column in ("locked", "evidence_locked")
-        # One by one, since only so SQLite takes Heldar's index; whatever is not 0 is locked.
-        for condition in ("> 0", "< 0")
-        for row in connection.execute(f"{select} {column} {condition}")
-    ]
-
-
-def _expect(connection: sqlite3.Connection, table: str, columns: Sequence[str]) -> None:
-    present = {row["name"] for row in connection.execute(f"PRAGMA table_info({table})")}
-    if not present:
-        raise sqlite3.DatabaseError(f"it has no table {table}")
-    if missing := [column for column in columns if column not in present]:
-        raise sqlite3.DatabaseError(
-            f"the table {table} lacks the column {', '.join(missing)}: Heldar's schema is not one that is known here"
-        )

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from heldar_mirror.footage.names import segment_begun
-from heldar_mirror.proc.processes import GONE, all_pids, recorder_of
+from heldar_mirror.proc.processes import GONE, all_pids
+from heldar_mirror.proc.recorders import recorder_of
 
 
 @dataclass(frozen=True)

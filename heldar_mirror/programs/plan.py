@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from heldar_mirror.heldar.cameras import Unusable
-from heldar_mirror.programs.stanzas import Desired, LaunchSpec
+from heldar_mirror.programs.desired import Desired
+from heldar_mirror.programs.launch_spec import LaunchSpec
 from heldar_mirror.recorder import recorder
 
 

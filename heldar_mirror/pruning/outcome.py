@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from heldar_mirror.errors import DatabaseError
-from heldar_mirror.footage.names import segment_name, shown_size
+from heldar_mirror.footage.names import segment_name
+from heldar_mirror.units import shown_size
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,7 @@ listing millions of files. What it remembers is a saving: a file that is not the
 """
 
 import itertools
-import json
 import math
-import os
-import select
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,101 +14,104 @@ from dataclasses import replace
 from pathlib import Path
 
 from heldar_mirror.errors import DatabaseError, HungError, MirrorError, VolumeError
-from heldar_mirror.footage.names import Footage, segment_name, shown_size
-from heldar_mirror.heldar import cameras, database
-from heldar_mirror.heldar.cameras import CameraError, Row
+from heldar_mirror.footage.footage import Footage
+from heldar_mirror.footage.names import segment_name
+from heldar_mirror.footage.spans import Spans
+from heldar_mirror.heldar.cameras import CameraError, Row, shown_id
+from heldar_mirror.heldar.retention import Policy, parse_locks, parse_policy
+from heldar_mirror.heldar.tables import read_locked, read_policies
 from heldar_mirror.proc.open_segments import OpenSegments
-from heldar_mirror.pruning import rules as retention
+from heldar_mirror.pruning.clock import Clock, uptime
+from heldar_mirror.pruning.memory import Retention, read_retention, write_retention
 from heldar_mirror.pruning.outcome import Pruned, Tally
-from heldar_mirror.pruning.rules import Clock, Locks, Policy
+from heldar_mirror.pruning.rules import choose, locked_bytes, oldest_first
 from heldar_mirror.settings import Settings
-from heldar_mirror.state import directory as state
-from heldar_mirror.volume import listing as tree
-from heldar_mirror.volume.asking import check_apart
-from heldar_mirror.volume.listing import Room
+from heldar_mirror.state.locks import locked
+from heldar_mirror.state.volumes import remembered_volume
+from heldar_mirror.units import shown_size
+from heldar_mirror.volume.apart import check_apart
+from heldar_mirror.volume.listing import (
+    camera_directories,
+    is_ours_alone,
+    is_recorders_directory,
+    is_stub,
+    list_footage,
+    measure,
+    opened_root,
+)
+from heldar_mirror.volume.removal import remove_camera_directory, remove_segments
+from heldar_mirror.volume.room import Room, room_of, settle
 
 # So many are chosen and removed at a time: what is locked meanwhile stays, and what is chosen takes little memory. The
 # first ones show whether deleting gives room at all.
 BATCH = 1000
+
+
 PROBE = 20
+
 
 # What was read of the table longer ago is read again before anything is removed.
 FRESH_SECONDS = 5.0
 
+
 # A database that takes longer is on a disk that hangs.
 READ_SECONDS = 60
+
 
 # So often there is looked whether there is room. The floor holds if what is written until the next look fits above it,
 # so that much is kept free twice; but no more than a share of the floor, since it may have been somebody's large file.
 # Where that is not enough, the next look is sooner.
 TICK_SECONDS = 10.0
+
+
 MIN_TICK_SECONDS = 1.0
+
+
 HEADROOM_TICKS = 2
+
+
 HEADROOM_SHARE = 0.25
+
 
 # Whether the mirror root is apart from the primary's is looked at this often; the volume is proven each time.
 APART_SECONDS = 60.0
 
+
 # A volume with fewer inodes left than this, or than this share of them, is one that fills.
 MIN_INODES = 10_000
+
+
 INODES_SHARE = 0.01
+
 
 # Between two sweeps the whole volume is listed for at most this share of the time. Where the last listing found what
 # could go it may be the larger one: the floor can't wait because a busy machine lists slowly.
 LISTING_SHARE = 0.02
+
+
 USEFUL_LISTING_SHARE = 0.25
+
 
 # Room is looked for after so much was removed; if twice not even this share of it was given, something else holds it.
 JUDGED_BYTES = 64 << 20
+
+
 JUDGED_SHARE = 1 / 64
+
+
 FUTILE_SHARE = 0.1
+
+
 FUTILE_TIMES = 2
+
+
 FUTILE = (
     "there is less room than the floor, and deleting gave none: is it held by a snapshot, a hard link or another "
     "writer? Nothing more is deleted for that until the next sweep"
 )
 
-# So many problems are told at a time.
-TOLD = 20
 
 Progress = Callable[[str, int, int], None]
-
-
-def keep_pruning(settings: Settings, tell: Callable[[str], None]) -> None:
-    """Prune until standard input ends: for room at every tick, and by all rules at every interval.
-
-    A line of JSON on standard output is the list of what is wrong, each time that changes; `tell` is given what went.
-    """
-    pruner, lasting, last = Pruner(settings), list[str](), None
-    sweep_at = time.monotonic() + settings.retention_interval
-    while True:
-        sweep = time.monotonic() >= sweep_at
-        pruned = _prune(pruner, settings, sweep=sweep)
-        if sweep:
-            sweep_at, lasting = time.monotonic() + settings.retention_interval, pruned.problems
-        if pruned.segments or pruned.directories:
-            tell(pruned.line())
-        problems = list(dict.fromkeys([*lasting, *pruned.problems, *pruned.shortages]))
-        if len(problems) > TOLD:
-            problems[TOLD:] = [f"… and {len(problems) - TOLD} more: heldar-mirror prune --dry-run"]
-        if problems != last:
-            os.write(1, f"{json.dumps(problems)}\n".encode())
-            last = problems
-        if select.select([0], [], [], min(pruner.tick, settings.retention_interval))[0]:
-            return
-
-
-def _prune(pruner: "Pruner", settings: Settings, *, sweep: bool) -> Pruned:
-    """Prune, if the volume was ever used; what keeps that from being done is a problem."""
-    try:
-        pruned = pruner.prune(sweep=sweep) if state.remembered_volume(settings) else Pruned()
-    except VolumeError:
-        return Pruned()  # which the watcher looks for itself
-    except MirrorError as error:
-        return Pruned(problems=[str(error)])
-    if pruned.database_error:
-        pruned.problems.append(str(pruned.database_error))
-    return pruned
 
 
 class Pruner:
@@ -134,11 +134,11 @@ class Pruner:
         self._useful = True
 
         # What Heldar says, and when that was read.
-        self._saved: state.Retention | None = None
+        self._saved: Retention | None = None
         self._policies: dict[str, Policy] = {}
         self._policies_at = -math.inf
         self._deleted: dict[str, Policy] = {}
-        self._locks: Mapping[str, Locks] = {}
+        self._locks: Mapping[str, Spans] = {}
         self._locks_at = -math.inf
 
         self._reader: threading.Thread | None = None
@@ -162,7 +162,7 @@ class Pruner:
         """Make room where there is too little; in a sweep remove first what is over its time or quota, or was a deleted
         camera's. Raises MirrorError where it can't begin."""
         self._pruned = Pruned()
-        volume_id = state.remembered_volume(self._settings)
+        volume_id = remembered_volume(self._settings)
         if volume_id is None:
             raise VolumeError(f"mirror root {self._path} was never recorded to by this instance: nothing to prune")
         if self._saved is None:
@@ -172,9 +172,9 @@ class Pruner:
             with suppress(HungError):  # it was apart when it was marked
                 check_apart(self._path, self._settings.recordings_dir)
             self._apart_at = time.monotonic()
-        alone = nullcontext() if self._dry_run else state.locked(self._settings, "prune.lock")
-        with alone, _told(self._path), tree.opened(self._path, volume_id) as root:
-            self._seen_free, self._unseen = tree.room(root).free, 0
+        alone = nullcontext() if self._dry_run else locked(self._settings, "prune.lock")
+        with alone, _told(self._path), opened_root(self._path, volume_id) as root:
+            self._seen_free, self._unseen = room_of(root).free, 0
             if self._room_at:
                 passed = max(time.monotonic() - self._room_at[0], MIN_TICK_SECONDS)
                 self._bytes_per_second = max(0, self._room_at[1] - self._seen_free) / passed
@@ -184,18 +184,18 @@ class Pruner:
                 except MirrorError as error:
                     self._problem(str(error))
             self._make_room(root)
-            self._pruned.free = tree.room(root).free + self._pretended.bytes
+            self._pruned.free = room_of(root).free + self._pretended.bytes
         for (camera_id, reason), stuck in self._stuck.items():
             example = self._path / camera_id / segment_name(stuck[0])
             self._problem(f"cannot delete {len(stuck)} segments, such as {example}: {reason}")
         return self._pruned
 
-    def _recall(self) -> state.Retention:
+    def _recall(self) -> Retention:
         try:
-            return state.read_retention(self._settings)
+            return read_retention(self._settings)
         except ValueError as error:
             self._problem(f"{error}. It is begun anew, so the footage of deleted cameras stays as long again")
-            return state.Retention()
+            return Retention()
 
     def _sweep(self, root: int) -> None:
         self._futile = 0
@@ -226,14 +226,14 @@ class Pruner:
         self._learn_policies()
         known = self._policies.keys() | self._saved.known
         found = {}
-        names = tree.directories(root)
+        names = camera_directories(root)
         self._names = frozenset(names)
         for number, name in enumerate(names):
             self._progress("looking", number, len(names))
-            if name not in known and not tree.is_recorders(root, name):
+            if name not in known and not is_recorders_directory(root, name):
                 continue  # nobody's camera
             try:
-                found[name] = tree.look(root, name, self._footage.get(name, Footage()))
+                found[name] = list_footage(root, name, self._footage.get(name, Footage()))
             except FileNotFoundError:
                 continue
             except OSError as error:
@@ -255,15 +255,15 @@ class Pruner:
         if time.monotonic() - self._policies_at < FRESH_SECONDS:
             return True
         try:
-            rows = self._read(database.read_policies)
+            rows = self._read(read_policies)
         except DatabaseError as error:
             self._pruned.database_error = error
             return False
         self._policies = {}
         for row in rows:
-            name = cameras.shown_id(row)
+            name = shown_id(row)
             try:
-                self._policies[name] = retention.parse_policy(row)
+                self._policies[name] = parse_policy(row)
             except CameraError as error:
                 self._policies[name] = Policy()
                 self._problem(f"camera {name}: {error}; nothing of it goes by age or quota")
@@ -275,7 +275,7 @@ class Pruner:
         if time.monotonic() - self._locks_at < FRESH_SECONDS:
             return True
         try:
-            self._locks, problems = retention.parse_locks(self._read(database.read_locked))
+            self._locks, problems = parse_locks(self._read(read_locked))
         except DatabaseError as error:
             self._pruned.database_error = error
             return False
@@ -307,15 +307,15 @@ class Pruner:
         """Take note of the cameras that are not in the table any more. Returns the time by which what is old goes:
         none is, while the clock is in doubt."""
         assert self._saved is not None  # noqa: S101 - it was read first
-        boot, now, uptime = Path("/proc/sys/kernel/random/boot_id").read_text().strip(), time.time(), _uptime()
-        clock = (self._saved.clock or Clock(boot, now - uptime, now)).read(boot, now, uptime)
+        boot, now, up = Path("/proc/sys/kernel/random/boot_id").read_text().strip(), time.time(), uptime()
+        clock = (self._saved.clock or Clock(boot, now - up, now)).read(boot, now, up)
         # What could not be looked into this time is not forgotten; a time that lies ahead was read off a wrong clock.
         gone = (self._saved.deleted.keys() & self._names) | self._footage.keys()
         deleted = {name: min(self._saved.deleted.get(name, now), now) for name in gone - self._policies.keys()}
         known = self._policies.keys() | deleted.keys() | (self._saved.known & self._names)
-        self._save(state.Retention(frozenset(known), deleted, clock, self._locks))
-        if uptime < clock.doubted_until:
-            until = time.strftime("%H:%M", time.gmtime(now + clock.doubted_until - uptime))
+        self._save(Retention(frozenset(known), deleted, clock, self._locks))
+        if up < clock.doubted_until:
+            until = time.strftime("%H:%M", time.gmtime(now + clock.doubted_until - up))
             self._problem(
                 f"the clock was set forward: nothing goes by age until {until} of its time, UTC. "
                 "If it is wrong, set it right until then"
@@ -326,9 +326,9 @@ class Pruner:
         self._pruned.waiting = {name: since + length for name, since in deleted.items() if not self._deleted[name].gone}
         return now
 
-    def _save(self, saved: state.Retention) -> None:
+    def _save(self, saved: Retention) -> None:
         if not self._dry_run and saved != self._saved:
-            state.write_retention(saved, self._settings)
+            write_retention(saved, self._settings)
             self._saved = saved
 
     def _policy(self, camera_id: str) -> Policy:
@@ -338,18 +338,18 @@ class Pruner:
 
     def _by_policy(self, root: int, camera_id: str, now: float) -> None:
         footage, kept = self._footage[camera_id], self._kept.setdefault(camera_id, set())
-        tree.measure(root, camera_id, footage, range(len(footage.begun)))
+        measure(root, camera_id, footage, range(len(footage.begun)))
         while True:
             if not (self._learn_policies() and self._learn_locks()):
                 return
-            policy, locks = self._policy(camera_id), self._locks.get(camera_id, Locks())
-            chosen = list(itertools.islice(retention.choose(footage, policy, locks, kept, now), BATCH))
+            policy, locks = self._policy(camera_id), self._locks.get(camera_id, Spans())
+            chosen = list(itertools.islice(choose(footage, policy, locks, kept, now), BATCH))
             if not chosen:
                 break
             self._remove(root, camera_id, chosen)
-        if policy.quota is not None and retention.locked_bytes(footage, policy, locks) >= policy.quota:
+        if policy.quota is not None and locked_bytes(footage, policy, locks) >= policy.quota:
             self._problem(f"camera {camera_id}: its locked segments fill its quota; nothing of it goes by quota")
-        remove_directory = tree.is_ours_alone if self._dry_run else tree.remove_directory
+        remove_directory = is_ours_alone if self._dry_run else remove_camera_directory
         if policy.gone and not footage.begun and remove_directory(root, camera_id):
             self._pruned.directories.append(camera_id)
             del self._footage[camera_id]
@@ -362,10 +362,10 @@ class Pruner:
         kept |= {
             footage.begun[index]
             for index in by_rule.get("stub", ())
-            if not tree.is_stub(root, camera_id, footage.begun[index])
+            if not is_stub(root, camera_id, footage.begun[index])
         }
         times = [footage.begun[index] for index, _ in chosen if footage.begun[index] not in kept]
-        gone, left = (set(times), {}) if self._dry_run else tree.remove(root, camera_id, times)
+        gone, left = (set(times), {}) if self._dry_run else remove_segments(root, camera_id, times)
         for reason, those in left.items():
             kept |= set(those)
             self._stuck.setdefault((camera_id, reason), []).extend(those)
@@ -438,21 +438,21 @@ class Pruner:
 
     def _room(self, root: int) -> Room:
         """Return what room there is, with that of what was removed: some file systems give it back only later."""
-        room = tree.room(root)
+        room = room_of(root)
         if room.free - self._seen_free < self._unseen / 2:
-            tree.settle(root)
-            room = tree.room(root)
+            settle(root)
+            room = room_of(root)
         self._seen_free, self._unseen = room.free, 0
         return room
 
     def _oldest(self, root: int, short: float, files: float, limit: int) -> dict[str, list[int]]:
         """Return by camera the indexes of the oldest segments of all, as many as are needed and at most `limit`."""
         policies = {camera_id: self._policy(camera_id) for camera_id in self._footage}
-        oldest = retention.oldest_first(self._footage, policies, self._locks, self._kept, time.time())
+        oldest = oldest_first(self._footage, policies, self._locks, self._kept, time.time())
         found = [(camera_id, index) for _, camera_id, index in itertools.islice(oldest, limit)]
         for camera_id, indexes in _by_key(found).items():
             try:
-                tree.measure(root, camera_id, self._footage[camera_id], indexes)
+                measure(root, camera_id, self._footage[camera_id], indexes)
             except OSError as error:
                 del self._footage[camera_id]  # until the next listing
                 if not isinstance(error, FileNotFoundError):
@@ -492,7 +492,3 @@ def _told(root: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise MirrorError(f"cannot prune mirror root {root}: {error}") from None
-
-
-def _uptime() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -184,3 +184,8 @@ def _program(name: str) -> str:
 
 def _process(info: dict[str, Any]) -> Process:
     return Process(info["statename"], max(info["start"], info["stop"]), info["pid"])
+
+
+# supervisord's states of a program that failed and that it does not start any more by itself. One that ran for long
+# passes through EXITED as well, and is started at once: to start it again then is harmless.
+FAILED = ("FATAL", "EXITED")

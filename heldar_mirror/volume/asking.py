@@ -1,7 +1,6 @@
-"""The mirror's volume: proven by a marker in its root, and never the primary's."""
+"""Asking a volume that may hang, by way of a child process."""
 
 import atexit
-import fcntl
 import os
 import socket
 import subprocess
@@ -10,69 +9,29 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from heldar_mirror.errors import HungError, VolumeError
-from heldar_mirror.proc.mounts import place_of
-from heldar_mirror.recorder.recorder import MARKER
-from heldar_mirror.settings import Settings
+from heldar_mirror.errors import HungError
 
 # What a child process is given to answer, its start on a busy machine included.
 ANSWER_SECONDS = 10
+
+
 ANSWER_BYTES = 1 << 16
+
+
 ASK_VOLUME = Path(__file__).with_name("ask_volume.py")
+
 
 Child = tuple["subprocess.Popen[bytes]", socket.socket]
 
+
 # Those that wait for the next question, each with our end of its socket; and those that did not come back from one.
 _idle: list[Child] = []
+
+
 _stuck: dict[tuple[str, Path], "subprocess.Popen[bytes]"] = {}
 
 
-def check_apart(root: Path, recordings_dir: Path) -> str | None:
-    """Refuse a mirror root that equals, contains or lies in the primary's directory, links and bind mounts resolved.
-
-    Returns a warning where both are on one file system, else None. Raises VolumeError; HungError where one of them does
-    not answer, so that it can't be told.
-    """
-    try:
-        mirror, primary = Path(_ask("real", root)), Path(_ask("real", recordings_dir))
-    except OSError as error:
-        raise VolumeError(f"cannot tell mirror root {root} from the primary's {recordings_dir}: {error}") from None
-    here, there = place_of(mirror), place_of(primary)
-    if _nested(mirror, primary) or (here.device == there.device and _nested(here.inside, there.inside)):
-        raise VolumeError(
-            f"HELDAR_MIRROR_RECORDINGS_DIR={root} is, holds or lies in the primary's recordings {recordings_dir}"
-            f"{f' (by way of {mirror})' if mirror != root else ''}: expected a directory apart, on another volume"
-        )
-    if here.device == there.device:
-        return f"the mirror root {root} is on the primary's file system: one dead disk would take both copies"
-    return None
-
-
-def _nested(one: Path, other: Path) -> bool:
-    return one == other or one in other.parents or other in one.parents
-
-
-def prove(root: Path, volume: str) -> None:
-    """Check that the mirror root is the volume that we know. Raises VolumeError."""
-    _check("prove", root, volume)
-
-
-def check_room(root: Path, volume: str) -> Path:
-    """Check that a recording could begin in the mirror root: the volume that we know, with room. Raises VolumeError.
-
-    Returns the root with links resolved.
-    """
-    return _check("room", root, volume)
-
-
-def _check(task: str, root: Path, volume: str) -> Path:
-    try:
-        return Path(_ask(task, root, volume))
-    except OSError as error:
-        raise VolumeError(str(error)) from None
-
-
-def _ask(task: str, path: Path, volume: str = "") -> str:
+def ask(task: str, path: Path, volume: str = "") -> str:
     """Return what a child process finds out. Raises OSError for a refusal, and HungError where nothing comes back."""
     hung = HungError(f"{path} does not answer within {ANSWER_SECONDS} s: is its volume hung?")
     if (task, path) in _stuck:
@@ -136,61 +95,3 @@ def dismiss() -> None:
     """End the children that wait for the next question: who becomes another user, or has no more, needs none."""
     while _idle:
         _end(*_idle.pop())
-
-
-def make_root(root: Path, umask: int, owner: tuple[int, int] | None) -> None:
-    """Make a mirror root that is used for the first time, if it is missing; an empty one is handed to `owner`."""
-    try:
-        if not root.is_dir():
-            root.mkdir(parents=True)
-            root.chmod(0o777 & ~umask)
-        if owner and not os.listdir(root):
-            os.chown(root, *owner, follow_symlinks=False)
-    except OSError as error:
-        raise _unusable(root, error) from None
-
-
-def mark(settings: Settings, volume: str, owner: tuple[int, int] | None, *, take_over: bool) -> None:
-    """Make the mirror root ours, with a marker that says `volume`. Raises VolumeError.
-
-    The root is made where it is missing, for `owner` (user and group id) if given. A marker that says something else
-    is replaced to `take_over` alone, and never while recorders are at work: each of them has a shared lock on it.
-    """
-    root = settings.mirror_root
-    assert root is not None  # noqa: S101 - the callers' matter
-    make_root(root, settings.umask, owner)
-    try:
-        fd = os.open(root / MARKER, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
-        with open(fd, "r+") as marker:
-            fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if (found := marker.read().strip()) and found != volume and not take_over:
-                raise _foreign(root)
-            os.fchmod(fd, 0o666 & ~settings.umask)
-            if owner:
-                os.fchown(fd, *owner)
-            marker.seek(0)
-            marker.write(f"{volume}\n")
-            marker.truncate()
-            marker.flush()
-            os.fsync(fd)
-    except BlockingIOError:
-        raise VolumeError(
-            f"mirror root {root} is in use by recorders, of this instance or of another: expected a root of its own "
-            "for each. Stop them, or set HELDAR_MIRROR_RECORDINGS_DIR to another directory"
-        ) from None
-    except OSError as error:
-        raise _unusable(root, error) from None
-
-
-def _foreign(root: Path) -> VolumeError:
-    return VolumeError(
-        f"mirror root {root} holds the marker of another volume, or of another instance. "
-        "Mount the right one; if this one is to be ours: heldar-mirror adopt-volume"
-    )
-
-
-def _unusable(root: Path, error: OSError) -> VolumeError:
-    return VolumeError(
-        f"cannot use mirror root {root}: {error}. Expected a directory that the recorders' user can write; "
-        "make it, or set HELDAR_MIRROR_RECORDINGS_DIR to another"
-    )

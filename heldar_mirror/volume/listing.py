@@ -4,42 +4,30 @@ All is reached from the proven root's own descriptor. No link is followed, no mo
 not named like a segment, but for what recorders put there themselves.
 """
 
-import ctypes
 import errno
-import fcntl
 import os
 import re
 import stat
 from array import array
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from heldar_mirror.errors import VolumeError
-from heldar_mirror.footage.names import UNKNOWN, Footage, segment_begun, segment_name
-from heldar_mirror.heldar.cameras import ID
+from heldar_mirror.footage.footage import UNKNOWN, Footage
+from heldar_mirror.footage.names import CAMERA_ID, segment_begun, segment_name
 from heldar_mirror.recorder import recorder
 from heldar_mirror.recorder.recorder import LOCK, MARKER
 
 MOUNT = re.compile(r"^mnt_id:\s*(\d+)$", re.MULTILINE)
 
+
 # The stubs of ffmpeg that were seen have 0, 28 and 4,096 bytes; what is longer is not looked into.
 STUB_BYTES = 4096
 
 
-@dataclass(frozen=True)
-class Room:
-    """What a volume has, in bytes and in inodes; a file system that does not say has 0 of 0."""
-
-    total: int
-    free: int
-    inodes: int
-    free_inodes: int
-
-
 @contextmanager
-def opened(root: Path, volume: str) -> Iterator[int]:
+def opened_root(root: Path, volume: str) -> Iterator[int]:
     """Return a descriptor of the mirror root, proven and kept from being adopted by another. Raises VolumeError."""
     try:
         marker = recorder.prove_volume(str(root), volume)
@@ -64,7 +52,7 @@ def _open(path: Path | str, within: int | None = None) -> Iterator[int]:
 
 
 @contextmanager
-def _directory(root: int, camera_id: str) -> Iterator[int]:
+def camera_directory(root: int, camera_id: str) -> Iterator[int]:
     """A camera's directory. What is mounted there, such as the primary's, is not the mirror's."""
     with _open(camera_id, root) as fd:
         if _mount(fd) != _mount(root):
@@ -77,30 +65,19 @@ def _mount(fd: int) -> str:
     return found[0]
 
 
-def room(root: int) -> Room:
-    """Return what room there is."""
-    found = os.fstatvfs(root)
-    return Room(found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize, found.f_files, found.f_favail)
-
-
-def settle(root: int) -> None:
-    """Wait until the file system has noted what was removed: some give room back only then."""
-    ctypes.CDLL(None).syncfs(root)
-
-
-def directories(root: int) -> list[str]:
+def camera_directories(root: int) -> list[str]:
     """Return the directories that are named like a camera."""
     with os.scandir(root) as entries:
         return sorted(
-            entry.name for entry in entries if ID.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)
+            entry.name for entry in entries if CAMERA_ID.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)
         )
 
 
-def look(root: int, camera_id: str, last: Footage) -> Footage:
+def list_footage(root: int, camera_id: str, last: Footage) -> Footage:
     """Return a camera's footage, with the sizes that are known from the `last` look. Raises OSError."""
     # The newest was growing, and what was empty may have been open.
     known = {begun: size for begun, size in zip(last.begun[:-1], last.sizes[:-1], strict=True) if size > 0}
-    with _directory(root, camera_id) as fd, os.scandir(fd) as entries:
+    with camera_directory(root, camera_id) as fd, os.scandir(fd) as entries:
         found = sorted(
             begun
             for entry in entries
@@ -113,7 +90,7 @@ def measure(root: int, camera_id: str, footage: Footage, indexes: Iterable[int])
     """Learn the sizes of segments that are not known yet. Raises OSError."""
     unknown = [index for index in indexes if footage.sizes[index] == UNKNOWN]
     if unknown:
-        with _directory(root, camera_id) as fd:
+        with camera_directory(root, camera_id) as fd:
             for index in unknown:
                 with suppress(FileNotFoundError):
                     footage.sizes[index] = _recorded(fd, segment_name(footage.begun[index]))
@@ -133,66 +110,30 @@ def _recorded(directory: int, name: str) -> int:
 def is_stub(root: int, camera_id: str, begun: int) -> bool:
     """Whether nothing was recorded in a segment, or it is gone. Raises OSError."""
     try:
-        with _directory(root, camera_id) as fd:
+        with camera_directory(root, camera_id) as fd:
             return not _recorded(fd, segment_name(begun))
     except FileNotFoundError:
         return True
 
 
-def remove(root: int, camera_id: str, begun: Collection[int]) -> tuple[set[int], dict[str, list[int]]]:
-    """Remove segments, given by when they were begun. Returns those that this removed, and by reason those that are
-    still there; what is in neither had gone already."""
-    removed, left = set[int](), dict[str, list[int]]()
-    try:
-        with _directory(root, camera_id) as fd:
-            for each in begun:
-                try:
-                    os.unlink(segment_name(each), dir_fd=fd)
-                    removed.add(each)
-                except FileNotFoundError:
-                    continue
-                except OSError as error:
-                    left.setdefault(str(error.strerror), []).append(each)
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        left[str(error.strerror)] = list(begun)
-    return removed, left
-
-
-def is_recorders(root: int, camera_id: str) -> bool:
+def is_recorders_directory(root: int, camera_id: str) -> bool:
     """Whether recorders of ours made a directory, or used it: its lock has its name. A copy of one is nobody's."""
-    with suppress(OSError), _directory(root, camera_id) as fd, _lock(fd) as lock:
+    with suppress(OSError), camera_directory(root, camera_id) as fd, open_lock(fd) as lock:
         return os.read(lock, 200) == camera_id.encode()
     return False
 
 
 def is_ours_alone(root: int, camera_id: str) -> bool:
     """Whether there is nothing in a directory but segments and the recorders' lock. Raises OSError."""
-    with _directory(root, camera_id) as fd, os.scandir(fd) as entries:
+    with camera_directory(root, camera_id) as fd, os.scandir(fd) as entries:
         return all(
             entry.is_file(follow_symlinks=False) and (entry.name == LOCK or segment_begun(entry.name) is not None)
             for entry in entries
         )
 
 
-def remove_directory(root: int, camera_id: str) -> bool:
-    """Remove a camera's directory, where nothing is in it but the recorders' lock, and nobody has that. Returns whether
-    it is gone. Raises OSError."""
-    if not is_ours_alone(root, camera_id):
-        return False
-    with suppress(BlockingIOError), _directory(root, camera_id) as fd:
-        if LOCK in os.listdir(fd):
-            with _lock(fd) as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.unlink(LOCK, dir_fd=fd)
-        os.rmdir(camera_id, dir_fd=root)
-        return True
-    return False
-
-
 @contextmanager
-def _lock(directory: int) -> Iterator[int]:
+def open_lock(directory: int) -> Iterator[int]:
     fd = os.open(LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
     try:
         yield fd

@@ -29,51 +29,68 @@ from heldar_mirror.errors import MirrorError, SettingsError
 from heldar_mirror.heldar.cameras import Row
 from heldar_mirror.proc.mounts import Place, place_of
 from heldar_mirror.proc.open_segments import OpenSegments, Segment
-from heldar_mirror.programs import stanzas as programs
-from heldar_mirror.programs.stanzas import Desired
+from heldar_mirror.programs.desired import Desired, desired_state
+from heldar_mirror.programs.stanzas import program_name
 from heldar_mirror.reconcile.reconcile import read_rows, reconcile
 from heldar_mirror.settings import Settings, load_settings
-from heldar_mirror.state import directory as state
-from heldar_mirror.status import report as status
+from heldar_mirror.state.directory import prepare
+from heldar_mirror.state.secrets import environment
+from heldar_mirror.state.specs import Fingerprint, fingerprint, read_programs, read_spec
+from heldar_mirror.state.volumes import remembered_volume
+from heldar_mirror.status.gather import active_programs
+from heldar_mirror.status.publishing import publish
+from heldar_mirror.status.recorder_log import last_errors
+from heldar_mirror.status.report import Facts, make_report
 from heldar_mirror.supervisord.gateway import Gateway, Process
-from heldar_mirror.volume import asking as volume
+from heldar_mirror.volume.marker import check_room
 from heldar_mirror.watcher import probe
 from heldar_mirror.watcher.changes import Changes, needs_polling
-from heldar_mirror.watcher.failures import Failures, Growth
+from heldar_mirror.watcher.failures import Failures
+from heldar_mirror.watcher.growth import Growth
 from heldar_mirror.watcher.probe import address_of
 
 # What no event tells is looked for this often; and all programs are listed this often.
 TICK_SECONDS = 10.0
+
+
 LISTING_SECONDS = 300.0
+
 
 # A database that is written all the time is read this often.
 READ_SECONDS = 0.9
 
+
 # A turn that takes longer is one that hangs: on the database's disk, or on another reconcile that has the lock.
 HUNG_SECONDS = 90.0
+
+
 HUNG = (
     "the table has not been followed for a while: {database} does not answer, or another reconcile is at work. "
     "What runs goes on"
 )
 
+
 # A camera that failed for good is asked this often whether it answers.
 PROBE_SECONDS = 2.0
+
+
 LOOKUPS = 64
+
 
 # The status is published every second, or more seldom where that would take more than this share of a core.
 PUBLISH_SECONDS = 1.0
+
+
 PUBLISH_SHARE = 0.003
+
 
 UP = ("STARTING", "RUNNING")
 
+
 T = TypeVar("T")
+
+
 Tell = Callable[[str], None]
-
-
-def environment() -> dict[str, str]:
-    """Return our environment, with the secrets that `up` was given in its own and no child inherits."""
-    specs_dir = os.environ.get("HELDAR_MIRROR_SPECS_DIR")
-    return (state.read_secrets(Path(specs_dir)) if specs_dir else {}) | dict(os.environ)
 
 
 async def watch(settings: Settings, tell: Tell) -> None:
@@ -108,9 +125,9 @@ class Watcher:
         self._wake = asyncio.Event()
         self._rows: list[Row] | None = None
         self._desired = Desired({})
-        self._mirrored = frozenset(name.removeprefix(settings.prefix) for name in state.read_programs(settings))
+        self._mirrored = frozenset(name.removeprefix(settings.prefix) for name in read_programs(settings))
         self._turn_at = math.inf
-        self._written: state.Written | None = None
+        self._written: Fingerprint | None = None
         self._reconcile_at = 0.0
 
         self._programs: dict[str, Process] = {}
@@ -124,7 +141,7 @@ class Watcher:
         self._places = OpenSegments(settings.specs_dir)
         self._segments: dict[str, Segment] = {}
         self._proven: tuple[Path, Place] | None = None
-        self._volume_id = state.remembered_volume(settings)
+        self._volume_id = remembered_volume(settings)
         self._pruner: asyncio.subprocess.Process | None = None
 
         self._errors: dict[str, tuple[float, str]] = {}
@@ -153,7 +170,7 @@ class Watcher:
             settings = load_settings(environment())
             if settings.mirror_root is None:
                 raise SettingsError("HELDAR_MIRROR_RECORDINGS_DIR is not set any more. What runs is left alone")
-            state.prepare(settings)
+            prepare(settings)
         except MirrorError as error:
             self._note("settings", f"{error} The settings of before stay in force")
             return
@@ -215,7 +232,7 @@ class Watcher:
     async def _list(self) -> None:
         """Learn the states of all programs, as events would have told them."""
         self._news.clear()
-        found = await self._call(status.active_programs, self._settings)
+        found = await self._call(active_programs, self._settings)
         # What was heard while supervisord answered is newer than its answer.
         for camera_id in self._news:
             found.pop(camera_id, None)
@@ -316,7 +333,7 @@ class Watcher:
         if settings is not self._settings:
             return  # they were read anew meanwhile, and the next turn follows at once
         self._rows, self._reconcile_at = rows, time.monotonic() + TICK_SECONDS
-        self._desired = await self._call(programs.desired_state, rows, settings, "")
+        self._desired = await self._call(desired_state, rows, settings, "")
         try:
             done = await self._call(reconcile, settings)
         except MirrorError as error:
@@ -328,7 +345,7 @@ class Watcher:
         self._note("reconcile", None)
         plan, self._rows, self._written = done.plan, done.rows, done.written
         if done.rows != rows:
-            self._desired = await self._call(programs.desired_state, done.rows, settings, "")
+            self._desired = await self._call(desired_state, done.rows, settings, "")
         self._note("cameras", "\n".join(f"camera {bad.camera_id}: {bad.reason}" for bad in plan.unusable) or None)
         self._mirrored = frozenset(plan.generations)
         for sign, changes in (("+", plan.added), ("~", plan.changed), ("-", plan.removed)):
@@ -338,7 +355,7 @@ class Watcher:
     async def _somebody_wrote(self) -> bool:
         """Whether another reconcile was at work since ours; it may have read another table, or been killed half-way."""
         try:
-            return self._written not in (None, await self._call(state.written, self._settings))
+            return self._written not in (None, await self._call(fingerprint, self._settings))
         except MirrorError:
             return True  # and ours says why
 
@@ -369,9 +386,9 @@ class Watcher:
     async def _check_volume(self) -> None:
         settings = self._settings
         try:
-            volume_id = await self._call(state.remembered_volume, settings)
+            volume_id = await self._call(remembered_volume, settings)
             if volume_id is not None:
-                root = await self._call(volume.check_room, settings.mirror_root, volume_id)
+                root = await self._call(check_room, settings.mirror_root, volume_id)
                 if volume_id != self._volume_id:  # it was adopted anew, and the launch specs name the old one
                     self._want_reconcile()
                 self._proven, self._volume_id = (root, place_of(root)), volume_id
@@ -411,7 +428,7 @@ class Watcher:
         return self._growth.stalled(lengths)
 
     def _names(self, camera_ids: Iterable[str]) -> list[str]:
-        return [programs.program_name(camera_id, self._settings) for camera_id in camera_ids]
+        return [program_name(camera_id, self._settings) for camera_id in camera_ids]
 
     # What failed for good.
 
@@ -434,7 +451,7 @@ class Watcher:
     async def _answering(self, camera_ids: Iterable[str]) -> list[str]:
         addresses = {}
         for camera_id in camera_ids:
-            spec = self._desired.specs.get(camera_id) or await self._call(state.read_spec, camera_id, self._settings)
+            spec = self._desired.specs.get(camera_id) or await self._call(read_spec, camera_id, self._settings)
             if spec:
                 addresses[camera_id] = address_of(spec.url)
             else:  # to be written anew, if it is wanted
@@ -501,18 +518,18 @@ class Watcher:
         try:
             # Who waits for its camera says so, and is up all the same.
             unread = self._unread | (set() if refused else set(up) - set(alive))
-            for camera_id, error in status.last_errors(unread, self._settings).items():
+            for camera_id, error in last_errors(unread, self._settings).items():
                 # A stall that we found may be newer than what its recorder last said.
                 self._errors[camera_id] = max(error, self._errors.get(camera_id, error), key=operator.itemgetter(0))
             self._unread.clear()
             self._note("logs", None)
         except OSError as error:
             self._note("logs", f"cannot read the programs' logs: {error}")
-        facts = status.Facts(self._desired, active, self._segments, self._errors, self._stalled())
+        facts = Facts(self._desired, active, self._segments, self._errors, self._stalled())
         known = self._listed_at > 0 and not refused
         # Unusable cameras are told one by one; what two found out is told once.
         problems = list(dict.fromkeys(text for what, text in self._problems.items() if what != "cameras"))
         if not problems and not (known and self._rows is not None):
             problems = ["the watcher has only begun to look"]
-        report = status.make_report(facts, problems, known=known)
-        self._published = status.publish(report, self._settings, self._published)
+        report = make_report(facts, problems, known=known)
+        self._published = publish(report, self._settings, self._published)

@@ -1,0 +1,74 @@
+"""What several commands need: the settings, the recorders' user, and printing."""
+
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterable
+
+import click
+
+from heldar_mirror.settings import Settings, load_settings
+from heldar_mirror.state.directory import prepare
+from heldar_mirror.state.identity import become, owner_ids
+from heldar_mirror.state.volumes import remembered_volume
+from heldar_mirror.volume.apart import check_apart
+from heldar_mirror.volume.marker import make_root
+
+# A pipe has no width; this is wide enough for every table.
+PIPE_WIDTH = 200
+
+
+def settings_if_on(*, as_json: bool = False) -> Settings:
+    """Return the settings if mirroring is on; else say that it is off, and end the command with exit code 0."""
+    settings = load_settings(os.environ)
+    if settings.mirror_root is None:
+        reason = (
+            "HELDAR_MIRROR_RECORDINGS_DIR is not set, neither in the mirror's env file nor in the environment. "
+            "To mirror, set it to a directory on a second volume. What runs is left alone."
+        )
+        click.echo(json.dumps({"mirroring": False, "reason": reason}) if as_json else f"mirroring is off: {reason}")
+        sys.exit(0)
+    if not settings.recorder_enabled:
+        warn("HELDAR_RECORDER_ENABLED is false: no camera is to be mirrored")
+    return settings
+
+
+def get_ready(settings: Settings) -> None:
+    """Make the directories that a command writes to, and become the recorders' user. Raises MirrorError."""
+    assert settings.mirror_root is not None  # noqa: S101 - settings_if_on() saw to it
+    prepare(settings)
+    if remembered_volume(settings) is None:
+        check_apart(settings.mirror_root, settings.recordings_dir)
+        make_root(settings.mirror_root, settings.umask, owner_ids(settings))
+    become_user(settings)
+    prepare(settings)
+
+
+def become_user(settings: Settings) -> None:
+    """Go on as HELDAR_MIRROR_USER if root started us, for good."""
+    if os.geteuid() == 0 and settings.user and not settings.joined:
+        become(settings.user)
+
+
+def warn(message: str) -> None:
+    """Print a message on standard error."""
+    click.echo(f"heldar-mirror: {message}", err=True)
+
+
+def log(message: str) -> None:
+    """Print a message on standard error, each of its lines with the time, for a log file."""
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    for line in message.splitlines():
+        click.echo(f"{stamp} {line}", err=True)
+
+
+def show(lines: Iterable[str]) -> None:
+    """Print lines on standard output, in colour on a terminal unless NO_COLOR is set."""
+    click.echo("\n".join(lines), color=False if os.environ.get("NO_COLOR") else None)
+
+
+def width() -> int:
+    """Return how many columns a table may take."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPE_WIDTH

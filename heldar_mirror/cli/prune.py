@@ -1,0 +1,77 @@
+"""`heldar-mirror prune`."""
+
+import json
+import os
+import pickle
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+import click
+from click import style
+
+from heldar_mirror.cli.common import become_user, log, settings_if_on, show, width
+from heldar_mirror.cli.table import aligned
+from heldar_mirror.pruning.child import keep_pruning
+from heldar_mirror.pruning.outcome import Pruned
+from heldar_mirror.pruning.pruner import Pruner
+from heldar_mirror.units import shown_size
+
+
+@click.command("prune")
+@click.option("--dry-run", is_flag=True, help="Show what would go, and delete nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@click.option("--forever", is_flag=True, hidden=True, help="As the watcher has it: settings and end on standard input.")
+def command(*, dry_run: bool, as_json: bool, forever: bool) -> None:
+    """Delete what is over its time or its quota, and the oldest where the volume would fill.
+
+    The watcher does it by itself; what is locked in Heldar stays.
+    """
+    if forever:
+        with suppress(BrokenPipeError), open(0, "rb", buffering=0, closefd=False) as pipe:
+            try:
+                settings = pickle.load(pipe)  # noqa: S301 - the watcher's own
+            except (pickle.UnpicklingError, EOFError, KeyboardInterrupt):
+                raise click.UsageError("expected the watcher on the other side of a pipe") from None
+            keep_pruning(settings, log)
+        os._exit(0)  # a thread may be at a read that never ends
+    from rich.console import Console
+    from rich.progress import Progress
+
+    settings = settings_if_on(as_json=as_json)
+    become_user(settings)
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("")
+
+        def progress(what: str, done: int, total: int) -> None:
+            bar.update(task, description=what, completed=done, total=total)
+
+        pruned = Pruner(settings, dry_run=dry_run, progress=progress).prune()
+    if as_json:
+        click.echo(json.dumps({"dry_run": dry_run, **pruned.to_json()}, indent=2))
+    else:
+        show(prune_lines(pruned, width(), dry_run=dry_run))
+    if pruned.database_error:
+        raise pruned.database_error
+    sys.exit(1 if pruned.problems or pruned.shortages else 0)
+
+
+def prune_lines(pruned: Pruned, width: int, *, dry_run: bool) -> Iterator[str]:
+    """Return what went, or would go, by camera and rule, and below it what room there is and what is wrong."""
+    rows = []
+    for (camera_id, rule), tally in sorted(pruned.tallies.items()):
+        ends = (name.removesuffix(".mp4") for name in tally.names())
+        rows.append((camera_id, rule, f"{tally.segments:,}", shown_size(tally.bytes), *ends))
+    if rows:
+        yield from aligned(("camera", "rule", "segments", "size", "from", "to"), "<<>><<", rows, width)
+    yield from (f"{name}: its directory as well, since the camera was deleted" for name in pruned.directories)
+    for name, until in sorted(pruned.waiting.items()):
+        stamp = time.strftime("%Y-%m-%d %H:%MZ", time.gmtime(until))
+        yield f"{name}: deleted from the table; its footage stays until {stamp}"
+    yield style(
+        f"{'would delete' if dry_run else 'deleted'} {pruned.segments:,} segments, {shown_size(pruned.bytes)}; "
+        f"{shown_size(pruned.free)} {'would be' if dry_run else 'are'} free, the floor is {shown_size(pruned.floor)}",
+        bold=True,
+    )
+    yield from (style(f"! {problem}", "red") for problem in pruned.problems + pruned.shortages)

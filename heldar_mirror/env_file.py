@@ -1,0 +1,41 @@
+"""Env files, as systemd reads them."""
+
+import re
+from pathlib import Path
+
+from heldar_mirror.errors import SettingsError
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """Return the variables of an env file; none if there is no such file. Raises SettingsError if unreadable."""
+    try:
+        return parse_env_file(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"cannot read the settings in {path}: {error}. Run as root, or as its group.") from None
+
+
+def parse_env_file(text: str) -> dict[str, str]:
+    """Return the variables of a text as systemd's EnvironmentFile= reads it, without its line continuations."""
+    variables = {}
+    for line in map(str.strip, text.splitlines()):
+        name, equals, value = line.partition("=")
+        if not equals or line[0] in "#;=":
+            continue
+        if name.split()[0] == "export":
+            raise SettingsError(f"{line.split('=')[0]}: expected a line without export, as systemd reads it")
+        value = value.strip()
+        if len(value) > 1 and value[0] == value[-1] == "'":
+            value = value[1:-1]
+        elif len(value) > 1 and value[0] == value[-1] == '"':
+            value = re.sub(r'\\(["\\`$])', r"\1", value[1:-1])
+        else:
+            value = re.sub(r"\\(.)", r"\1", value)
+        variables[name.strip()] = value
+    return variables
+
+
+def escape_env(value: str) -> str:
+    """Return a value of one line as it stands in an env file."""
+    return re.sub(r"(.)", r"\\\1", value)

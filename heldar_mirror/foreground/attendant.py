@@ -1,0 +1,77 @@
+"""What `up` does while supervisord runs: it tells systemd when that is ready, hands SIGHUP on to the watcher, and
+kills a watcher that hangs."""
+
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from heldar_mirror.errors import MirrorError, SupervisordError
+from heldar_mirror.settings import WATCH, Settings
+from heldar_mirror.supervisord.gateway import Gateway
+
+# A watcher that has published nothing for so long hangs: it does so every 10 s at least.
+HUNG_WATCHER_SECONDS = 90
+
+
+MAX_PATIENCE_SECONDS = 3600
+
+
+def accompany(
+    settings: Settings, tell: Callable[[str], None], reload: threading.Event, notify_socket: str | None
+) -> None:
+    """Tell systemd when supervisord has read what is to run; then keep the watcher from hanging, and hand `reload`
+    on to it. Never returns."""
+    gateway = Gateway(settings)
+    while not _listens(settings.state_dir / "supervisor.sock"):
+        time.sleep(0.2)
+    if notify_socket:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock, suppress(OSError):
+            sock.sendto(b"READY=1", re.sub("^@", "\0", notify_socket))
+    published, since, patience = _published(settings), time.monotonic(), HUNG_WATCHER_SECONDS
+    while True:
+        if reload.wait(5):
+            reload.clear()
+            _done(lambda: gateway.signal([WATCH], "HUP"))
+        now = time.monotonic()
+        if (latest := _published(settings)) != published:
+            published, since, patience = latest, now, HUNG_WATCHER_SECONDS
+        elif now - since > patience:
+            if _done(lambda: _end_watcher(gateway)):
+                tell(f"the watcher has published nothing for {now - since:.0f} s; see watch.log. It is started anew")
+            # It may be that it can't publish, which another one can't either.
+            since, patience = now, min(2 * patience, MAX_PATIENCE_SECONDS)
+
+
+def _listens(path: Path) -> bool:
+    """Whether supervisord has read its files. It answers only when it has started all programs, a minute's work."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        return sock.connect_ex(str(path)) == 0
+
+
+def _end_watcher(gateway: Gateway) -> None:
+    """Kill the watcher; supervisord starts it again. Raises SupervisordError, also where a person has stopped it."""
+    watcher = gateway.processes_of([WATCH])[WATCH]
+    if watcher is None or watcher.is_down:
+        raise SupervisordError("the watcher does not run")
+    gateway.signal([WATCH], "KILL")
+
+
+def _published(settings: Settings) -> tuple[int, int] | None:
+    """What is another after each time that the watcher has published its status. The clock may step, so no age is."""
+    try:
+        status = settings.status_file.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+def _done(call: Callable[[], None]) -> bool:
+    try:
+        call()
+    except MirrorError:
+        return False
+    return True

@@ -1,0 +1,53 @@
+"""What a person should know before anything runs."""
+
+import os
+import re
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+from heldar_mirror.errors import HungError
+from heldar_mirror.settings import Settings
+from heldar_mirror.state.secrets import without_secrets
+from heldar_mirror.volume.apart import check_apart
+
+# Before 5.0 `-timeout` meant 'listen', and recording fails at once.
+OLDEST_FFMPEG = 5
+
+
+PTRACE_SCOPE = Path("/proc/sys/kernel/yama/ptrace_scope")
+
+
+def warnings(settings: Settings) -> list[str]:
+    """Return what a person should know before anything runs. Raises VolumeError for a mirror root that is refused."""
+    found = [_place_warning(settings), _ffmpeg_warning(settings.ffmpeg)]
+    if os.geteuid() == 0 and settings.user is None:
+        found.append("recorders run as root: set HELDAR_MIRROR_USER to a user that needs to own nothing but the mirror")
+    with suppress(OSError):
+        if int(PTRACE_SCOPE.read_text()) > 1:
+            found.append(f"{PTRACE_SCOPE} keeps ffmpeg's password from being hidden: mount /proc with hidepid=2")
+    return [warning for warning in found if warning]
+
+
+def _place_warning(settings: Settings) -> str | None:
+    assert settings.mirror_root is not None  # noqa: S101 - the caller's matter
+    try:
+        return check_apart(settings.mirror_root, settings.recordings_dir)
+    except HungError as error:
+        return f"{error} Whether the mirror root is apart from the primary's can't be told"
+
+
+def _ffmpeg_warning(ffmpeg: str) -> str | None:
+    try:
+        banner = subprocess.run(
+            [ffmpeg, "-version"], env=without_secrets(), capture_output=True, text=True, timeout=10, check=True
+        ).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"HELDAR_FFMPEG_BIN={ffmpeg}: expected an ffmpeg that can be run: {error}"
+    version = re.match(r"ffmpeg version n?(\d+)\.", banner)
+    if version and int(version[1]) < OLDEST_FFMPEG:
+        return (
+            f"HELDAR_FFMPEG_BIN={ffmpeg} is version {version[1]}, and can't record: its -timeout makes it wait for a "
+            f"caller. Expected {OLDEST_FFMPEG} or later"
+        )
+    return None

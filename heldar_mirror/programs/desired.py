@@ -1,0 +1,47 @@
+"""The desired state: a launch spec for each camera that wants a mirror, from all rows of the table."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from heldar_mirror.heldar import camera_url, sealed
+from heldar_mirror.heldar.cameras import CameraError, Row, Unusable, parse_camera, should_mirror, shown_id
+from heldar_mirror.programs.launch_spec import LaunchSpec
+from heldar_mirror.programs.record_command import build_record_command
+from heldar_mirror.settings import Settings
+
+
+@dataclass(frozen=True)
+class Desired:
+    """What the table asks for. `unwanted` are the cameras that clearly ask for no mirror; `held` ask for one that can't
+    be begun now."""
+
+    specs: Mapping[str, LaunchSpec]
+    unwanted: frozenset[str] = frozenset()
+    unusable: tuple[Unusable, ...] = ()
+    held: frozenset[str] = frozenset()
+
+
+def desired_state(rows: Iterable[Row], settings: Settings, volume: str) -> Desired:
+    """Return what should run, given all rows of the table and the id of the volume. Raises nothing for a bad row."""
+    specs, unwanted, unusable = {}, set(), []
+    for row in rows:
+        try:
+            wanted = settings.recorder_enabled and should_mirror(row)
+            if not wanted:
+                unwanted.add(shown_id(row))
+                continue
+            camera = parse_camera(row, lambda value: sealed.unseal(value, settings.secret_key))
+            url = camera_url.record_url(camera)
+        except CameraError as error:
+            unusable.append(Unusable(shown_id(row), str(error)))
+            continue
+        root = str(settings.mirror_root)
+        specs[camera.id] = LaunchSpec(
+            camera_id=camera.id,
+            root=root,
+            volume=volume,
+            url=url,
+            secrets=camera_url.secrets(camera, url),
+            args=tuple(build_record_command(settings.ffmpeg, camera, url, f"{root}/{camera.id}")),
+        )
+    return Desired(specs, frozenset(unwanted), tuple(unusable))

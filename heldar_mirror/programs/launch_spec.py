@@ -1,0 +1,66 @@
+"""The launch spec of one camera: what its recorder runs, and where."""
+
+from dataclasses import dataclass, field
+
+from heldar_mirror.recorder import recorder
+from heldar_mirror.settings import Settings
+
+
+@dataclass(frozen=True)
+class LaunchSpec:
+    """What the recorder of one camera runs, and where. The file format is the recorder's."""
+
+    camera_id: str
+    root: str
+    volume: str
+    url: str = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False)
+    args: tuple[str, ...] = field(repr=False)
+
+    @property
+    def directory(self) -> str:
+        return f"{self.root}/{self.camera_id}"
+
+    @property
+    def segment_seconds(self) -> int:
+        return int(self.args[self.args.index("-segment_time") + 1])
+
+    def masked_url(self) -> str:
+        return recorder.mask(self.url, self.secrets)
+
+    def render(self, generation: int) -> str:
+        """Return the text of the recorder's file. Raises ValueError for a value that would be two of its lines."""
+        fields = [
+            ("generation", str(generation)),
+            ("camera", self.camera_id),
+            ("root", self.root),
+            ("volume", self.volume),
+            ("directory", self.directory),
+            *(("secret", secret) for secret in self.secrets),
+            ("url", self.url),
+            *(("arg", arg) for arg in self.args),
+        ]
+        if broken := [key for key, value in fields if "\n" in value]:
+            raise ValueError(f"a line break in {', '.join(broken)} of {self.camera_id}")
+        return "".join(f"{key}={value}\n" for key, value in fields)
+
+
+def parse_launch_spec(text: str) -> tuple[LaunchSpec, int]:
+    """Return a rendered launch spec and its generation. Raises ValueError."""
+    spec = recorder.parse_spec(text)
+    return (
+        LaunchSpec(
+            camera_id=spec["camera"][0],
+            root=spec["root"][0],
+            volume=spec["volume"][0],
+            url=spec["url"][0],
+            secrets=tuple(spec["secret"]),
+            args=tuple(spec["arg"]),
+        ),
+        int(spec["generation"][0]),
+    )
+
+
+# Texts, since a Path takes ten times as long to make.
+def spec_path(camera_id: str, settings: Settings) -> str:
+    return f"{settings.specs_dir}/{camera_id}.spec"

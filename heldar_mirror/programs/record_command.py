@@ -1,0 +1,21 @@
+"""The command line of the ffmpeg that records one camera."""
+
+from heldar_mirror.heldar.cameras import Camera
+from heldar_mirror.recorder import recorder
+
+
+def build_record_command(ffmpeg: str, camera: Camera, url: str, directory: str) -> list[str]:
+    """Return the arguments of the primary's own recording command, with the mirror's directory.
+
+    `-nostdin` is left out, since ffmpeg 7.0 ignores its first SIGTERM with it, and segments last 4 s at least.
+    """
+    return [
+        *[ffmpeg, "-hide_banner", "-loglevel", "warning"],
+        *["-rtsp_transport", "tcp", "-timeout", "15000000", "-i", url, "-c", "copy"],
+        *(["-c:a", "copy"] if camera.record_audio else ["-an"]),
+        *["-f", "segment", "-segment_time", str(camera.segment_seconds), "-segment_format", "mp4"],
+        *["-segment_format_options", "movflags=+frag_keyframe+empty_moov+default_base_moof"],
+        *["-reset_timestamps", "1", "-strftime", "1"],
+        # strftime is given the whole path, so a '%' in the directory has to be doubled.
+        f"{directory.replace('%', '%%')}/{recorder.SEGMENT_NAME}",
+    ]

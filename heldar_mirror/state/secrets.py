@@ -1,0 +1,42 @@
+"""Secrets that no child process inherits, and how the watcher gets them."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from heldar_mirror.env_file import escape_env, read_env_file
+from heldar_mirror.settings import Settings
+from heldar_mirror.state.directory import replace_file, state_errors
+from heldar_mirror.state.identity import owner_ids
+
+SECRETS = "secrets.env"
+
+
+def write_secrets(secrets: Mapping[str, str], settings: Settings) -> None:
+    """Keep variables that no child may inherit for the watcher, among the launch specs. Raises StateError."""
+    path = settings.specs_dir / SECRETS
+    text = "".join(f"{name}={escape_env(value)}\n" for name, value in sorted(secrets.items()))
+    with state_errors(settings):
+        if text:
+            replace_file(path, text, 0o600, owner_ids(settings))
+        else:
+            path.unlink(missing_ok=True)
+
+
+def read_secrets(specs_dir: Path) -> dict[str, str]:
+    """Return what `write_secrets` kept. Raises SettingsError where it can't be read."""
+    return read_env_file(specs_dir / SECRETS)
+
+
+def environment() -> dict[str, str]:
+    """Return our environment, with the secrets that `up` was given in its own and no child inherits."""
+    specs_dir = os.environ.get("HELDAR_MIRROR_SPECS_DIR")
+    return (read_secrets(Path(specs_dir)) if specs_dir else {}) | dict(os.environ)
+
+
+SECRET_NAMES = ("HELDAR_SECRET_KEY", "HELDAR_MIRROR_SUPERVISOR_PASSWORD")
+
+
+def without_secrets() -> dict[str, str]:
+    """Return our environment as a child may have it."""
+    return {name: value for name, value in os.environ.items() if name not in SECRET_NAMES}

@@ -1,0 +1,116 @@
+"""Launch specs and the programs file, as they lie in the state."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from heldar_mirror.programs.launch_spec import LaunchSpec, parse_launch_spec, spec_path
+from heldar_mirror.programs.plan import Change, Saved
+from heldar_mirror.programs.stanzas import parse_programs, program_name
+from heldar_mirror.recorder import recorder
+from heldar_mirror.settings import Settings
+from heldar_mirror.state.directory import replace_file, state_errors
+from heldar_mirror.state.identity import owner_ids
+
+APPLIED = "applied"
+
+
+Fingerprint = tuple[int, ...]
+
+
+def read_saved(settings: Settings) -> dict[str, Saved]:
+    """Return the launch specs of the state, by camera. Raises StateError where they can't be read."""
+    with state_errors(settings):
+        try:
+            names = os.listdir(settings.specs_dir)
+        except FileNotFoundError:
+            return {}
+        return {
+            camera_id: _read_spec(camera_id, settings)
+            for camera_id in (name.removesuffix(".spec") for name in names if name.endswith(".spec"))
+        }
+
+
+def read_spec(camera_id: str, settings: Settings) -> LaunchSpec | None:
+    """Return the launch spec of one camera; None if there is none, or it is damaged. Raises StateError."""
+    with state_errors(settings), suppress(FileNotFoundError):
+        return _read_spec(camera_id, settings).spec
+    return None
+
+
+def _read_spec(camera_id: str, settings: Settings) -> Saved:
+    try:
+        return Saved(*parse_launch_spec(recorder.read(spec_path(camera_id, settings)).decode()))
+    except ValueError:
+        return Saved(None, read_programs(settings).get(program_name(camera_id, settings), 0))
+
+
+def read_programs(settings: Settings) -> dict[str, int]:
+    """Return the programs of the programs file, with their generations. Raises StateError where it can't be read."""
+    with state_errors(settings):
+        try:
+            return parse_programs(settings.programs_file.read_text())
+        except FileNotFoundError:
+            return {}
+
+
+def fingerprint(settings: Settings) -> Fingerprint:
+    """Return what is another after any reconcile that wrote something. Raises StateError."""
+    with state_errors(settings):
+        files = settings.programs_file.stat(), settings.specs_dir.stat()
+    return tuple(number for file in files for number in (file.st_ino, file.st_mtime_ns))
+
+
+def write_specs(changes: tuple[Change, ...], settings: Settings) -> None:
+    """Write the launch specs that a plan changes, each whole or not at all. Raises StateError."""
+    with state_errors(settings):
+        for leftover in settings.specs_dir.glob(".*.new"):  # of one that was killed
+            leftover.unlink()
+        for change in changes:
+            spec = change.new or change.existing
+            assert spec is not None  # noqa: S101 - a written change has one
+            path = Path(spec_path(change.camera_id, settings))
+            replace_file(path, spec.render(change.generation), 0o600, owner_ids(settings))
+
+
+def write_programs(text: str, settings: Settings) -> None:
+    """Replace the programs file, if it says something else: then it is no longer `applied`. Raises StateError."""
+    with state_errors(settings):
+        path = settings.programs_file
+        if not path.exists() or path.read_text() != text:
+            (settings.state_dir / APPLIED).unlink(missing_ok=True)
+            # No secret is in it, and in joined mode it is the machine's supervisord that reads it.
+            replace_file(path, text, 0o644, None)
+
+
+def is_applied(settings: Settings) -> bool:
+    """Whether supervisord was brought to what the programs file says. Raises StateError."""
+    with state_errors(settings):
+        return (settings.state_dir / APPLIED).exists()
+
+
+def set_applied(settings: Settings) -> None:
+    """Remember that supervisord was brought to what the programs file says. Raises StateError."""
+    with state_errors(settings):
+        (settings.state_dir / APPLIED).touch(mode=0o600)
+
+
+def write_supervisord(text: str, settings: Settings) -> Path:
+    """Write the configuration of our own supervisord and return its path. Raises StateError."""
+    path = settings.state_dir / "supervisord.conf"
+    with state_errors(settings):
+        replace_file(path, text, 0o644, None)
+    return path
+
+
+def remove_specs(changes: tuple[Change, ...], settings: Settings) -> None:
+    """Remove the launch specs of cameras whose programs are gone, and those of before specs moved to a tmpfs.
+
+    Raises StateError.
+    """
+    with state_errors(settings):
+        for change in changes:
+            Path(spec_path(change.camera_id, settings)).unlink(missing_ok=True)
+        if settings.specs_dir != settings.state_dir / "specs":
+            for path in (settings.state_dir / "specs").glob("*.spec*"):
+                path.unlink()

@@ -1,0 +1,48 @@
+"""Which volume each mirror root was proven to be."""
+
+import uuid
+from collections.abc import Mapping
+
+from heldar_mirror.settings import Settings
+from heldar_mirror.state.directory import replace_file, state_errors
+
+# Before a root in the list of volumes: it was about to be marked. No absolute path begins so.
+INTENDED = "about to be "
+
+
+def remembered_volume(settings: Settings) -> str | None:
+    """Return the id of the volume that the mirror root was proven to be; None if it never was used."""
+    return _volumes(settings).get(str(settings.mirror_root))
+
+
+def intended_volume(settings: Settings) -> str:
+    """Return an id for a mirror root that is being marked: the same one, if that was cut off before."""
+    volumes = _volumes(settings)
+    intended = volumes.setdefault(f"{INTENDED}{settings.mirror_root}", str(uuid.uuid4()))
+    _write_volumes(volumes, settings)
+    return intended
+
+
+def remember_volume(volume: str, settings: Settings) -> None:
+    """Remember the volume of the mirror root, beside those of earlier roots.
+
+    It lies on disk always: at a boot it tells a lost mount from a first use. Raises StateError.
+    """
+    volumes = _volumes(settings) | {str(settings.mirror_root): volume}
+    volumes.pop(f"{INTENDED}{settings.mirror_root}", None)
+    _write_volumes(volumes, settings)
+
+
+def _volumes(settings: Settings) -> dict[str, str]:
+    with state_errors(settings):
+        try:
+            lines = (settings.state_dir / "volumes").read_text().splitlines()
+        except FileNotFoundError:
+            return {}
+        return {root: volume for volume, _, root in (line.partition(" ") for line in lines)}
+
+
+def _write_volumes(volumes: Mapping[str, str], settings: Settings) -> None:
+    text = "".join(f"{volume} {root}\n" for root, volume in sorted(volumes.items()))
+    with state_errors(settings):
+        replace_file(settings.state_dir / "volumes", text, 0o600, None)

@@ -1,0 +1,83 @@
+"""The report as a small file that the watcher publishes and anybody reads."""
+
+import fcntl
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from heldar_mirror.errors import StateError
+from heldar_mirror.proc.open_segments import Segment
+from heldar_mirror.settings import Settings
+from heldar_mirror.status.report import CameraStatus, Report
+
+# A watcher that has published nothing for so long hangs.
+SILENT_SECONDS = 60
+
+
+def publish(report: Report, settings: Settings, last: int | None) -> int:
+    """Put a report where anybody can read it. Returns the descriptor to hand in as `last` the next time: it keeps a
+    lock on the file, by which a reader knows that its writer lives. Raises StateError."""
+    path = settings.status_file
+    temporary = path.with_name(f".{path.name}.new")
+    fd = None
+    try:
+        temporary.unlink(missing_ok=True)
+        # Nobody else can open it, and hold a lock on it, before we do.
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with open(fd, "w", closefd=False) as file:
+            json.dump(report.to_json(), file)
+        os.fchmod(fd, 0o644)
+        temporary.rename(path)
+    except OSError as error:
+        if fd is not None:
+            os.close(fd)
+        raise StateError(f"cannot publish the status: {error}. See HELDAR_MIRROR_STATUS_DIR") from None
+    if last is not None:
+        os.close(last)
+    return fd
+
+
+def read_report(settings: Settings) -> Report:
+    """Return the report that the watcher published. Raises StateError where no watcher lives, or it can't be read."""
+    path = settings.status_file
+    try:
+        while True:
+            with path.open() as file:
+                if not _is_left(file.fileno()):
+                    return _parse(json.load(file), path)
+                if os.fstat(file.fileno()).st_ino == path.stat().st_ino:
+                    break  # else it was replaced while we looked
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise StateError(f"cannot read the watcher's status: {error}. Run this as root, or as its user") from None
+    raise StateError(
+        "the watcher is not running, so nothing follows the cameras table. In the supervisord of heldar-mirror up: "
+        f"supervisorctl start watch; see {settings.log_dir / 'watch.log'}. In one that was joined: deploy/watch.conf"
+    )
+
+
+def _is_left(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _parse(published: dict[str, Any], path: Path) -> Report:
+    try:
+        cameras = tuple(_camera(**camera) for camera in published["cameras"])
+        at, problems = published["at"], tuple(published["problems"])
+        if (silent := time.time() - at) > SILENT_SECONDS:
+            problems += (f"the watcher has told nothing for {silent:.0f} s. If it hangs: supervisorctl restart watch",)
+        return Report(at, cameras, problems, published["known"])
+    except (KeyError, TypeError) as error:
+        raise StateError(f"{path} is of another version ({error}): supervisorctl restart watch") from None
+
+
+def _camera(*, well: bool, segment: dict[str, Any] | None, **fields: Any) -> CameraStatus:  # noqa: ARG001 - it follows
+    return CameraStatus(segment=Segment(**segment) if segment else None, **fields)

@@ -1,0 +1,41 @@
+"""The last error in a program's log."""
+
+import os
+import re
+from collections.abc import Iterable
+from datetime import datetime
+
+from heldar_mirror.programs.stanzas import log_path
+from heldar_mirror.recorder.recorder import TAIL_BYTES
+from heldar_mirror.settings import Settings
+
+RECORDER_ERROR = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) ERROR (.*)$", re.MULTILINE)
+
+
+def last_errors(camera_ids: Iterable[str], settings: Settings) -> dict[str, tuple[float, str]]:
+    """Return time and text of the last error in each camera's log, where there is one. Raises OSError."""
+    found = {camera_id: read_last_error(log_path(camera_id, settings)) for camera_id in camera_ids}
+    return {camera_id: error for camera_id, error in found.items() if error}
+
+
+def read_last_error(log: str) -> tuple[float, str] | None:
+    """Return when a program's log last tells of an error (Unix seconds), and of which; None if it tells of none.
+
+    Raises OSError where it can't be read.
+    """
+    try:
+        with open(log, "rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 2 * TAIL_BYTES))
+            text = file.read().decode(errors="replace")
+    except FileNotFoundError:
+        return None
+    return last_error(text)
+
+
+def last_error(text: str) -> tuple[float, str] | None:
+    """Return time and text of the last error line that a recorder wrote into `text`."""
+    matches = RECORDER_ERROR.findall(text)
+    if not matches:
+        return None
+    stamp, message = matches[-1]
+    return datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp(), message

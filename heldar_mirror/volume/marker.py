@@ -1,0 +1,88 @@
+"""The marker in the mirror root, by which the volume is proven to be the one we know."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from heldar_mirror.errors import VolumeError
+from heldar_mirror.recorder.recorder import MARKER
+from heldar_mirror.settings import Settings
+from heldar_mirror.volume.asking import ask
+
+
+def prove(root: Path, volume: str) -> None:
+    """Check that the mirror root is the volume that we know. Raises VolumeError."""
+    _check("prove", root, volume)
+
+
+def check_room(root: Path, volume: str) -> Path:
+    """Check that a recording could begin in the mirror root: the volume that we know, with room. Raises VolumeError.
+
+    Returns the root with links resolved.
+    """
+    return _check("room", root, volume)
+
+
+def _check(task: str, root: Path, volume: str) -> Path:
+    try:
+        return Path(ask(task, root, volume))
+    except OSError as error:
+        raise VolumeError(str(error)) from None
+
+
+def make_root(root: Path, umask: int, owner: tuple[int, int] | None) -> None:
+    """Make a mirror root that is used for the first time, if it is missing; an empty one is handed to `owner`."""
+    try:
+        if not root.is_dir():
+            root.mkdir(parents=True)
+            root.chmod(0o777 & ~umask)
+        if owner and not os.listdir(root):
+            os.chown(root, *owner, follow_symlinks=False)
+    except OSError as error:
+        raise _unusable(root, error) from None
+
+
+def mark_volume(settings: Settings, volume: str, owner: tuple[int, int] | None, *, take_over: bool) -> None:
+    """Make the mirror root ours, with a marker that says `volume`. Raises VolumeError.
+
+    The root is made where it is missing, for `owner` (user and group id) if given. A marker that says something else
+    is replaced to `take_over` alone, and never while recorders are at work: each of them has a shared lock on it.
+    """
+    root = settings.mirror_root
+    assert root is not None  # noqa: S101 - the callers' matter
+    make_root(root, settings.umask, owner)
+    try:
+        fd = os.open(root / MARKER, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        with open(fd, "r+") as marker:
+            fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if (found := marker.read().strip()) and found != volume and not take_over:
+                raise _foreign(root)
+            os.fchmod(fd, 0o666 & ~settings.umask)
+            if owner:
+                os.fchown(fd, *owner)
+            marker.seek(0)
+            marker.write(f"{volume}\n")
+            marker.truncate()
+            marker.flush()
+            os.fsync(fd)
+    except BlockingIOError:
+        raise VolumeError(
+            f"mirror root {root} is in use by recorders, of this instance or of another: expected a root of its own "
+            "for each. Stop them, or set HELDAR_MIRROR_RECORDINGS_DIR to another directory"
+        ) from None
+    except OSError as error:
+        raise _unusable(root, error) from None
+
+
+def _foreign(root: Path) -> VolumeError:
+    return VolumeError(
+        f"mirror root {root} holds the marker of another volume, or of another instance. "
+        "Mount the right one; if this one is to be ours: heldar-mirror adopt-volume"
+    )
+
+
+def _unusable(root: Path, error: OSError) -> VolumeError:
+    return VolumeError(
+        f"cannot use mirror root {root}: {error}. Expected a directory that the recorders' user can write; "
+        "make it, or set HELDAR_MIRROR_RECORDINGS_DIR to another"
+    )

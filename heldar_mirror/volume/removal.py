@@ -1,0 +1,46 @@
+"""Removing segments and camera directories."""
+
+import fcntl
+import os
+from collections.abc import Collection
+from contextlib import suppress
+
+from heldar_mirror.footage.names import segment_name
+from heldar_mirror.recorder.recorder import LOCK
+from heldar_mirror.volume.listing import camera_directory, is_ours_alone, open_lock
+
+
+def remove_segments(root: int, camera_id: str, begun: Collection[int]) -> tuple[set[int], dict[str, list[int]]]:
+    """Remove segments, given by when they were begun. Returns those that this removed, and by reason those that are
+    still there; what is in neither had gone already."""
+    removed, left = set[int](), dict[str, list[int]]()
+    try:
+        with camera_directory(root, camera_id) as fd:
+            for each in begun:
+                try:
+                    os.unlink(segment_name(each), dir_fd=fd)
+                    removed.add(each)
+                except FileNotFoundError:
+                    continue
+                except OSError as error:
+                    left.setdefault(str(error.strerror), []).append(each)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        left[str(error.strerror)] = list(begun)
+    return removed, left
+
+
+def remove_camera_directory(root: int, camera_id: str) -> bool:
+    """Remove a camera's directory, where nothing is in it but the recorders' lock, and nobody has that. Returns whether
+    it is gone. Raises OSError."""
+    if not is_ours_alone(root, camera_id):
+        return False
+    with suppress(BlockingIOError), camera_directory(root, camera_id) as fd:
+        if LOCK in os.listdir(fd):
+            with open_lock(fd) as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.unlink(LOCK, dir_fd=fd)
+        os.rmdir(camera_id, dir_fd=root)
+        return True
+    return False

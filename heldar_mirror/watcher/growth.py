@@ -1,0 +1,39 @@
+"""When each open segment last grew. All pure; times are monotonic seconds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from heldar_mirror.proc.open_segments import Segment
+from heldar_mirror.status.report import MAX_STALL_SECONDS, stall_seconds
+
+# Who did not look for so long has not seen whether a file grew.
+BLIND_SECONDS = 30.0
+
+
+@dataclass
+class Growth:
+    """When the open segment of each running recorder last grew, or was another one."""
+
+    since: dict[str, tuple[Segment | None, float]] = field(default_factory=dict)
+    seen_at: float = 0.0
+
+    def seen(self, segments: Mapping[str, Segment | None], now: float) -> None:
+        """Take note of what every running recorder has open; None where it has nothing open yet."""
+        old = self.since if now - self.seen_at <= BLIND_SECONDS else {}
+        self.seen_at = now
+        self.since = {
+            camera_id: old[camera_id] if camera_id in old and old[camera_id][0] == segment else (segment, now)
+            for camera_id, segment in segments.items()
+        }
+
+    def stalled(self, segment_seconds: Mapping[str, int]) -> list[str]:
+        """Return the cameras whose file was seen not to grow for too long."""
+        return sorted(
+            camera_id
+            for camera_id, (_, since) in self.since.items()
+            if self.seen_at - since > stall_seconds(segment_seconds.get(camera_id, MAX_STALL_SECONDS))
+        )
+
+    def forget(self, camera_id: str) -> None:
+        """Begin anew with a camera whose program changed its state."""
+        self.since.pop(camera_id, None)
