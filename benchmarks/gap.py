@@ -21,7 +21,7 @@ from streams import loop_beside, plugged_in, real_mirror
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from conftest import processes_of
-from test_packets import packets
+from integration.recorder.test_packets import packets
 
 NUMBER = 8
 AIM = 1.1

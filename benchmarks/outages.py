@@ -15,8 +15,8 @@ from measure import Figure, record
 from streams import loop_beside, plugged_in, real_mirror
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from odd_camera import OddCamera, odd_cameras
-from schedules import REFUSED_SECONDS, SILENT_SECONDS, Outage, gap, ours, the_old_loop
+from support.odd_camera import OddCamera, odd_cameras
+from support.outage_simulation import REFUSED_SECONDS, SILENT_SECONDS, Outage, gap, ours, the_old_loop
 
 NUMBER = 9
 AIM = 0.5

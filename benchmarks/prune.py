@@ -13,8 +13,8 @@ import click
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from conftest import Camera, Mirror, mirror_env, new_database, new_home, wait_for
+from integration.recorder.test_packets import packets
 from measure import Figure, record
-from test_packets import packets
 
 from heldar_mirror.recorder.recorder import MARKER
 

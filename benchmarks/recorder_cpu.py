@@ -16,7 +16,7 @@ from streams import loop_beside, plugged_in, real_mirror
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from conftest import PASSWORD, USER, Camera, Mirror
-from mirrors import ffmpegs, recorders
+from support.users import ffmpegs, recorders
 
 from heldar_mirror.heldar.camera_url import encode
 

@@ -20,7 +20,7 @@ from measure import Figure, cpu_seconds, cpu_with_ended_children, record, with_c
 from streams import loop_beside, real_mirror
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from listeners import refusing, silent
+from support.listeners import refusing, silent
 
 NUMBER = 10
 AIM = 0.1

@@ -24,7 +24,7 @@ from heldar_mirror.status.gather import gather
 from heldar_mirror.status.publishing import read_report
 from heldar_mirror.status.report import Report
 
-TESTS = Path(__file__).parent.parent / "tests"
+SUPPORT = Path(__file__).parent.parent / "tests/support"
 USER, PASSWORD = "admin", "p@ss/w:rd"
 SEGMENT_SECONDS = 5
 FIRST_ACT_SECONDS = 25
@@ -54,7 +54,7 @@ def child(name: str, command: list[str], home: Path) -> Iterator["subprocess.Pop
 def make_database(path: Path, port: int) -> None:
     """Make Heldar's database: two cameras that mirror, one that doesn't, and one that wants to and has no URL."""
     with contextlib.closing(sqlite3.connect(path)) as connection, connection:
-        connection.executescript("PRAGMA journal_mode=WAL;" + (TESTS / "heldar.sql").read_text())
+        connection.executescript("PRAGMA journal_mode=WAL;" + (SUPPORT / "heldar.sql").read_text())
         for camera_id, vendor, mirror_enabled in (
             ("gate", "hikvision", 1),
             ("yard", "dahua", 1),
@@ -117,7 +117,7 @@ def found(root: Path) -> bool:
 
 def play(home: Path, seconds: float) -> None:
     """Both acts, `seconds` in all."""
-    with child("camera", ["/usr/bin/python3", str(TESTS / "rtsp_camera.py"), "0", USER, PASSWORD], home) as camera:
+    with child("camera", ["/usr/bin/python3", str(SUPPORT / "rtsp_camera.py"), "0", USER, PASSWORD], home) as camera:
         while not (ready := (home / "camera.log").read_text()).startswith("ready"):
             if camera.poll() is not None:
                 raise click.ClickException(f"the camera server ended: {ready}")

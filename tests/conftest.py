@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import HERE
 
-HERE = Path(__file__).parent
 FAKE_FFMPEG = HERE / "fake_ffmpeg"
 USER, PASSWORD = "admin", "p@ss/w:rd"
 

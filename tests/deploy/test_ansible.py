@@ -1,0 +1,158 @@
+"""The Ansible role in its default mode: a supervisord of its own, below the systemd unit of a booted host.
+
+The tests follow one another, from a host that knows nothing of us to one that has only the footage left.
+"""
+
+import re
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from conftest import wait_for
+from support.managed_host import CAMERAS, NEXT, SECRET, Managed, changes, managed_host, pending
+from support.packages import build, copy_tree, run
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def own() -> Iterator[Managed]:
+    """A host with everything that is optional, and with an older supervisor to begin with."""
+    with managed_host() as made:
+        index = made.home / "index"
+        run(sys.executable, "-m", "pip", "download", "-q", "-d", str(index), "supervisor==4.2.5", "setuptools<81")
+        build(copy_tree(made.home / "next", NEXT))[1].rename(index / f"heldar_mirror-{NEXT}-py3-none-any.whl")
+        made.host.put(index, "/root/index")
+        made.host.shell("mkdir /var/lib/textfiles")
+        made.variables |= {
+            "heldar_mirror_wheel": str(build(copy_tree(made.home / "this"))[1]),
+            "heldar_mirror_secrets": {"HELDAR_SECRET_KEY": SECRET},
+            "heldar_mirror_constraints": ["supervisor==4.2.5", "setuptools<81"],
+            "heldar_mirror_textfile_dir": "/var/lib/textfiles",
+            "heldar_mirror_alert_rules": "/etc/alerts.yml",
+            "heldar_mirror_hidepid": True,
+        }
+        yield made
+
+
+def test_check_mode_tells_and_changes_nothing(own: Managed) -> None:
+    """On a host that knows nothing of us a dry run comes to its end, and shows what it would do without the secret."""
+    output = own.play("--check", "--diff")
+    assert changes(output) > 10
+    assert "+User=heldar-mirror" in output
+    assert pending(output) == ""
+    assert own.left() == []
+    assert "heldar-mirror" not in own.host.path("/etc/passwd").read_text()
+
+
+@pytest.mark.parametrize("place", ["file", "process"])
+def test_a_kernel_that_mirrors_is_refused(own: Managed, place: str) -> None:
+    """Whether its env file says so or the process that runs; it is said what to move, and nothing is touched."""
+    if place == "file":
+        own.host.write("/etc/heldar/heldar.env", "A=1\nHELDAR_MIRROR_RECORDINGS_DIR='/mnt/copy'\n")
+        told = "Remove that line, set heldar_mirror_recordings_dir to its value, and restart heldar.service"
+    else:
+        own.host.write("/etc/heldar/heldar.env", "#HELDAR_MIRROR_RECORDINGS_DIR=/mnt/copy\n")
+        own.host.shell("systemd-run -q -u heldar -E HELDAR_MIRROR_RECORDINGS_DIR=/mnt/copy sleep infinity")
+        told = "heldar.service runs with HELDAR_MIRROR_RECORDINGS_DIR=/mnt/copy, so the kernel mirrors too"
+    try:
+        assert told in " ".join(own.play(failed=True).split())
+    finally:
+        own.host.shell("rm /etc/heldar/heldar.env; systemctl stop heldar || true")
+    assert own.left() == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"heldar_mirror_mount": "/mnt"}, "nothing is mounted at /mnt"),
+        ({"heldar_mirror_version": NEXT}, "Expected exactly one of heldar_mirror_version"),
+        ({"heldar_mirror_groups": ["nobodys"]}, "this host has no group nobodys"),
+        ({"heldar_mirror_recordings_dir": "/var/lib/heldar"}, "/var/lib/heldar belongs to heldar"),
+        ({"heldar_mirror_settings": {"HELDAR_SECRET_KEY": "x"}}, "of the latter alone HELDAR_SECRET_KEY"),
+        ({"heldar_mirror_mode": "both"}, "value of heldar_mirror_mode must be one of: own, joined"),
+    ],
+    ids=["mount", "package", "group", "owner", "secret", "mode"],
+)
+def test_what_can_not_be_done_is_refused_before_any_work(own: Managed, variables: dict[str, Any], told: str) -> None:
+    """A variable that can't be right is named, and nothing is touched."""
+    assert told in " ".join(own.play(failed=True, **variables).split())
+    assert own.left() == []
+
+
+def test_it_is_applied_twice(own: Managed) -> None:
+    """The cameras are mirrored, by a user of their own; the second time nothing changes."""
+    assert changes(own.play("--diff")) > 10
+    wait_for(own.all_well)
+    assert set(own.segments().values()) == {"heldar-mirror"}
+    assert own.host.path("/etc/heldar/mirror.env").stat().st_mode & 0o777 == 0o640
+    before = own.mirroring()
+    output = own.play("--diff")
+    assert changes(output) == 0, output
+    assert pending(output) == ""
+    assert own.mirroring() == before
+
+
+def test_what_is_optional_is_there(own: Managed) -> None:
+    """Metrics of each camera, alert rules about those metrics, and a /proc that hides processes."""
+    metrics = own.host.path("/var/lib/textfiles/heldar_mirror.prom")
+    wait_for(lambda: metrics.exists() and 'heldar_mirror_well{camera="gate"} 1' in metrics.read_text(), seconds=60)
+    (group,) = yaml.safe_load(own.host.path("/etc/alerts.yml").read_text())["groups"]
+    for rule in group["rules"]:
+        (name,) = re.findall(r"heldar_mirror_\w+", rule["expr"])
+        assert f"# TYPE {name} gauge\n" in metrics.read_text()
+    assert own.host.run("runuser", "-u", "nobody", "--", "pgrep", "-f", "ffmpeg", code=1).stdout == ""
+
+
+def test_an_upgrade_restarts_the_watcher_alone(own: Managed) -> None:
+    """No recorder notices the next version; that a new supervisor waits for a restart is told, and left to people."""
+    own.variables |= {
+        "heldar_mirror_wheel": "",
+        "heldar_mirror_version": NEXT,
+        "heldar_mirror_constraints": ["supervisor==4.3.0"],
+    }
+    before, watcher = own.mirroring(), own.pids("heldar_mirror watch")
+    assert len(before) == 2 * len(CAMERAS) + 2
+    output = own.play()
+    assert pending(output).startswith("restart pending: supervisor 4.2.5 runs, 4.3.0 is installed. All mirrors go on")
+    assert NEXT in own.host.run("heldar-mirror", "--version").stdout
+    wait_for(own.all_well)
+    assert own.mirroring() == before
+    assert own.pids("heldar_mirror watch") != watcher
+    # It follows the table: with the code of the next version, and in the supervisord of before.
+    own.execute("UPDATE cameras SET segment_seconds = 6 WHERE id = 'gate'")
+    wait_for(lambda: len(set(own.mirroring()) - set(before)) == 2)
+    spawned = re.findall(
+        r"spawned: 'mirror-(\w+)'", own.host.path("/var/log/heldar-mirror/supervisord.log").read_text()
+    )
+    assert sorted(spawned) == ["gate", *CAMERAS]
+
+
+def test_the_mirror_is_back_after_stop_and_start_and_after_a_power_cut(own: Managed) -> None:
+    """And what waited for a restart is done, so that the role finds nothing to do or to say."""
+    own.host.run("systemctl", "stop", "heldar-mirror")
+    assert own.mirroring() == []
+    own.host.run("systemctl", "start", "heldar-mirror")
+    wait_for(own.all_well)
+    own.host.kill()
+    own.host.boot()
+    wait_for(own.all_well)
+    output = own.play()
+    assert (changes(output), pending(output)) == (0, "")
+
+
+def test_removing_keeps_the_footage(own: Managed) -> None:
+    """All else is gone; a second time there is nothing to do; and who comes back records beside the old files."""
+    own.host.run("systemctl", "stop", "heldar-mirror")
+    footage = own.segments()
+    own.host.run("systemctl", "start", "heldar-mirror")
+    own.play(heldar_mirror_state="absent")
+    assert footage.keys() <= own.segments().keys()
+    assert own.left() == []
+    assert own.mirroring() == []
+    assert changes(own.play(heldar_mirror_state="absent")) == 0
+    own.play()
+    wait_for(own.all_well)
+    assert footage.keys() <= own.segments().keys()

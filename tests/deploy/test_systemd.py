@@ -1,0 +1,436 @@
+"""The units of deploy/, on a Debian host with a systemd of its own, a real camera and real ffmpegs."""
+
+import json
+import re
+import resource
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import PASSWORD, SCHEMA, Camera, wait_for
+from support import TREE
+from support.booted_host import Host, booted_host
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+UNIT = "heldar-mirror.service"
+
+# Debian's ffmpeg, but for cameras whose ids begin otherwise: `hungry` eats memory, `crashy` crashes, `slow` takes
+# 4 s to end.
+FFMPEG = r"""#!/bin/bash
+for output; do :; done
+case $output in
+    */hungry*) exec python3 -c 'import time
+eaten = []
+while True:
+    eaten.append(b"x" * (16 << 20))
+    time.sleep(0.02)' ;;
+    */crashy*)
+        ulimit -S -c "$(ulimit -H -c)"
+        cd "${output%/*}"
+        kill -SEGV $$ ;;
+    */slow*)
+        trap 'sleep 4; exit 0' TERM
+        exec 9>"$(date -u +"$output")"
+        while :; do sleep 0.2 9>&-; done ;;
+esac
+exec /usr/bin/ffmpeg "$@"
+"""
+
+EXECUTE = """import json, sqlite3, sys
+with sqlite3.connect(sys.argv[1]) as connection:
+    connection.execute(sys.argv[2], json.loads(sys.argv[3]))
+connection.close()
+"""
+
+
+@dataclass
+class Node:
+    """A Heldar on the host: its name in the units (empty for the plain one), its database, and what mirrors it."""
+
+    host: Host
+    name: str = ""
+
+    @property
+    def unit(self) -> str:
+        return f"heldar-mirror@{self.name}.service" if self.name else UNIT
+
+    @property
+    def place(self) -> str:
+        """What its directories are called."""
+        return f"heldar-mirror-{self.name}" if self.name else "heldar-mirror"
+
+    @property
+    def etc(self) -> str:
+        return f"/etc/heldar/{self.name}".rstrip("/")
+
+    @property
+    def database(self) -> str:
+        return f"/var/lib/heldar/{self.name}/heldar.db".replace("//", "/")
+
+    @property
+    def root(self) -> str:
+        return f"/mnt/mirror{self.name}"
+
+    @property
+    def logs(self) -> Path:
+        return self.host.path(f"/var/log/{self.place}")
+
+    def execute(self, sql: str, *values: object) -> None:
+        """Write to the database as Heldar does: as its user, in a connection of its own."""
+        self.host.run("runuser", "-u", "heldar", "--", "python3", "-c", EXECUTE, self.database, sql, json.dumps(values))
+
+    def add(self, camera_id: str, port: int) -> None:
+        self.execute(
+            "INSERT INTO cameras (id, name, vendor, address, rtsp_port, username, password, segment_seconds,"
+            " mirror_enabled) VALUES (?, ?, 'hikvision', ?, ?, 'admin', ?, 5, 1)",
+            *(camera_id, camera_id, self.host.gateway, port, PASSWORD),
+        )
+
+    def remove(self, camera_id: str) -> None:
+        self.execute("DELETE FROM cameras WHERE id LIKE ?", camera_id)
+
+    def command(self, *args: str, code: int | None = None) -> str:
+        env = {"HELDAR_ENV_FILE": f"{self.etc}/heldar.env", "HELDAR_MIRROR_ENV_FILE": f"{self.etc}/mirror.env"}
+        return self.host.run("heldar-mirror", *args, code=code, env=env).stdout
+
+    def cameras(self) -> dict[str, Any]:
+        status = json.loads(self.command("status", "--json"))
+        return {camera["camera_id"]: camera for camera in status["cameras"]}
+
+    def records(self, *camera_ids: str) -> bool:
+        """Whether each camera has a segment open that holds something."""
+        cameras = self.cameras()
+        found = [cameras.get(camera_id, {}).get("segment") for camera_id in camera_ids]
+        return all(segment and segment["size_bytes"] > 1000 for segment in found)
+
+    def problems(self) -> str:
+        return " ".join(json.loads(self.command("status", "--json"))["problems"])
+
+    def supervisorctl(self, *args: str) -> str:
+        configuration = f"/var/lib/{self.place}/supervisord.conf"
+        return self.host.run("/opt/heldar-mirror/bin/supervisorctl", "-c", configuration, *args, code=None).stdout
+
+    def pid(self, program: str) -> int:
+        """Return the process of a program, by its number in there; 0 if it does not run."""
+        return int(self.supervisorctl("pid", program).strip() or 0)
+
+    def show(self, *properties: str) -> dict[str, str]:
+        """Return properties of the unit."""
+        wanted = [f"--property={name}" for name in properties]
+        lines = self.host.run("systemctl", "show", *wanted, self.unit).stdout.splitlines()
+        return dict(line.split("=", 1) for line in lines)
+
+    def systemctl(self, verb: str) -> None:
+        self.host.run("systemctl", verb, self.unit)
+
+    def set_up(self, **settings: str) -> None:
+        """Lay out what Heldar and a sysadmin would: the database, the volume, the env files."""
+        host, home = self.host, str(Path(self.database).parent)
+        host.shell(
+            f"install -d -o heldar -g heldar {home} {home}/recordings; install -d {self.etc};"
+            f"install -d -o heldar -g heldar /disk{self.name}; install -d {self.root};"
+            f"echo '/disk{self.name} {self.root} none bind,nofail 0 0' >>/etc/fstab;"
+            f"systemctl daemon-reload; mount {self.root}"
+        )
+        for sql in ("PRAGMA journal_mode=WAL", *SCHEMA.split(";\n")):
+            self.execute(sql)
+        heldar = {"HELDAR_DATABASE_URL": f"sqlite://{self.database}", "HELDAR_RECORDINGS_DIR": f"{home}/recordings"}
+        mirror = {
+            "HELDAR_MIRROR_RECORDINGS_DIR": self.root,
+            "HELDAR_MIRROR_USER": "heldar",
+            "HELDAR_FFMPEG_BIN": "/usr/local/bin/test-ffmpeg",
+        }
+        for file, variables in (("heldar.env", heldar), ("mirror.env", mirror | settings)):
+            host.write(f"{self.etc}/{file}", "".join(f"{key}={value}\n" for key, value in variables.items()), 0o640)
+            host.run("chgrp", "heldar", f"{self.etc}/{file}")
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[Host]:
+    """A host on which heldar-mirror was installed as the README says, from this checkout."""
+    with booted_host() as made:
+        for name in ("heldar_mirror", "templates", "setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+            made.put(TREE / name, f"/root/source/{name}")
+        made.shell(
+            "useradd --system --user-group --no-create-home heldar; python3 -m venv /opt/heldar-mirror;"
+            "/opt/heldar-mirror/bin/pip install --quiet --no-index --find-links /opt/wheels /root/source;"
+            "ln -s /opt/heldar-mirror/bin/heldar-mirror /usr/local/bin/"
+        )
+        made.write("/usr/local/bin/test-ffmpeg", FFMPEG, 0o755)
+        for unit in (TREE / "deploy").glob("*.service"):
+            made.put(unit, f"/etc/systemd/system/{unit.name}")
+        made.run("systemctl", "daemon-reload")
+        yield made
+
+
+@pytest.fixture(scope="module")
+def camera(host: Host) -> Iterator[Camera]:
+    """A camera at the other end of the host's cable."""
+    made = Camera(address=host.gateway)
+    made.plug_in()
+    yield made
+    made.unplug()
+
+
+@pytest.fixture(scope="module")
+def started(host: Host, camera: Camera) -> Node:
+    """The plain unit, enabled and started, with one camera that records."""
+    made = Node(host)
+    made.set_up()
+    made.add("gate", camera.port)
+    host.run("systemctl", "enable", "--now", made.unit)
+    return made
+
+
+@pytest.fixture
+def node(started: Node) -> Iterator[Node]:
+    """The plain unit, whose one camera records; afterwards others are taken out of the table again."""
+    started.systemctl("start")
+    wait_for(lambda: started.records("gate"), 60)
+    yield started
+    started.execute("DELETE FROM cameras WHERE id != 'gate'")
+
+
+def pids(node: Node, *programs: str) -> dict[str, int]:
+    return {program: node.pid(program) for program in programs}
+
+
+def ffmpeg_of(node: Node, camera_id: str) -> int:
+    """Return the ffmpeg of a camera that records, by its number in the host."""
+    return int(node.host.shell(f"pgrep --parent {node.pid(f'mirror-{camera_id}')}"))
+
+
+def test_the_units_differ_in_names_alone() -> None:
+    """The template has every setting of the plain unit, with the node's name in its directories, and its env files."""
+
+    def settings(name: str) -> set[str]:
+        lines = (TREE / "deploy" / name).read_text().splitlines()
+        return {line for line in lines if line and not line.startswith("#")}
+
+    plain, template = settings("heldar-mirror.service"), settings("heldar-mirror@.service")
+    assert {line for line in template - plain if "%i" not in line} == set()
+    changed = {line.partition("=")[0] for line in template - plain}
+    assert changed == {"Description", "After", "Environment", "StateDirectory", "LogsDirectory", "RuntimeDirectory"}
+    assert {line.partition("=")[0] for line in plain - template} == changed - {"Environment"}
+
+
+def test_the_units_are_as_hard_as_they_say(host: Host) -> None:
+    """systemd finds nothing wrong with them, and the exposure that they state is the one that it finds."""
+    for name in ("heldar-mirror.service", "heldar-mirror@.service"):
+        unit = f"/etc/systemd/system/{name}"
+        assert host.run("systemd-analyze", "verify", unit).stderr == ""
+        found = host.run("systemd-analyze", "security", "--offline=yes", unit).stdout
+        exposure = re.search(r"Overall exposure level for .*: ([\d.]+)", found)
+        assert exposure, found
+        assert float(exposure[1]) < 2.0
+        if stated := re.search(r"says: ([\d.]+) OK", host.path(unit).read_text()):
+            assert stated[1] == exposure[1]
+
+
+def test_a_camera_is_mirrored_and_its_password_hidden(node: Node) -> None:
+    """The hardened unit is ready, its camera records, nothing is amiss, and `ps` shows root no password."""
+    assert node.show("Type", "ActiveState") == {"Type": "notify", "ActiveState": "active"}
+    assert not node.problems()
+    wait_for(lambda: len(list(node.host.path(f"{node.root}/gate").glob("*.mp4"))) > 1)
+    assert node.cameras()["gate"]["well"]
+    shown = node.host.run("ps", "-u", "heldar", "-o", "args").stdout
+    assert "rtsp://***" in shown
+    assert "p%40ss" not in shown
+    assert PASSWORD not in shown
+
+
+def test_limits_fit_a_thousand_cameras(node: Node) -> None:
+    """Limits are in force, no process may leave a core file, and ffmpegs are the first that the kernel would kill."""
+    processes = node.host.shell("pgrep -u heldar").split()
+    assert len(processes) >= 5
+    scores = {}
+    for pid in processes:
+        limits = node.host.path(f"/proc/{pid}/limits").read_text()
+        assert re.search(r"Max core file size +0 +0 ", limits)
+        files = re.search(r"Max open files +\d+ +(\d+) ", limits)
+        assert files
+        # This machine may have taken from its root the right to raise its own limit.
+        assert int(files[1]) >= min(65536, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+        name = node.host.path(f"/proc/{pid}/cmdline").read_text().split("\0")
+        scores[pid] = int(node.host.path(f"/proc/{pid}/oom_score_adj").read_text()), "start_recorder" in str(name)
+    offered = {pid for pid, (score, _) in scores.items() if score > 0}
+    assert offered == {str(node.pid("mirror-gate")), str(ffmpeg_of(node, "gate"))}
+    assert node.show("TasksMax", "OOMPolicy") == {"TasksMax": "8192", "OOMPolicy": "continue"}
+
+
+def test_a_crash_leaves_no_core(node: Node, camera: Camera) -> None:
+    """An ffmpeg that crashes where it may write leaves no core file; it would without the unit's limit."""
+    directory = node.host.path(f"{node.root}/crashy")
+    node.add("crashy", camera.port)
+    wait_for(lambda: "signal 11" in (node.cameras().get("crashy", {}).get("last_error") or ""), 60)
+    assert not list(directory.glob("core*"))
+    if Path("/proc/sys/kernel/core_pattern").read_text() != "core\n":
+        return  # whoever gets this machine's core files keeps them elsewhere
+    drop_in = f"/etc/systemd/system/{node.unit}.d/core.conf"
+    node.host.write(drop_in, "[Service]\nLimitCORE=infinity\n")
+    node.host.shell(f"systemctl daemon-reload; systemctl restart {node.unit}")
+    wait_for(lambda: list(directory.glob("core*")), 60)
+    node.host.shell(f"rm {drop_in}; systemctl daemon-reload; systemctl restart {node.unit}")
+
+
+def test_heldar_may_come_and_go(node: Node) -> None:
+    """Neither Heldar's stop nor its failure reaches the mirror, which starts after it, and without it."""
+    node.host.write("/etc/systemd/system/heldar.service", "[Service]\nExecStart=/bin/sleep infinity\n")
+    node.host.run("systemctl", "daemon-reload")
+    before = pids(node, "mirror-gate", "watch"), node.show("MainPID")
+    node.host.run("systemctl", "start", "heldar")
+    node.host.run("systemctl", "stop", "heldar")
+    node.host.run("systemctl", "start", "heldar")
+    node.host.run("systemctl", "kill", "--signal=SEGV", "heldar")
+    wait_for(lambda: "failed" in node.host.run("systemctl", "is-failed", "heldar", code=None).stdout)
+    assert (pids(node, "mirror-gate", "watch"), node.show("MainPID")) == before
+    assert "heldar.service" in node.host.run("systemctl", "show", "--property=After", node.unit).stdout
+    for bond in ("Requires", "Requisite", "BindsTo", "PartOf", "RequiresMountsFor"):
+        shown = node.host.run("systemctl", "show", f"--property={bond}", node.unit).stdout
+        assert "heldar.service" not in shown
+        assert "mnt" not in shown
+
+
+def test_a_dead_database_does_not_delay_it(node: Node) -> None:
+    """Started beside a database that can't be read, the unit is ready, and what was last known is mirrored."""
+    node.systemctl("stop")
+    node.host.shell(f"mv {node.database} {node.database}.away; echo garbage >{node.database}")
+    try:
+        node.systemctl("start")
+        assert node.show("ActiveState") == {"ActiveState": "active"}
+        wait_for(lambda: node.records("gate"), 60)
+        assert "database" in node.problems()
+    finally:
+        node.host.shell(f"mv {node.database}.away {node.database}")
+    wait_for(lambda: not node.problems(), 60)
+
+
+def test_stop_ends_all_recorders_at_once(node: Node, camera: Camera) -> None:
+    """Eight recorders of 4 s each are stopped in less than half of the time that one after another would take."""
+    slow = [f"slow{number}" for number in range(8)]
+    for camera_id in slow:
+        node.add(camera_id, camera.port)
+    wait_for(lambda: all(node.cameras().get(camera_id, {}).get("segment") for camera_id in slow), 60)
+    begun = time.monotonic()
+    node.systemctl("stop")
+    assert time.monotonic() - begun < len(slow) * 4 / 2
+    assert node.show("Result", "ActiveState") == {"Result": "success", "ActiveState": "inactive"}
+    assert node.host.run("pgrep", "-u", "heldar", code=1).stdout == ""
+    told = [(node.logs / f"mirror-{camera_id}.log").read_text() for camera_id in ("gate", *slow)]
+    assert all("stopped after" in text.splitlines()[-1] for text in told)
+
+
+def test_what_a_person_ended_stays_so_and_all_else_is_started_again(node: Node) -> None:
+    """`up` is started again when it is killed, and not when it is told to end, nor where mirroring is switched off."""
+    before = node.show("MainPID")
+    node.host.run("systemctl", "kill", "--kill-whom=main", "--signal=KILL", node.unit)
+    wait_for(lambda: node.show("MainPID") not in (before, {"MainPID": "0"}) and node.records("gate"), 60)
+    node.host.run("systemctl", "kill", "--kill-whom=main", "--signal=TERM", node.unit)
+    wait_for(lambda: node.show("ActiveState") == {"ActiveState": "inactive"}, 60)
+    node.host.run("sed", "-i", "s/^HELDAR_MIRROR_RECORDINGS_DIR/#&/", f"{node.etc}/mirror.env")
+    try:
+        node.host.run("systemctl", "start", node.unit, code=1)
+        assert node.show("ActiveState") == {"ActiveState": "failed"}
+        assert "mirroring is off" in node.host.journal(node.unit)
+    finally:
+        node.host.run("sed", "-i", "s/^#HELDAR/HELDAR/", f"{node.etc}/mirror.env")
+
+
+def test_reload_reads_the_settings_again(node: Node) -> None:
+    """`systemctl reload` has the watcher read the settings, and ends nothing."""
+    before = pids(node, "mirror-gate", "watch")
+    node.systemctl("reload")
+    wait_for(lambda: "read the settings anew" in (node.logs / "watch.log").read_text())
+    assert pids(node, "mirror-gate", "watch") == before
+
+
+def test_a_watcher_that_hangs_is_restarted_alone(node: Node) -> None:
+    """A watcher that was stopped by SIGSTOP is replaced, and follows the table; no recorder and no unit restarts."""
+    before = pids(node, "mirror-gate", "watch")
+    started = node.show("MainPID", "NRestarts")
+    node.host.run("kill", "-STOP", str(before["watch"]))
+    wait_for(lambda: node.pid("watch") not in (0, before["watch"]), 200, every=2)
+    wait_for(lambda: not node.problems(), 60)
+    assert "the watcher has published nothing" in node.host.journal(node.unit)
+    assert node.pid("mirror-gate") == before["mirror-gate"]
+    assert node.show("MainPID", "NRestarts") == started
+
+
+def test_an_ffmpeg_that_is_killed_for_want_of_memory(node: Node, camera: Camera) -> None:
+    """The kernel kills an ffmpeg that eats all memory; the unit, the watcher and every other recorder go on."""
+    before, started = pids(node, "mirror-gate", "watch"), node.show("MainPID", "NRestarts")
+    node.host.limit_memory(600 << 20)
+    try:
+        node.add("hungry", camera.port)
+        wait_for(lambda: node.host.killed_for_memory() > 0, 120)
+        wait_for(lambda: "signal 9" in (node.cameras()["hungry"]["last_error"] or ""), 60)
+    finally:
+        node.remove("hungry")
+        node.host.limit_memory(None)
+    wait_for(lambda: "hungry" not in node.cameras() and node.records("gate"), 60)
+    assert pids(node, "mirror-gate", "watch") == before
+    assert node.show("MainPID", "NRestarts") == started
+    assert node.show("ActiveState") == {"ActiveState": "active"}
+
+
+def test_the_volume_may_go_and_come(node: Node) -> None:
+    """Unmounted and mounted again, also while the unit starts, the volume is seen from within, and let go of."""
+    node.systemctl("stop")
+    node.host.run("umount", node.root)
+    node.systemctl("start")
+    wait_for(lambda: "has lost its marker" in node.problems(), 60)
+    assert not list(node.host.path(node.root).iterdir())
+    node.host.run("mount", node.root)
+    wait_for(lambda: node.records("gate"), 60)
+    node.host.run("umount", "--lazy", node.root)
+    wait_for(lambda: "has lost its marker" in node.problems(), 60)
+    wait_for(lambda: node.host.shell(f"grep -l '/disk{node.name} ' /proc/[0-9]*/mountinfo || true") == "", 60)
+    node.host.run("mount", node.root)
+    wait_for(lambda: node.records("gate"), 60)
+
+
+def test_the_mirror_is_back_after_each_boot(node: Node) -> None:
+    """The host is shut down and booted, then loses its power and is booted: each time the mirror is back by itself."""
+    node.systemctl("stop")
+    node.systemctl("start")
+    wait_for(lambda: node.records("gate"), 60)
+    for down in (node.host.shut_down, node.host.kill):
+        segments = set(node.host.path(f"{node.root}/gate").iterdir())
+        down()
+        node.host.boot()
+        wait_for(lambda: node.records("gate"), 60)
+        assert {path.name for path in segments} < {path.name for path in node.host.path(f"{node.root}/gate").iterdir()}
+        assert not node.problems()
+
+
+def test_two_nodes_are_mirrored_at_once(node: Node, camera: Camera) -> None:
+    """Two instances of the template, each with its own database, root and state, run beside each other; one's end is
+    nothing to the other. With a secret key credentials are on a tmpfs, and outlive a stop."""
+    nodes = Node(node.host, "north"), Node(node.host, "south")
+    for each in nodes:
+        key = {"HELDAR_SECRET_KEY": "c" * 64, "HELDAR_MIRROR_SPECS_DIR": f"/run/{each.place}/specs"}
+        each.set_up(
+            HELDAR_MIRROR_STATE_DIR=f"/var/lib/{each.place}",
+            HELDAR_MIRROR_LOG_DIR=f"/var/log/{each.place}",
+            HELDAR_MIRROR_STATUS_DIR=f"/run/{each.place}/status",
+            **(key if each.name == "south" else {}),
+        )
+        each.add(f"gate-{each.name}", camera.port)
+        each.systemctl("start")
+    north, south = nodes
+    wait_for(lambda: north.records("gate-north") and south.records("gate-south"), 60)
+    assert list(north.cameras()) == ["gate-north"]
+    assert list(south.cameras()) == ["gate-south"]
+    assert node.host.path("/run/heldar-mirror-south/specs/gate-south.spec").exists()
+    before = pids(south, "mirror-gate-south", "watch"), pids(node, "mirror-gate", "watch")
+    north.systemctl("stop")
+    assert (pids(south, "mirror-gate-south", "watch"), pids(node, "mirror-gate", "watch")) == before
+    south.systemctl("stop")
+    node.host.run("mv", south.database, f"{south.database}.away")
+    south.systemctl("start")
+    wait_for(lambda: south.records("gate-south"), 60)
+    south.systemctl("stop")

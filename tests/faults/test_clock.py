@@ -1,0 +1,89 @@
+"""The machine's clock jumps while the whole mirror is at work: recorders, supervisord and the watcher."""
+
+import hashlib
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from conftest import Camera, Mirror, wait_for
+from support import HERE
+from support.users import ffmpegs, recorders
+
+from heldar_mirror.recorder.recorder import SEGMENT_NAME, is_stub, segment_path
+
+HOUR = 3600
+
+
+class Clock:
+    """What a mirror takes for the time, in seconds ahead of the true one. Monotonic clocks never step."""
+
+    def __init__(self, home: Path) -> None:
+        self.path, library = home / "clock", home / "stepping_clock.so"
+        self.jump(0)
+        source = HERE / "stepping_clock.c"
+        subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-Wall", "-o", str(library), str(source)], check=True)
+        self.env = {"LD_PRELOAD": str(library), "STEPPING_CLOCK": str(self.path)}
+
+    def jump(self, seconds: int) -> None:
+        with self.path.open("r+b" if self.path.exists() else "wb") as file:  # whoever has mapped it sees it at once
+            file.write(seconds.to_bytes(8, sys.byteorder, signed=True))
+
+
+def recorded(mirror: Mirror, since: float, until: float) -> dict[Path, str]:
+    """Return what ffmpeg has closed of the segments that are named by some time, with digests: all but the last."""
+    begun = {
+        path: datetime.strptime(path.name, SEGMENT_NAME).replace(tzinfo=timezone.utc).timestamp()
+        for path in mirror.segments("gate")
+    }
+    return digests([path for path, at in begun.items() if since <= at < until][:-1])
+
+
+def digests(paths: Iterable[Path]) -> dict[Path, str]:
+    return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+@pytest.mark.slow
+def test_recording_goes_on_whichever_way_the_clock_jumps(mirror: Mirror, camera: Camera) -> None:
+    """After an hour forwards and an hour back recording goes on by itself, and no closed segment ever changes."""
+    mirror.env["HELDAR_FFMPEG_BIN"] = "ffmpeg"
+    mirror.database.add("gate", rtsp_port=camera.port, segment_seconds=4)
+    clock = Clock(mirror.home)
+    mirror.env |= clock.env
+    begun = time.time() - 1
+    with mirror.up(watched=True):
+
+        def goes_on(since: float, until: float) -> dict[Path, str]:
+            found: dict[Path, str] = wait_for(lambda: recorded(mirror, since, until), seconds=90)
+            assert not any(is_stub(str(path)) for path in found)
+            return found
+
+        closed = goes_on(begun, begun + HOUR)
+        before = ffmpegs(mirror, "gate")
+
+        clock.jump(HOUR)
+        closed |= goes_on(begun + HOUR, begun + 2 * HOUR)
+        assert ffmpegs(mirror, "gate") == before
+
+        # Back to where every second has a segment already.
+        now = time.time()
+        footage = next(iter(closed)).read_bytes()
+        for second in range(-2, 8):
+            path = Path(segment_path(str(mirror.root / "gate"), now + second))
+            if not path.exists():
+                path.write_bytes(footage)
+                path.chmod(0o440)
+        closed |= recorded(mirror, begun, begun + HOUR)
+        clock.jump(0)
+        closed |= goes_on(now + 8, begun + HOUR)
+        assert "Permission denied" in (mirror.logs / "mirror-gate.log").read_text()
+
+        # Back again, to where there is none.
+        clock.jump(-HOUR)
+        closed |= goes_on(begun - HOUR, begun)
+        wait_for(lambda: mirror.json("status")["well"])
+        assert len(ffmpegs(mirror, "gate")) == len(recorders(mirror)) == 1
+    assert digests(closed) == closed

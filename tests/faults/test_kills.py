@@ -1,0 +1,400 @@
+"""Whoever is killed, and whenever: what should record does, with one writer a directory, and nothing else is left."""
+
+import contextlib
+import itertools
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+from conftest import FAKE_FFMPEG, Mirror, wait_for
+from support import HERE
+from support.inspection import (
+    Wanted,
+    belonging,
+    frozen_watcher,
+    hikvision,
+    supervisor,
+    wait_until_right,
+    watcher,
+    writers,
+)
+from support.listeners import answering
+from support.users import counts, ffmpegs, kill, new_mirror, recorders
+
+KILL_AT_STEP = HERE / "kill_at_step.py"
+
+# With shorter segments than this, a stand-in's file that does not grow would soon be taken for stalled.
+SEGMENT_SECONDS = 120
+
+# A stand-in that fails for each camera that has a file in the directory `broken`.
+BREAKABLE_FFMPEG = f"""#!/bin/sh
+[ "$1" != -version ] || exec {FAKE_FFMPEG} -version
+for output; do :; done
+camera=$(basename "$(dirname "$output")")
+[ ! -e "$(dirname "$0")/broken/$camera" ] || exit 1
+exec {FAKE_FFMPEG} "$@"
+"""
+
+# Stands in for util-linux' own on the way from a recorder to its ffmpeg, and dawdles as a busy machine would.
+SLOW_SETPRIV = """#!/bin/sh
+if [ "$2" = KILL ]; then
+    touch "$HOME/begun"
+    while [ -e "$HOME/hold" ]; do sleep 0.05; done
+fi
+exec {setpriv} "$@"
+"""
+
+
+def script(path: Path, text: str) -> str:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+    return str(path)
+
+
+@dataclass
+class Watched:
+    """A mirror that runs with its watcher, the port at which its cameras answer, and what its table asks for."""
+
+    mirror: Mirror
+    port: int
+    wanted: dict[str, Wanted]
+
+    def add(self, *camera_ids: str) -> None:
+        for camera_id in camera_ids:
+            self.mirror.database.add(camera_id, rtsp_port=self.port, segment_seconds=SEGMENT_SECONDS)
+            self.wanted[camera_id] = hikvision(self.port, SEGMENT_SECONDS)
+
+    def change(self, camera_id: str, segment_seconds: int) -> None:
+        self.mirror.database.update(camera_id, segment_seconds=segment_seconds)
+        self.wanted[camera_id] = hikvision(self.port, segment_seconds)
+
+    def remove(self, camera_id: str) -> None:
+        self.mirror.database.execute("DELETE FROM cameras WHERE id = ?", camera_id)
+        del self.wanted[camera_id]
+
+    def wait_until_right(self, seconds: float = 60) -> None:
+        wait_until_right(self.mirror, self.wanted, seconds)
+
+
+@contextlib.contextmanager
+def new_watched() -> Iterator[Watched]:
+    """Three cameras, and nothing that runs yet."""
+    with new_mirror() as mirror, answering() as port:
+        mirror.env["HELDAR_FFMPEG_BIN"] = script(mirror.home / "ffmpeg", BREAKABLE_FFMPEG)
+        (mirror.home / "broken").mkdir()
+        watched = Watched(mirror, port, {})
+        watched.add("gate", "hall", "yard")
+        yield watched
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Watched]:
+    """A mirror that runs with its watcher and three cameras, for tests that leave them as they were."""
+    with new_watched() as watched, watched.mirror.up(watched=True):
+        watched.wait_until_right()
+        yield watched
+
+
+def processes(mirror: Mirror, *camera_ids: str) -> dict[str, tuple[int, list[int]]]:
+    """Return each camera's recorder and ffmpegs."""
+    return {camera_id: (recorders(mirror).get(camera_id, 0), ffmpegs(mirror, camera_id)) for camera_id in camera_ids}
+
+
+def test_a_killed_ffmpeg_is_started_again_by_itself(running: Watched) -> None:
+    """It goes on in a new segment, its status says what happened, and nobody else is touched."""
+    mirror = running.mirror
+    others, segments = processes(mirror, "hall", "yard"), mirror.segments("gate")
+    (killed,) = ffmpegs(mirror, "gate")
+    kill(killed)
+    wait_for(lambda: ffmpegs(mirror, "gate") not in ([], [killed]))
+    running.wait_until_right()
+    assert mirror.segments("gate") != segments
+    wait_for(lambda: re.search(r"ffmpeg ended after \d+ s, signal 9", str(mirror.status().get("gate"))))
+    assert processes(mirror, "hall", "yard") == others
+
+
+def test_an_ffmpeg_dies_with_its_recorder(running: Watched) -> None:
+    """After a kill -9 of the recorder no directory ever has two writers, and the next recorder's ffmpeg is alone."""
+    mirror = running.mirror
+    others, recorder = processes(mirror, "gate", "yard"), recorders(mirror)["hall"]
+    (orphan,) = ffmpegs(mirror, "hall")
+    kill(recorder)
+    seen = [[orphan]]
+    while seen[-1] in ([], [orphan]):
+        seen.append(writers(mirror.root).get("hall", []))
+    assert len(seen[-1]) == 1
+    assert orphan not in seen[-1]
+    running.wait_until_right()
+    assert processes(mirror, "gate", "yard") == others
+
+
+@pytest.mark.slow
+def test_an_ffmpeg_that_only_begins_dies_with_its_recorder(mirror: Mirror) -> None:
+    """A recorder killed before its ffmpeg has been tied to it leaves none that goes on by itself."""
+    setpriv = subprocess.run(["which", "setpriv"], capture_output=True, text=True, check=True).stdout.strip()
+    script(mirror.home / "bin/setpriv", SLOW_SETPRIV.format(setpriv=setpriv))
+    mirror.env["PATH"] = f"{mirror.home}/bin:{mirror.env['PATH']}"
+    hold = mirror.home / "hold"
+    hold.touch()
+    with answering() as port:
+        mirror.database.add("gate", rtsp_port=port)
+        with mirror.up(watched=True):
+            wait_for((mirror.home / "begun").exists)
+            before = wait_for(lambda: recorders(mirror).get("gate"))
+            kill(before)
+            wait_for(lambda: not Path(f"/proc/{before}").exists())
+            hold.unlink()
+            wait_until_right(mirror, {"gate": hikvision(port)})
+
+
+@pytest.mark.slow
+def test_a_killed_watcher_comes_back_and_catches_up(running: Watched) -> None:
+    """What changed in the table while it was dead is applied, and what failed for good, of which no event will tell the
+    new one, is started again; other recorders are not touched."""
+    mirror = running.mirror
+    before = processes(mirror, "gate")
+    with frozen_watcher(mirror) as dead:  # it hears nothing any more, and supervisord does not start another one yet
+        broken = mirror.home / "broken/yard"
+        broken.touch()
+        kill(ffmpegs(mirror, "yard")[0])
+        wait_for(lambda: supervisor(mirror).getProcessInfo("mirror-yard")["statename"] == "FATAL")
+        running.add("late")
+        running.change("hall", 130)
+        broken.unlink()
+        kill(dead)
+    running.wait_until_right()
+    assert watcher(mirror) not in (0, dead)
+    running.remove("late")
+    running.wait_until_right()
+    assert processes(mirror, "gate") == before
+
+
+def test_a_watcher_that_is_killed_all_the_time_is_always_there_again(running: Watched) -> None:
+    """Killed as soon as it begins, several times over, it is not given up, and no recorder is touched."""
+    mirror = running.mirror
+    before = processes(mirror, "gate", "hall", "yard")
+    killed = [0]
+    for _ in range(5):
+        # supervisord tells of one that was killed until it has noticed.
+        killed.append(wait_for(lambda: (pid := watcher(mirror)) not in (0, killed[-1]) and pid))
+        kill(killed[-1])
+    running.add("late")
+    running.wait_until_right()
+    running.remove("late")
+    running.wait_until_right()
+    assert processes(mirror, "gate", "hall", "yard") == before
+
+
+def test_reconciles_by_hand_and_the_watcher_do_not_get_in_each_others_way(running: Watched) -> None:
+    """Two on the command line at once, while the watcher follows the same changes: all succeed, and all is in step."""
+    mirror = running.mirror
+    before = processes(mirror, "gate")
+    for number in range(3):
+        running.add(f"coming{number}")
+        running.change("yard", 140 + number)
+        if number:
+            running.remove(f"coming{number - 1}")
+        with contextlib.ExitStack() as stack:
+            commands = [
+                stack.enter_context(
+                    subprocess.Popen(mirror.command("reconcile", *args), env=mirror.env, stdout=subprocess.DEVNULL)
+                )
+                for args in ((), ("hall",))
+            ]
+            assert [command.wait(60) for command in commands] == [0, 0]
+        running.wait_until_right()
+    running.remove("coming2")
+    running.wait_until_right()
+    assert processes(mirror, "gate") == before
+    assert counts(mirror.run("reconcile")) == {"unchanged": 3}
+
+
+def test_what_somebody_else_applied_of_a_table_that_changed_back_is_undone(running: Watched) -> None:
+    """A reconcile by hand applies a change that is taken back before the watcher looks: the table has the last word."""
+    mirror = running.mirror
+    running.wait_until_right()
+    with frozen_watcher(mirror):
+        mirror.database.add("mistaken", rtsp_port=running.port)
+        mirror.database.update("hall", segment_seconds=145)
+        mirror.run("reconcile")
+        mirror.database.update("hall", segment_seconds=running.wanted["hall"].segment_seconds)
+        mirror.database.execute("DELETE FROM cameras WHERE id = 'mistaken'")
+    running.wait_until_right()
+
+
+@pytest.mark.slow
+def test_what_a_killed_reconcile_left_half_done_the_watcher_finishes(running: Watched) -> None:
+    """The table did not change, and nobody reconciles again: the camera that was being restarted records again."""
+    assert kill_at_step(running.mirror, "removeProcessGroup", "gate").returncode == -signal.SIGKILL
+    running.wait_until_right()
+
+
+@pytest.mark.slow
+def test_a_camera_that_a_killed_reconcile_had_only_stopped_records_again(running: Watched) -> None:
+    """Its row asked for no mirror, the reconcile got no further than to stop it, and the row is as it was before."""
+    mirror = running.mirror
+    running.wait_until_right()
+    with frozen_watcher(mirror):
+        mirror.database.update("hall", mirror_enabled=0)
+        assert kill_at_step(mirror, "removeProcessGroup").returncode == -signal.SIGKILL
+        mirror.database.update("hall", mirror_enabled=1)
+    running.wait_until_right()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("whom", ["supervisord", "everything"])
+def test_after_a_massacre_exactly_one_set_runs_again(whom: str) -> None:
+    """kill -9 of supervisord, which `up` tells of, or of all at once: nothing lives on, and the next `up` records all,
+    also what has changed since."""
+    with new_watched() as watched:
+        mirror = watched.mirror
+        with mirror.up(watched=True) as up:
+            watched.wait_until_right()
+            if whom == "supervisord":
+                kill(supervisor(mirror).getPID())
+                assert up.wait(60) == 5
+                assert "supervisord ended by itself" in mirror.up_log()
+            else:
+                for pid in belonging(mirror):
+                    with contextlib.suppress(ProcessLookupError):
+                        kill(pid)
+                up.wait(60)
+            wait_for(lambda: not belonging(mirror))
+            assert writers(mirror.root) == {}
+        watched.remove("gate")
+        watched.change("hall", 130)
+        watched.add("late")
+        with mirror.up(watched=True):
+            watched.wait_until_right()
+            wait_for(lambda: mirror.run("status", code=None).returncode == 0)
+        wait_for(lambda: not belonging(mirror))
+
+
+@pytest.mark.slow
+def test_supervisord_killed_while_it_starts_everything_leaves_nothing(mirror: Mirror) -> None:
+    """At whichever moment of its start: no recorder, ffmpeg or watcher lives on, and the next `up` records all."""
+    with answering() as port:
+        wanted = {f"c{number}": hikvision(port) for number in range(10)}
+        for camera_id in wanted:
+            mirror.database.add(camera_id, rtsp_port=port)
+        end_starts(mirror)
+        with mirror.up(watched=True):
+            wait_until_right(mirror, wanted)
+
+
+def end_starts(mirror: Mirror) -> None:
+    """Kill supervisord three times at different moments of its start."""
+    for number in range(3):
+        with subprocess.Popen(mirror.command("up"), env=mirror.env, stderr=subprocess.DEVNULL) as up:
+            try:
+                # The first of them has only been forked; later ones are on their way.
+                wait_for(partial(has_begun, mirror, 4 * number + 1), every=0.001)
+                kill(int((mirror.state / "supervisord.pid").read_text()))
+                assert up.wait(60) == 5
+            finally:
+                up.terminate()
+        wait_for(lambda: not belonging(mirror))
+
+
+def has_begun(mirror: Mirror, number: int) -> bool:
+    return len(recorders(mirror)) >= number
+
+
+class Sharing(Mirror):
+    """An instance whose mirror root is outside its home."""
+
+    @property
+    def root(self) -> Path:
+        return Path(self.env["HELDAR_MIRROR_RECORDINGS_DIR"])
+
+
+@pytest.mark.slow
+def test_an_instance_whose_root_was_taken_over_records_nothing_there(home: Path) -> None:
+    """Two instances once had the same root: the one that lost it says so, and leaves the other alone."""
+    with new_mirror(Sharing) as first, new_mirror(Sharing) as second, answering() as port:
+        for mirror in (first, second):
+            mirror.env["HELDAR_MIRROR_RECORDINGS_DIR"] = str(home / "shared")
+            mirror.database.add("gate", rtsp_port=port)
+        wanted = {"gate": hikvision(port)}
+        first.run("reconcile", code=5)  # its root, though nothing runs yet
+        second.run("adopt-volume")
+        with second.up(watched=True):
+            wait_until_right(second, wanted)
+            before, contents = recorders(second), sorted((home / "shared/gate").iterdir())
+            with first.up(watched=True):
+                wait_for(lambda: "holds the marker of another volume or instance" in first.watch_log())
+                wait_for(lambda: supervisor(first).getProcessInfo("mirror-gate")["statename"] == "FATAL")
+                time.sleep(3)  # a watcher that did not mind would start it again
+                assert supervisor(first).getProcessInfo("mirror-gate")["statename"] == "FATAL"
+                assert "is in use by recorders" in first.run("adopt-volume", code=6).stderr
+            assert recorders(second) == before
+            assert sorted((home / "shared/gate").iterdir()) == contents
+            wait_until_right(second, wanted)
+        first.run("adopt-volume")
+
+
+def kill_at_step(mirror: Mirror, step: int | str, *camera_ids: str) -> "subprocess.CompletedProcess[str]":
+    """Run a reconcile that kills itself just before a step of its own."""
+    return subprocess.run(
+        [sys.executable, str(KILL_AT_STEP), str(step), "reconcile", *camera_ids],
+        env=mirror.env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+def test_a_reconcile_killed_at_each_of_its_steps_is_finished_by_the_next() -> None:
+    """With one camera that comes, one that changes and one that goes: whichever step was the last, the next reconcile
+    ends in the right state, and another one finds nothing to do."""
+    with new_watched() as watched, watched.mirror.up():
+        mirror = watched.mirror
+        watched.add("coming0")
+        mirror.run("reconcile")
+        watched.wait_until_right()
+        before = processes(mirror, "gate", "hall")
+        for step in itertools.count(1):
+            watched.remove(f"coming{step - 1}")
+            watched.add(f"coming{step}")
+            watched.change("yard", 150 + step)
+            killed = kill_at_step(mirror, step)
+            healed = mirror.run("reconcile")
+            watched.wait_until_right()
+            assert processes(mirror, "gate", "hall") == before
+            assert counts(mirror.run("reconcile")) == {"unchanged": 4}
+            if killed.returncode == 0:
+                break
+            assert killed.returncode == -signal.SIGKILL, killed.stderr
+        assert counts(healed) == {"unchanged": 4}
+        for name in ("yard.spec", "programs.conf", "reloadConfig", "removeProcessGroup", "addProcessGroup", "unlink"):
+            assert name in killed.stderr
+
+
+@pytest.mark.slow
+def test_a_first_reconcile_killed_at_each_of_its_steps_is_finished_by_the_next(mirror: Mirror) -> None:
+    """The mirror root is made ours once: whichever step was the last, the next reconcile knows it as its own."""
+    mirror.database.add("gate")
+    for step in itertools.count(1):
+        state, root = mirror.home / f"state{step}", mirror.home / f"mirror{step}"
+        mirror.env |= {"HELDAR_MIRROR_STATE_DIR": str(state), "HELDAR_MIRROR_RECORDINGS_DIR": str(root)}
+        killed = kill_at_step(mirror, step)
+        mirror.run("reconcile", code=5)  # there is no supervisord yet; what is written is for its start
+        volume = (root / ".heldar-mirror").read_text().strip()
+        assert (state / "volumes").read_text() == f"{volume} {root}\n"
+        assert f"volume={volume}\n" in (state / "specs/gate.spec").read_text()
+        assert "[program:mirror-gate]" in (state / "programs.conf").read_text()
+        if killed.returncode == 5:
+            break
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+    for name in ("mkdir", "open .heldar-mirror", "rename volumes", "rename gate.spec", "rename programs.conf"):
+        assert name in killed.stderr

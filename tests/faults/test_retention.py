@@ -1,0 +1,617 @@
+"""Pruning with the watcher at work and nobody who helps: a volume that fills, clocks that jump, kills and hangs.
+
+What takes time is waiting: for a tick, and for a volume to fill. So much of it happens at once.
+"""
+
+import contextlib
+import json
+import math
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from conftest import PASSWORD, Mirror, new_home, processes_of, wait_for
+from faults.test_camera import gaps, packets
+from faults.test_clock import HOUR, Clock
+from faults.test_volume import goes_on_publishing, grows, hashes, served, stopped, tmpfs, waits_for_fuse
+from support.examples import KEY, seal
+from support.side_by_side import AtOnce
+from support.users import as_root, ffmpegs, kill, wait_until_recording
+from support.watched import published, told, wait_until_shown, wait_until_well, watcher
+
+from heldar_mirror.footage.names import segment_begun, segment_name
+from heldar_mirror.heldar import camera_url
+from heldar_mirror.heldar.cameras import parse_camera
+from heldar_mirror.heldar.tables import read_cameras
+from heldar_mirror.programs.record_command import build_record_command
+
+pytestmark = [as_root, pytest.mark.slow, pytest.mark.timeout(400)]
+
+MIB = 1 << 20
+YEAR = 365 * 24 * HOUR
+FLOOR_GIB = "0.125"
+FLOOR = 128 * MIB
+SECONDS = 4  # of a segment that a real ffmpeg records
+
+at_once = AtOnce()
+ordeals = at_once.fixture(7)
+
+
+def pruners(mirror: Mirror) -> list[int]:
+    """Return the process ids of a mirror's prune children: there is one, or none."""
+    state = f"HELDAR_MIRROR_STATE_DIR={mirror.state}".encode()
+    found = []
+    for pid in processes_of("heldar_mirror prune "):
+        with contextlib.suppress(OSError):
+            if state in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                found.append(pid)
+    return found
+
+
+def another_pruner(mirror: Mirror, *before: int) -> int:
+    """Wait until there is one prune child, and none of before is left; return it."""
+    found: list[int] = wait_for(lambda: (now := pruners(mirror)) and len(now) == 1 and now[0] not in before and now)
+    return found[0]
+
+
+@contextlib.contextmanager
+def pruned(mirror: Mirror, **settings: str) -> Iterator[Any]:
+    """Run `up` with a watcher that prunes every second, unless told otherwise; nothing of it is left at the end."""
+    mirror.env |= {"HELDAR_MIRROR_MIN_FREE_GB": FLOOR_GIB, "HELDAR_RETENTION_INTERVAL_S": "1"} | settings
+    try:
+        with mirror.up(watched=True) as process:
+            another_pruner(mirror)
+            yield process
+    finally:
+        deadline = time.monotonic() + 15
+        while (left := pruners(mirror)) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        for pid in left:
+            kill(pid)
+    assert not left
+
+
+def put(mirror: Mirror, camera_id: str, *begun: float, size: int = 8192) -> list[str]:
+    """Put closed segments where a camera's are, begun at some Unix times; return their names."""
+    directory = mirror.root / camera_id
+    directory.mkdir(parents=True, exist_ok=True)
+    names = [segment_name(int(at)) for at in begun]
+    for name in names:
+        (directory / name).write_bytes(bytes(size))
+    return names
+
+
+def names(mirror: Mirror, camera_id: str) -> set[str]:
+    return {path.name for path in mirror.segments(camera_id)}
+
+
+def begun_at(name: str) -> int:
+    begun = segment_begun(name)
+    assert begun is not None
+    return begun
+
+
+def lock(mirror: Mirror, camera_id: str, begun: float, ended: float, column: str) -> None:
+    """Lock a segment of the primary's, as its kernel does."""
+    times = (datetime.fromtimestamp(at, timezone.utc).isoformat() for at in (begun, ended))
+    mirror.database.execute(
+        f"INSERT INTO segments (id, camera_id, path, start_time, end_time, {column}) VALUES (?, ?, ?, ?, ?, 1)",  # noqa: S608
+        *(f"{camera_id}-{begun}", camera_id, f"/primary/{camera_id}/{begun}", *times),
+    )
+
+
+def free(directory: Path) -> int:
+    room = os.statvfs(directory)
+    return room.f_bavail * room.f_frsize
+
+
+def leave(directory: Path, left: int) -> None:
+    """Fill a volume up to so many bytes, with a file that is none of the mirror's; or make room by shortening it."""
+    with (directory / "ballast").open("ab") as ballast:
+        size = ballast.tell() + free(directory) - left
+        if size > ballast.tell():
+            os.posix_fallocate(ballast.fileno(), 0, size)
+        else:
+            os.truncate(ballast.fileno(), size)
+
+
+def open_segments(mirror: Mirror, camera_id: str) -> list[str]:
+    """Return the segments that a camera's ffmpeg has open, with what the kernel says of one that was deleted."""
+    found = []
+    for pid in ffmpegs(mirror, camera_id):
+        with contextlib.suppress(OSError):
+            for fd in Path(f"/proc/{pid}/fd").iterdir():
+                with contextlib.suppress(OSError):
+                    found.append(os.readlink(fd))  # noqa: PTH115 - it may be no path
+    return [path for path in found if path.startswith(f"{mirror.root}/{camera_id}/2")]
+
+
+def swept(mirror: Mirror, times: int = 2) -> None:
+    """Wait until all rules were applied so many times."""
+    path = mirror.state / "retention.json"
+    for _ in range(times):
+        before = path.stat().st_ino if path.exists() else 0
+        wait_for(lambda before=before: path.exists() and path.stat().st_ino != before)  # type: ignore[misc]
+
+
+def goes(mirror: Mirror, camera_id: str) -> None:
+    """See that a segment that is over its time goes."""
+    old = time.time() - 3 * 24 * HOUR
+    name, _ = put(mirror, camera_id, old, old + 60)  # it lasts until the next one
+    wait_for(lambda: name not in names(mirror, camera_id), seconds=60)
+
+
+@contextlib.contextmanager
+def primary(mirror: Mirror, home: Path) -> Iterator[Mirror]:
+    """Another recording of the mirror's one camera, on another disk, of which nothing is deleted: what was sent."""
+    (row,) = read_cameras(mirror.database.path)
+    camera = parse_camera(row, unseal=str)
+    sent = Mirror(home, mirror.database)
+    (sent.root / camera.id).mkdir(parents=True)
+    url = camera_url.record_url(camera)
+    process = subprocess.Popen(
+        build_record_command("ffmpeg", camera, url, str(sent.root / camera.id)),
+        env=mirror.env | {"TZ": "UTC"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield sent
+    finally:
+        process.terminate()
+        process.wait()
+
+
+# A volume that fills
+
+
+@at_once
+def test_recorders_fill_a_small_volume_and_its_floor_holds(mirror: Mirror, port: int) -> None:
+    """All cameras record all the time, in the first processes and with no gap, and the newest is what is left."""
+    mirror.env["HELDAR_FFMPEG_BIN"] = "ffmpeg"
+    ids = [f"c{number}" for number in range(5)]
+    with tmpfs(mirror.root, 300), new_home() as home:
+        mirror.database.add("c0", rtsp_port=port, record_stream="sub", segment_seconds=SECONDS)
+        with primary(mirror, home) as sent:
+            wait_for(lambda: len(sent.segments("c0")) > 2, seconds=90)
+            for camera_id in ids[1:]:
+                mirror.database.add(camera_id, rtsp_port=port, record_stream="sub", segment_seconds=SECONDS)
+            leave(mirror.root, FLOOR + 20 * MIB)
+            # What the ticks do; all the other rules have nothing to do.
+            with pruned(mirror, HELDAR_RETENTION_INTERVAL_S="300"):
+                # What comes first may have times that jump, at which ffmpeg ends.
+                grows(mirror, *ids)
+                writers = {camera_id: ffmpegs(mirror, camera_id) for camera_id in ids}
+                seen, least = {camera_id: set[str]() for camera_id in ids}, math.inf
+
+                def turned_over() -> bool:
+                    nonlocal least
+                    gone = 0
+                    for camera_id in ids:
+                        now = names(mirror, camera_id)
+                        seen[camera_id] |= now
+                        gone += len(seen[camera_id] - now)
+                        assert not [path for path in open_segments(mirror, camera_id) if "deleted" in path]
+                    least = min(least, free(mirror.root))
+                    return gone >= 60 and told(mirror, " floor)") >= 3
+
+                wait_for(turned_over, seconds=200, every=0.2)
+                assert {camera_id: ffmpegs(mirror, camera_id) for camera_id in ids} == writers
+                wait_until_well(mirror)
+            assert least >= FLOOR
+            ended = len(sent.segments("c0"))
+            wait_for(lambda: len(sent.segments("c0")) > ended + 1, seconds=90)
+        gone, left = list[int](), list[int]()
+        for camera_id in ids:
+            now = names(mirror, camera_id)
+            assert max(seen[camera_id] - now) < min(now)
+            gone += map(begun_at, seen[camera_id] - now)
+            left += map(begun_at, now)
+        # But for what was the newest of its camera when it was last looked.
+        assert max(gone) <= min(left) + SECONDS
+        whole = packets(sent, "c0")
+        lacking = {camera_id: max(gaps(whole, packets(mirror, camera_id)), default=0.0) for camera_id in ids}
+        assert {camera_id: gap for camera_id, gap in lacking.items() if gap > 0.2} == {}
+
+
+@at_once
+def test_what_is_locked_stays_however_full_it_is(mirror: Mirror, port: int) -> None:
+    """All else goes, then it is told loudly, once, and recording goes on; unlocked, it goes as well."""
+    mirror.env["HELDAR_FFMPEG_BIN"] = "ffmpeg"
+    with tmpfs(mirror.root, 300):
+        for camera_id in ("gate", "hall"):
+            mirror.database.add(camera_id, rtsp_port=port, segment_seconds=SECONDS)
+        since = int(time.time()) - 2 * HOUR
+        times = range(since, since + 3000, 100)
+        gate, hall = (put(mirror, camera_id, *times, size=MIB) for camera_id in ("gate", "hall"))
+        for column, first in (("locked", 5), ("evidence_locked", 20)):
+            for at in times[first : first + 4]:
+                lock(mirror, "gate", at + 10, at + 90, column)
+        with pruned(mirror):
+            wait_until_recording(mirror, "gate", "hall")
+            swept(mirror)
+            assert {*gate, *hall} <= names(mirror, "gate") | names(mirror, "hall")
+            leave(mirror.root, 70 * MIB)
+            wait_until_shown(mirror, "nothing more may be deleted", "locked in Heldar")
+            wait_for(lambda: not {*hall} & names(mirror, "hall"))
+            for _ in range(3):
+                swept(mirror)
+                # And what begins when it ends, which may hold its last moment.
+                left = names(mirror, "gate") & {*gate}
+                assert {*gate[5:9], *gate[20:24]} <= left <= {*gate[4:10], *gate[19:25]}
+            assert free(mirror.root) < FLOOR
+            writers, newest = (ffmpegs(mirror, "gate"), ffmpegs(mirror, "hall")), max(names(mirror, "gate"))
+            wait_for(lambda: begun_at(max(names(mirror, "gate"))) > begun_at(newest) + 5 * SECONDS)
+            assert (ffmpegs(mirror, "gate"), ffmpegs(mirror, "hall")) == writers
+            times_told = told(mirror, "nothing more may be deleted")
+            mirror.database.execute("UPDATE segments SET locked = 0")
+            wait_for(lambda: not {*gate[5:9]} & names(mirror, "gate"))
+            swept(mirror)
+            assert {*gate[20:24]} <= names(mirror, "gate")
+            (mirror.root / "ballast").unlink()
+            wait_until_well(mirror)
+        assert times_told == 1
+
+
+@at_once
+def test_somebodys_big_file_costs_no_more_than_the_room_it_takes(mirror: Mirror, port: int) -> None:
+    """What others write once is not what recorders will write until the next look: no footage goes for that."""
+    with tmpfs(mirror.root, 300):
+        mirror.database.add("gate")
+        now = int(time.time())
+        old = put(mirror, "gate", *range(now - 3000, now - 1000, 25), size=MIB)
+        with pruned(mirror, HELDAR_RETENTION_INTERVAL_S="300"):
+            wait_until_recording(mirror, "gate")
+            time.sleep(12)  # longer than a tick
+            assert {*old} <= names(mirror, "gate")
+            leave(mirror.root, FLOOR - 5 * MIB)
+            wait_for(lambda: free(mirror.root) >= FLOOR)
+            time.sleep(12)
+            left = names(mirror, "gate") & {*old}
+        assert {*old[40:]} <= left
+
+
+@at_once
+def test_without_its_database_the_floor_still_holds(mirror: Mirror, port: int) -> None:
+    """The oldest goes and nothing by age; it is told that locks are not known, and those that were known count."""
+    with tmpfs(mirror.root, 300):
+        mirror.database.add("gate", retention_hours=3)
+        now = int(time.time())
+        old, young = range(now - 10_000, now - 8200, 30), range(now - 3000, now - 1000, 100)
+        first = put(mirror, "gate", *old, size=MIB)
+        later = put(mirror, "gate", *young, size=MIB)
+        lock(mirror, "gate", old[2] + 20, old[2] + 40, "evidence_locked")
+        leave(mirror.root, FLOOR + 8 * MIB)
+        with pruned(mirror):
+            swept(mirror)
+            away = mirror.database.path.parent
+            away.rename(mirror.home / "away")
+            wait_until_shown(mirror, "cannot read the cameras")
+            (aged,) = put(mirror, "gate", now - 100 * HOUR)
+            time.sleep(3)
+            assert {aged, *first, *later} <= names(mirror, "gate")
+            leave(mirror.root, FLOOR - 4 * MIB)
+            wait_for(lambda: free(mirror.root) >= FLOOR, seconds=60)
+            wait_for(lambda: "by the locks that were read last" in mirror.watch_log())
+            assert aged not in names(mirror, "gate")
+            assert {*later, first[2]} <= names(mirror, "gate")
+            assert max({*first} - names(mirror, "gate")) < min(names(mirror, "gate") - {*first[1:4]})
+            (mirror.home / "away").rename(away)
+            wait_until_well(mirror)
+            assert first[2] in names(mirror, "gate")
+
+
+# The clock
+
+
+@at_once
+def test_an_open_segment_stays_whatever_the_clock_says(mirror: Mirror, port: int) -> None:
+    """Be it over its time and its quota, and no more the newest, since the clock was set: who writes it goes on."""
+    mirror.env["HELDAR_FFMPEG_BIN"] = "ffmpeg"
+    clock = Clock(mirror.home)
+    mirror.env |= clock.env
+    clock.jump(-3 * HOUR)
+    mirror.database.add("gate", rtsp_port=port, segment_seconds=HOUR, retention_hours=1, storage_quota_bytes=1)
+    mirror.database.add("hall", rtsp_port=port, segment_seconds=SECONDS, retention_hours=1, storage_quota_bytes=1)
+    with pruned(mirror):
+        wait_until_recording(mirror, "gate", "hall")
+        wait_for(lambda: len(open_segments(mirror, "gate")) == 1)
+        (held,) = open_segments(mirror, "gate")
+        node, now = Path(held).stat().st_ino, time.time()
+        lost = set[str]()
+
+        def left(camera_id: str) -> set[str]:
+            for each in ("gate", "hall"):
+                lost.update(path for path in open_segments(mirror, each) if "deleted" in path)
+            return names(mirror, camera_id)
+
+        for place in (0, -2 * HOUR):
+            old = put(mirror, "gate", now - 2.5 * HOUR, now - 2.4 * HOUR)
+            clock.jump(place)
+            wait_for(lambda old=old: old[0] not in left("gate"), every=0.02)  # type: ignore[misc]
+            assert old[1] in names(mirror, "gate")
+            seen = set[str]()
+
+            def many_gone(seen: set[str] = seen) -> bool:
+                now = left("hall")
+                seen |= now
+                return len(seen - now) >= 4
+
+            wait_for(many_gone, seconds=60, every=0.02)
+            assert Path(held).stat().st_ino == node
+            assert open_segments(mirror, "gate") == [held]
+        assert lost == set()
+
+
+@at_once
+def test_a_clock_that_is_set_a_year_forward_costs_no_footage(mirror: Mirror, port: int) -> None:
+    """Nothing goes by age any more, which the status says, also across a restart; nor when the clock is set right."""
+    mirror.env["HELDAR_FFMPEG_BIN"] = "ffmpeg"
+    clock = Clock(mirror.home)
+    mirror.env |= clock.env
+    mirror.database.add("gate", rtsp_port=port, segment_seconds=SECONDS, retention_hours=1)
+    now = time.time()
+    recent = put(mirror, "gate", *(now - minutes * 60 for minutes in (40, 30, 20)))
+    with pruned(mirror):
+        wait_until_recording(mirror, "gate")
+        goes(mirror, "gate")
+        swept(mirror)
+        clock.jump(YEAR)
+        wait_until_shown(mirror, "the clock was set forward: nothing goes by age")
+        wait_for(lambda: begun_at(max(names(mirror, "gate"))) > now + YEAR / 2, seconds=60)
+        before = names(mirror, "gate")
+        swept(mirror, 3)
+        assert {*recent} <= before <= names(mirror, "gate")
+    with pruned(mirror):
+        wait_until_shown(mirror, "the clock was set forward: nothing goes by age")
+        clock.jump(0)
+        swept(mirror, 3)
+        assert before <= names(mirror, "gate")
+
+
+# Who prunes
+
+
+@at_once
+def test_with_a_killed_watcher_its_pruner_ends_and_the_next_one_has_its_own(mirror: Mirror, port: int) -> None:
+    """There is never a second one, and what is over its time goes again."""
+    mirror.database.add("gate")
+    with pruned(mirror):
+        wait_until_recording(mirror, "gate")
+        goes(mirror, "gate")
+        for _ in range(2):
+            before, parent = another_pruner(mirror), watcher(mirror)
+            kill(parent)
+            wait_for(lambda before=before: before not in pruners(mirror))  # type: ignore[misc]
+            another_pruner(mirror, before)
+            assert watcher(mirror) != parent
+            goes(mirror, "gate")
+        wait_until_well(mirror)
+
+
+@at_once
+def test_a_killed_pruner_is_told_of_and_begun_again(mirror: Mirror, port: int) -> None:
+    """The next one does its work, and then nothing is told any more."""
+    mirror.database.add("gate")
+    with pruned(mirror):
+        wait_until_recording(mirror, "gate")
+        before = another_pruner(mirror)
+        kill(before)
+        wait_for(lambda: "pruning ended with -9" in mirror.watch_log())
+        another_pruner(mirror, before)
+        goes(mirror, "gate")
+        wait_until_well(mirror)
+
+
+@at_once
+def test_a_stopped_pruner_stops_nobody_else(mirror: Mirror, port: int) -> None:
+    """The watcher goes on, and so does a stopped one when it may; when `up` ends, or the watcher dies, it is gone."""
+    mirror.database.add("gate")
+    with pruned(mirror):
+        wait_until_recording(mirror, "gate")
+        goes(mirror, "gate")
+        before = another_pruner(mirror)
+        os.kill(before, signal.SIGSTOP)
+        mirror.database.add("hall")
+        wait_until_recording(mirror, "gate", "hall")
+        goes_on_publishing(mirror)
+        os.kill(before, signal.SIGCONT)
+        goes(mirror, "gate")
+        assert pruners(mirror) == [before]
+        os.kill(before, signal.SIGSTOP)
+        kill(watcher(mirror))
+        last = another_pruner(mirror, before)
+        goes(mirror, "gate")
+        os.kill(last, signal.SIGSTOP)
+
+
+@at_once
+def test_a_pruner_takes_the_settings_that_the_watcher_reads_anew(mirror: Mirror, port: int) -> None:
+    """After SIGHUP there is another one, with the new interval and floor; if they are wrong, the first stays."""
+    mirror.database.add("gate", retention_hours=1)
+    file = mirror.home / "mirror.env"
+    file.write_text("HELDAR_RETENTION_INTERVAL_S=3600\nHELDAR_MIRROR_MIN_FREE_GB=0.125\n")
+    with tmpfs(mirror.root, 300):
+        now = time.time()
+        old, _ = put(mirror, "gate", now - 3 * HOUR, now - 2 * HOUR)
+        younger = put(mirror, "gate", *(now - minutes * 60 for minutes in (50, 40, 30)), size=4 * MIB)
+        leave(mirror.root, 140 * MIB)
+        with pruned(mirror, HELDAR_RETENTION_INTERVAL_S="", HELDAR_MIRROR_MIN_FREE_GB=""):
+            wait_until_recording(mirror, "gate")
+            first = another_pruner(mirror)
+            time.sleep(12)  # longer than a tick
+            assert {old, *younger} <= names(mirror, "gate")
+            file.write_text("HELDAR_RETENTION_INTERVAL_S=often\n")
+            os.kill(watcher(mirror), signal.SIGHUP)
+            wait_for(lambda: any("settings of before stay in force" in text for text in published(mirror)["problems"]))
+            assert pruners(mirror) == [first]
+            file.write_text("HELDAR_RETENTION_INTERVAL_S=1\nHELDAR_MIRROR_MIN_FREE_GB=0.125\n")
+            os.kill(watcher(mirror), signal.SIGHUP)
+            wait_for(lambda: old not in names(mirror, "gate"))
+            second = another_pruner(mirror, first)
+            assert {*younger} <= names(mirror, "gate")
+            # 143.4 MiB, for which the oldest 4 MiB are enough.
+            file.write_text("HELDAR_RETENTION_INTERVAL_S=1\nHELDAR_MIRROR_MIN_FREE_GB=0.14\n")
+            os.kill(watcher(mirror), signal.SIGHUP)
+            wait_for(lambda: younger[0] not in names(mirror, "gate"))
+            another_pruner(mirror, first, second)
+            swept(mirror)
+            assert {*younger[1:]} <= names(mirror, "gate")
+            wait_until_well(mirror)
+
+
+@at_once
+def test_what_a_pruner_told_is_over_with_the_settings_that_caused_it(mirror: Mirror, port: int) -> None:
+    """A floor that can't be had is told of; after SIGHUP with one that can nothing is."""
+    mirror.database.add("gate")
+    file = mirror.home / "mirror.env"
+    file.write_text("HELDAR_MIRROR_MIN_FREE_GB=5\n")
+    with tmpfs(mirror.root, 300), pruned(mirror, HELDAR_MIRROR_MIN_FREE_GB=""):
+        leave(mirror.root, 140 * MIB)
+        wait_until_shown(mirror, "less than the floor of 150.0 MiB is free, and nothing more may be deleted")
+        file.write_text("HELDAR_MIRROR_MIN_FREE_GB=0.125\n")
+        os.kill(watcher(mirror), signal.SIGHUP)
+        wait_until_well(mirror)
+
+
+@at_once
+def test_a_pruner_has_no_secret(mirror: Mirror, port: int) -> None:
+    """Neither its environment nor its command line holds the key that `up` was given, or a password."""
+    mirror.database.add("gate", password=seal(PASSWORD.encode()))
+    mirror.env["HELDAR_MIRROR_SPECS_DIR"] = str(mirror.state / "specs")
+    mirror.env["HELDAR_SECRET_KEY"] = KEY
+    with pruned(mirror):
+        wait_until_recording(mirror, "gate")
+        goes(mirror, "gate")
+        for _ in range(2):
+            pid = another_pruner(mirror)
+            shown = Path(f"/proc/{pid}/environ").read_bytes() + Path(f"/proc/{pid}/cmdline").read_bytes()
+            assert b"HELDAR_MIRROR_STATE_DIR" in shown
+            assert not [text for text in (KEY, PASSWORD, quote(PASSWORD, safe="")) if text.encode() in shown]
+            os.kill(watcher(mirror), signal.SIGHUP)
+            another_pruner(mirror, pid)
+        wait_until_well(mirror)
+
+
+@at_once
+def test_a_pruner_of_a_root_that_was_never_used_waits_idly(mirror: Mirror, port: int) -> None:
+    """At a first `up` without a database nothing is deleted and no time spent; it prunes once the root is used."""
+    mirror.database.add("gate")
+    old, _ = put(mirror, "gate", time.time() - 48 * HOUR, time.time() - 47 * HOUR)
+    mirror.database.path.parent.rename(mirror.home / "away")
+    with pruned(mirror):
+        wait_until_shown(mirror, "cannot read the cameras")
+        pid = another_pruner(mirror)
+
+        def cpu() -> float:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
+        time.sleep(3)  # it is up, and the interval is over
+        before, since = cpu(), time.monotonic()
+        time.sleep(5)
+        assert old in names(mirror, "gate")
+        share = (cpu() - before) / (time.monotonic() - since)
+        (mirror.home / "away").rename(mirror.database.path.parent)
+        wait_until_recording(mirror, "gate")
+        wait_for(lambda: old not in names(mirror, "gate"))
+        wait_until_well(mirror)
+    assert share < 0.05
+
+
+@at_once
+def test_a_volume_that_hangs_hangs_nobody_but_its_pruner(mirror: Mirror, port: int) -> None:
+    """The watcher, `status` and the stop of `up` go on; when the volume answers, pruning goes on by itself."""
+    mirror.env["HELDAR_FFMPEG_BIN"] = "ffmpeg"
+    mirror.database.add("gate", rtsp_port=port, segment_seconds=SECONDS)
+    mirror.database.add("hall", rtsp_port=port, segment_seconds=SECONDS, mirror_enabled=0)
+    begun = time.time() - 1
+    with served(mirror) as server:
+        with pruned(mirror):
+            wait_until_recording(mirror, "gate")
+            goes(mirror, "gate")
+            closed = {path: digest for path, digest in hashes(mirror.root).items() if begun_at(Path(path).name) > begun}
+            before = another_pruner(mirror)
+            with stopped(server):
+                wait_for(lambda: waits_for_fuse(before))
+                wait_until_shown(mirror, "does not answer within")
+                os.kill(watcher(mirror), signal.SIGHUP)
+                goes_on_publishing(mirror)
+                mirror.database.update("hall", mirror_enabled=1)
+                assert "mirror-gate" in mirror.supervisorctl("status")
+                assert len(pruners(mirror)) <= 1
+            wait_until_recording(mirror, "gate", "hall")
+            wait_until_well(mirror)
+            another_pruner(mirror, before)
+            goes(mirror, "gate")
+            assert closed.items() <= hashes(mirror.root).items()
+        with pruned(mirror) as process:
+            wait_until_recording(mirror, "gate", "hall")
+            before = another_pruner(mirror)
+            with stopped(server):
+                wait_for(lambda: waits_for_fuse(before))
+                process.terminate()
+                assert process.wait(150) == 0
+
+
+# Cameras that are deleted
+
+
+def deleted(mirror: Mirror) -> dict[str, float]:
+    """Return when deleted cameras were missed first, as it is remembered."""
+    found: dict[str, float] = json.loads((mirror.state / "retention.json").read_text())["deleted"]
+    return found
+
+
+@at_once
+def test_a_deleted_cameras_footage_goes_in_time_also_across_a_restart(mirror: Mirror, port: int) -> None:
+    """So does its directory, but for what somebody else put there; a time that began before a restart goes on."""
+    hours = 0.01
+    now = time.time()
+    ids = ["gate", "hall", "yard"]
+    for camera_id in ids:
+        mirror.database.add(camera_id)
+        put(mirror, camera_id, *(now - minutes * 60 for minutes in (30, 20, 10)))
+    with pruned(mirror, HELDAR_MIRROR_DELETED_RETENTION_HOURS=str(hours)):
+        wait_until_recording(mirror, *ids)
+        swept(mirror)
+        assert deleted(mirror) == {}
+        note = mirror.root / "yard/note.txt"
+        note.write_text("mine")
+        mirror.database.execute("DELETE FROM cameras WHERE id IN ('gate', 'yard')")
+        wait_for(lambda: deleted(mirror).keys() == {"gate", "yard"})
+        since = deleted(mirror)
+        wait_for(lambda: not ffmpegs(mirror, "gate") and not ffmpegs(mirror, "yard"))
+    end = min(since.values()) + hours * HOUR
+    left = {camera_id: names(mirror, camera_id) for camera_id in ids}
+    if time.time() < end:
+        assert all(len(found) >= 3 for found in left.values())
+    with pruned(mirror):
+
+        def gone() -> bool:
+            # In this order: what is gone now was there when it was too early.
+            is_gone, at = not (mirror.root / "gate").exists(), time.time()
+            assert at >= end or names(mirror, "gate") == left["gate"]
+            return is_gone
+
+        wait_for(gone, seconds=120)
+        wait_for(lambda: list((mirror.root / "yard").glob("*.mp4")) == [])
+        swept(mirror)
+        assert note.read_text() == "mine"
+        assert "gate" not in deleted(mirror)
+        assert deleted(mirror).get("yard", since["yard"]) == since["yard"]
+        assert left["hall"] <= names(mirror, "hall")
+        # One of that name that comes back is a new one.
+        mirror.database.add("gate")
+        wait_until_recording(mirror, "gate")
+        swept(mirror)
+        assert len(names(mirror, "gate")) == 1
+        wait_until_well(mirror)

@@ -1,0 +1,154 @@
+"""A storm over a mirror with its watcher: whatever the table says and whoever is killed, in the end all is right."""
+
+import contextlib
+import os
+import random
+import subprocess
+import time
+from dataclasses import dataclass, field
+
+import pytest
+from conftest import Mirror, wait_for
+from support.inspection import SHOWN_PASSWORD, Wanted, belonging, supervisor, wait_until_right, watcher, writers
+from support.listeners import answering
+from support.users import counts, kill
+
+# Another storm: STORM_SEEDS=2,3 script/test tests/test_storm.py
+SEEDS = [int(seed) for seed in os.environ.get("STORM_SEEDS", "1").split(",")]
+BURSTS = 60
+
+CAMERAS = [f"c{number:02}" for number in range(12)]
+SECONDS = [100, 120, 150, 300]  # with shorter ones, whose files do not grow, would soon be taken for stalled
+FLAGS = ["enabled", "record_enabled", "mirror_enabled"]
+
+
+@dataclass
+class Storm:
+    """The rows as they are in the table, and what rages over them."""
+
+    mirror: Mirror
+    ports: list[int]
+    dice: random.Random
+    rows: dict[str, dict[str, object]] = field(default_factory=dict)
+    edits: int = 0
+    kills: int = 0
+    by_hand: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+
+    def wanted(self) -> dict[str, Wanted]:
+        """What is to be recorded in the end, by the facts of Heldar alone."""
+        return {name: wanted_of(row) for name, row in self.rows.items() if all(row[flag] for flag in FLAGS)}
+
+    def edit(self) -> None:
+        """Add a camera, delete one, or change one; an off switch is thrown less often than it is thrown back."""
+        self.edits += 1
+        name = self.dice.choice(CAMERAS)
+        if name not in self.rows:
+            self.rows[name] = {
+                "rtsp_port": self.dice.choice(self.ports),
+                "segment_seconds": self.dice.choice(SECONDS),
+                "record_stream": "main",
+                "main_stream_url": None,
+                **dict.fromkeys(FLAGS, 1),
+            }
+            self.mirror.database.add(name, **self.rows[name])
+        elif self.dice.random() < 0.1:
+            del self.rows[name]
+            self.mirror.database.execute("DELETE FROM cameras WHERE id = ?", name)
+        else:
+            change = self.change(self.rows[name])
+            self.rows[name] |= change
+            self.mirror.database.update(name, **change)
+
+    def change(self, row: dict[str, object]) -> dict[str, object]:
+        """Make up a change of a row; it may be none."""
+        if off := [flag for flag in FLAGS if not row[flag]]:
+            return {self.dice.choice(off): 1}
+        port = self.dice.choice(self.ports)
+        return self.dice.choice(
+            [
+                {self.dice.choice(FLAGS): 0},
+                {"segment_seconds": self.dice.choice(SECONDS)},
+                {"rtsp_port": port},
+                {"record_stream": self.dice.choice(["main", "sub"])},
+                {"main_stream_url": f"rtsp://someone:s3cret@127.0.0.1:{port}/live", "record_stream": "main"},
+                {"main_stream_url": None},
+            ]
+        )
+
+    def strike(self) -> None:
+        """Kill an ffmpeg, a recorder, the watcher, a reconcile that somebody runs, or begin one."""
+        what = self.dice.choice(["ffmpeg", "ffmpeg", "recorder", "recorder", "watcher", "reconcile", "any"])
+        if what == "reconcile" and len(self.by_hand) < 2:
+            self.by_hand.append(
+                subprocess.Popen(
+                    self.mirror.command("reconcile"),
+                    env=self.mirror.env,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                )
+            )
+            return
+        pids = self.victims(what)
+        if pids:
+            with contextlib.suppress(ProcessLookupError):
+                kill(self.dice.choice(sorted(pids)))
+                self.kills += 1
+        self.by_hand = [process for process in self.by_hand if process.poll() is None]
+
+    def victims(self, what: str) -> list[int]:
+        if what == "watcher":
+            return [pid] if (pid := watcher(self.mirror)) else []
+        if what == "reconcile":
+            return [process.pid for process in self.by_hand]
+        if what == "ffmpeg":
+            return [pid for pids in writers(self.mirror.root).values() for pid in pids]
+        spared = "supervisord", "heldar_mirror up"
+        all_of_them = {
+            pid: command
+            for pid, command in belonging(self.mirror).items()
+            if command and not any(name in command for name in spared)
+        }
+        if what == "recorder":
+            return [pid for pid, command in all_of_them.items() if "start_recorder.py" in command]
+        return list(all_of_them)
+
+    def end(self) -> None:
+        """See the last reconciles by hand out."""
+        for process in self.by_hand:
+            process.wait(60)
+
+
+def wanted_of(row: dict[str, object]) -> Wanted:
+    """What a row asks for."""
+    url = row["main_stream_url"] if row["record_stream"] == "main" else None
+    channel = {"main": 101, "sub": 102}[str(row["record_stream"])]
+    built = f"rtsp://admin:{SHOWN_PASSWORD}@127.0.0.1:{row['rtsp_port']}/Streaming/Channels/{channel}"
+    return Wanted(str(url or built), int(str(row["segment_seconds"])))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", SEEDS)
+def test_after_a_storm_exactly_the_right_cameras_are_recorded(mirror: Mirror, seed: int) -> None:
+    """Hundreds of edits of the table while ffmpegs, recorders, watcher and reconciles are killed; then, with nobody
+    touching anything, each camera that wants it has one recorder with the right command line, and nobody else has."""
+    print(f"seed {seed}")
+    with answering() as port, answering() as other_port:
+        storm = Storm(mirror, [port, other_port], random.Random(seed))
+        for _ in CAMERAS:
+            storm.edit()
+        with mirror.up(watched=True):
+            supervisord = supervisor(mirror).getPID()
+            for _ in range(BURSTS):
+                for _ in range(storm.dice.randint(1, 9)):
+                    storm.edit()
+                for _ in range(storm.dice.randint(0, 3)):
+                    storm.strike()
+                time.sleep(storm.dice.uniform(0, 0.5))
+            storm.end()
+            print(f"{storm.edits} edits, {storm.kills} kills, {len(storm.wanted())} cameras to record")
+            wait_until_right(mirror, storm.wanted(), seconds=120)
+            assert supervisor(mirror).getPID() == supervisord
+            wait_for(lambda: mirror.run("status", code=None).returncode == 0)
+            assert counts(mirror.run("reconcile")) == {"unchanged": len(storm.wanted())}
+            wait_until_right(mirror, storm.wanted(), seconds=10)
+        wait_for(lambda: not belonging(mirror))

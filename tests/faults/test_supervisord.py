@@ -1,0 +1,357 @@
+"""Faults of supervisord, and what people do in it, while the watcher follows the table."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Mirror, processes_of, wait_for
+from integration.reconcile.test_joined import ADMIN_PASSWORD, Joined
+from support.users import PYTHONPATH, as_root, kill, new_mirror, recorders, wait_until_recording
+from support.watched import is_recorded_in, told, wait_until_recorded, wait_until_shown, wait_until_well, watcher
+
+from heldar_mirror.recorder.recorder import START_SECONDS
+
+CAMERAS = {"gate", "hall", "yard"}
+CANT_READ = "can't read its files, and nothing was applied"
+
+
+@pytest.fixture(scope="module")
+def watched() -> Iterator[Mirror]:
+    """A mirror that runs and follows its table of three cameras."""
+    with new_mirror() as mirror:
+        for camera_id in CAMERAS:
+            mirror.database.add(camera_id)
+        with mirror.up(watched=True):
+            wait_until_recorded(mirror, CAMERAS)
+            wait_until_well(mirror)
+            yield mirror
+
+
+@contextlib.contextmanager
+def supervisorctl(mirror: Mirror, *args: str) -> Iterator[None]:
+    """A person who starts something, for which supervisorctl waits longer than the test does."""
+    command = [sys.executable, "-m", "supervisor.supervisorctl", "-c", str(mirror.state / "supervisord.conf"), *args]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as waiting:
+        try:
+            yield
+        finally:
+            waiting.kill()
+
+
+def supervisord(mirror: Mirror) -> int:
+    return int((mirror.state / "supervisord.pid").read_text())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("who", ["the watcher", "reconcile"])
+def test_supervisord_killed_in_the_middle_of_an_apply_is_right_at_the_next_up(mirror: Mirror, who: str) -> None:
+    """All cameras change, some are stopped already, and it dies: nothing is left over, and the next `up` is right."""
+    cameras = {f"c{number:02}" for number in range(12)}
+    for camera_id in cameras:
+        mirror.database.add(camera_id)
+    with mirror.up(watched=who == "the watcher") as up:
+        before = wait_until_recording(mirror, *cameras)
+        cameras.remove("c00")
+        mirror.database.execute("DELETE FROM cameras WHERE id = 'c00'; UPDATE cameras SET segment_seconds = 61")
+        command = mirror.command("reconcile" if who == "reconcile" else "--version")
+        with subprocess.Popen(command, env=mirror.env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as reconcile:
+            wait_for(lambda: before.items() - recorders(mirror).items(), every=0.001)
+            kill(supervisord(mirror))
+            assert up.wait(60) == 5
+            _, errors = reconcile.communicate(timeout=60)
+        if who == "reconcile":
+            assert reconcile.returncode == 5, errors
+            assert b"supervisord does not answer" in errors
+        wait_for(lambda: not processes_of(str(mirror.home)))
+    with mirror.up(watched=True):
+        wait_for(lambda: all(is_recorded_in(mirror, name, 61) for name in cameras))
+        assert recorders(mirror).keys() == cameras
+
+
+@pytest.mark.slow
+def test_a_configuration_that_can_not_be_read_is_told_once_and_what_waits_is_applied_later(watched: Mirror) -> None:
+    """A bad stanza, then no configuration at all: told, what runs goes on; once mended the change is applied."""
+    before, pid = wait_until_recorded(watched, CAMERAS), watcher(watched)
+    configuration, said = watched.state / "supervisord.conf", told(watched, CANT_READ)
+    good = configuration.read_text()
+    (watched.state / "bad.conf").write_text("[program:bad]\nautostart=true\n")
+    try:
+        configuration.write_text(good.replace("files=programs.conf", "files=programs.conf bad.conf"))
+        watched.database.update("gate", segment_seconds=61)
+        wait_for(lambda: told(watched, CANT_READ) == said + 1)
+        wait_until_shown(watched, "program:bad")
+        # It is tried again, and told again only with another reason.
+        configuration.write_text("supervisord\n")
+        os.kill(pid, signal.SIGHUP)
+        wait_for(lambda: told(watched, CANT_READ) == said + 2)
+        wait_until_shown(watched, "no section headers", "what runs goes on")
+        os.kill(pid, signal.SIGHUP)
+        time.sleep(2)
+        assert recorders(watched) == before
+    finally:
+        configuration.write_text(good)
+        (watched.state / "bad.conf").unlink()
+    wait_for(lambda: is_recorded_in(watched, "gate", 61))
+    after = wait_until_recorded(watched, CAMERAS)
+    assert {name for name in CAMERAS if after[name] != before[name]} == {"gate"}
+    assert told(watched, CANT_READ) == said + 2
+    assert told(watched, "Traceback") == 0
+
+
+@pytest.mark.slow
+def test_a_person_who_updates_while_the_table_changes_is_in_nobodys_way(watched: Mirror) -> None:
+    """`supervisorctl update`, again and again beside the watcher's own: in the end each change is applied, once."""
+    for seconds in (71, 72, 73):
+        watched.database.execute(f"UPDATE cameras SET segment_seconds = {seconds}")  # noqa: S608
+        # Whoever is the first to see the new programs file applies it.
+        for _ in range(3):
+            watched.supervisorctl("update")
+    wait_for(lambda: all(is_recorded_in(watched, name, 73) for name in CAMERAS))
+    wait_until_well(watched)
+    assert recorders(watched).keys() == CAMERAS
+    assert told(watched, "Traceback") == 0
+
+
+@pytest.mark.slow
+def test_what_a_person_stopped_stays_stopped_while_others_are_followed(watched: Mirror) -> None:
+    """`status` says how to start it; other changes are applied; named, it is recorded again."""
+    wait_until_recorded(watched, CAMERAS)
+    watched.supervisorctl("stop", "mirror-gate")
+    watched.database.update("hall", segment_seconds=81)
+    wait_for(lambda: is_recorded_in(watched, "hall", 81))
+    held = "gate: stopped by hand, and left so; to start it: heldar-mirror reconcile gate"
+    wait_until_shown(watched, held, "2 of 3 mirrors record")
+    assert recorders(watched).keys() == CAMERAS - {"gate"}
+    watched.run("reconcile", "gate")
+    wait_until_recorded(watched, CAMERAS)
+
+
+@pytest.mark.slow
+def test_what_a_person_removed_or_ended_comes_back(watched: Mirror) -> None:
+    """Removed from supervisord, restarted or killed by a signal: the table asks for it, so it is recorded again."""
+    before = wait_until_recorded(watched, CAMERAS)
+    watched.supervisorctl("stop", "mirror-gate")
+    assert "removed" in watched.supervisorctl("remove", "mirror-gate")
+    assert "ERROR" in watched.supervisorctl("remove", "mirror-yard")
+    watched.supervisorctl("signal", "TERM", "mirror-hall")
+    with supervisorctl(watched, "restart", "mirror-yard"):
+        wait_for(lambda: (now := recorders(watched)).keys() == CAMERAS and not before.items() & now.items())
+        wait_until_recorded(watched, CAMERAS)
+    wait_until_well(watched)
+
+
+@pytest.mark.slow
+def test_all_stopped_and_started_by_a_person_is_followed_again(watched: Mirror) -> None:
+    """`stop all` takes the watcher too, and `status` tells; after `start all` what changed meanwhile is applied."""
+    wait_until_recorded(watched, CAMERAS)
+    watched.supervisorctl("stop", "all")
+    assert recorders(watched) == {}
+    wait_until_shown(watched, "the watcher is not running", "supervisorctl start watch", "0 of 3 mirrors record")
+    watched.database.update("gate", segment_seconds=91)
+    with supervisorctl(watched, "start", "all"):
+        wait_for(lambda: is_recorded_in(watched, "gate", 91))
+        wait_until_recorded(watched, CAMERAS)
+
+
+@pytest.mark.slow
+def test_a_socket_that_is_gone_is_told_and_up_can_still_be_ended(mirror: Mirror) -> None:
+    """Recording goes on without it; `status` tells, also of the change that waits; SIGTERM of `up` ends everything."""
+    for camera_id in CAMERAS:
+        mirror.database.add(camera_id)
+    with mirror.up(watched=True) as up:
+        before = wait_until_recorded(mirror, CAMERAS)
+        wait_until_well(mirror)
+        (mirror.state / "supervisor.sock").unlink()
+        wait_for(lambda: told(mirror, "supervisord does not answer at"))
+        mirror.database.update("gate", segment_seconds=61)
+        wait_for(lambda: "\narg=61\n" in (mirror.state / "specs/gate.spec").read_text())
+        wait_until_shown(mirror, "supervisord does not answer at", "3 of 3 mirrors record")
+        assert recorders(mirror) == before
+        assert told(mirror, "supervisord does not answer at") == 1
+        up.terminate()
+        assert up.wait(60) == 0
+        assert not processes_of(str(mirror.home))
+
+
+class JoinedAndWatched(Joined):
+    """A machine's supervisord that runs the watcher too, and programs of others that are named like ours."""
+
+    def configure(self, more: str = "") -> None:
+        self.write_settings()
+        environment = {
+            "HELDAR_ENV_FILE": self.env["HELDAR_ENV_FILE"],
+            "HELDAR_MIRROR_ENV_FILE": self.env["HELDAR_MIRROR_ENV_FILE"],
+            "PYTHONPATH": PYTHONPATH,
+        }
+        super().configure(
+            f"""
+[eventlistener:watch]
+command={" ".join(self.command("watch"))}
+environment={",".join(f'{name}="{value}"' for name, value in environment.items())}
+events=PROCESS_STATE,PROCESS_GROUP
+buffer_size=10000
+startretries=1000000000
+stderr_logfile={self.logs}/watch.log
+[program:heldar_foreign]
+command={self.home}/sleep infinity
+[program:heldar_failing]
+command=/bin/false
+startretries=0
+{more}
+"""
+        )
+
+    def write_settings(self, **changed: str) -> None:
+        """Write what our environment says into the mirror's env file, where the watcher finds it."""
+        own = {name: value for name, value in self.env.items() if name.startswith("HELDAR_")} | changed
+        lines = [f"{name}={value}\n" for name, value in own.items() if not name.endswith("ENV_FILE")]
+        (self.home / "mirror.env").write_text("".join(lines))
+
+
+@contextlib.contextmanager
+def joined_and_watched() -> Iterator[JoinedAndWatched]:
+    """A supervisord with programs of its own, whose watcher has begun to record the camera `gate` as user games."""
+    with new_mirror(JoinedAndWatched) as mirror:
+        mirror.join()
+        mirror.logs.mkdir(parents=True)
+        mirror.database.add("gate")
+        mirror.database.add("foreign", mirror_enabled=0)
+        with mirror.supervisord():
+            try:
+                wait_until_recorded(mirror, {"gate"})
+            except pytest.fail.Exception as failure:
+                log = (mirror.home / "supervisord.log").read_text()
+                pytest.fail(f"{failure}\n{recorders(mirror)}\n{mirror.watch_log()}\n{log}")
+            yield mirror
+
+
+@pytest.fixture(scope="module")
+def joined() -> Iterator[JoinedAndWatched]:
+    with joined_and_watched() as mirror:
+        yield mirror
+
+
+OTHERS = ("other", "mirror-foreign", "heldar_foreign", "watch")
+
+
+@as_root
+@pytest.mark.slow
+def test_a_joined_watcher_follows_the_table_and_leaves_others_alone(joined: JoinedAndWatched) -> None:
+    """Cameras come, change and go by themselves; programs named like ours are neither shown, started nor stopped."""
+    before = joined.pids(*OTHERS)
+    wait_for(lambda: re.search(r"^heldar_failing +FATAL", joined.supervisorctl("status"), re.MULTILINE))
+    joined.database.add("hall")
+    wait_until_recorded(joined, {"gate", "hall"})
+    joined.database.update("hall", segment_seconds=61)
+    wait_for(lambda: is_recorded_in(joined, "hall", 61))
+    joined.database.execute("DELETE FROM cameras WHERE id = 'hall'")
+    wait_until_recorded(joined, {"gate"})
+    wait_until_well(joined)
+    shown = joined.status()
+    assert shown.keys() == {"gate", "foreign"}
+    assert shown["foreign"] | {"wanted": False, "state": None, "segment": None} == shown["foreign"]
+    assert joined.pids(*OTHERS) == before
+    # What failed for good was begun once, though what is ours would have been tried again long ago.
+    assert (joined.home / "supervisord.log").read_text().count("spawned: 'heldar_failing'") == 1
+
+
+@as_root
+@pytest.mark.slow
+def test_a_joined_watcher_with_a_wrong_password_tells_it_once(joined: JoinedAndWatched) -> None:
+    """supervisord's refusal is told without the password; with the right one what waits is applied by itself."""
+    before, others = recorders(joined), joined.pids(*OTHERS)
+    said = told(joined, "wrong user or password")
+    try:
+        joined.write_settings(HELDAR_MIRROR_SUPERVISOR_PASSWORD="guess")
+        joined.supervisorctl("signal", "HUP", "watch")
+        wait_for(lambda: told(joined, "wrong user or password") > said)
+        joined.database.update("gate", segment_seconds=62)
+        wait_for(lambda: "\narg=62\n" in (joined.state / "specs/gate.spec").read_text())
+        wait_until_shown(joined, "See HELDAR_MIRROR_SUPERVISOR_USERNAME and _PASSWORD")
+        assert recorders(joined) == before
+    finally:
+        joined.write_settings()
+        joined.supervisorctl("signal", "HUP", "watch")
+    wait_for(lambda: is_recorded_in(joined, "gate", 62))
+    wait_until_recorded(joined, {"gate"})
+    assert told(joined, "wrong user or password") == said + 1
+    for secret in ("guess", ADMIN_PASSWORD):
+        assert secret not in joined.watch_log()
+    assert joined.pids(*OTHERS) == others
+
+
+@as_root
+@pytest.mark.slow
+def test_somebody_elses_bad_stanza_makes_a_joined_watcher_wait(joined: JoinedAndWatched) -> None:
+    """Told once; what runs goes on, ours and theirs; once it is mended what waits is applied by itself."""
+    before, others, said = recorders(joined), joined.pids(*OTHERS), told(joined, CANT_READ)
+    try:
+        joined.configure("[program:bad]\nautostart=true\n")
+        joined.database.update("gate", segment_seconds=63)
+        wait_for(lambda: told(joined, CANT_READ) > said)
+        wait_until_shown(joined, "program:bad")
+        assert recorders(joined) == before
+    finally:
+        joined.configure()
+    wait_for(lambda: is_recorded_in(joined, "gate", 63))
+    wait_until_recorded(joined, {"gate"})
+    assert told(joined, CANT_READ) == said + 1
+    assert joined.pids(*OTHERS) == others
+
+
+@as_root
+@pytest.mark.slow
+def test_a_busy_watcher_does_not_outlive_the_supervisord_that_it_joined() -> None:
+    """supervisord is killed while its watcher has yet to answer it: no watcher is left beside that of the next one."""
+    with joined_and_watched() as mirror:
+        (pid,) = mirror.pids("watch")
+        others = mirror.pids("other", "mirror-foreign", "heldar_foreign")
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            mirror.supervisorctl("stop", "heldar_gate")
+            kill(int((mirror.home / "supervisord.pid").read_text()))
+            os.kill(pid, signal.SIGCONT)
+            wait_for(lambda: not Path(f"/proc/{pid}").exists())
+        finally:
+            # A killed supervisord's programs live on.
+            for left in (pid, *others):
+                with contextlib.suppress(ProcessLookupError):
+                    kill(left)
+
+
+@pytest.mark.slow
+def test_what_failed_while_supervisord_was_too_busy_to_look_is_no_restart_storm(mirror: Mirror) -> None:
+    """It takes for a run what ended at once, and leaves it; the watcher starts it as soon as somebody answers."""
+    ends, ffmpeg = mirror.home / "ends", mirror.home / "ffmpeg"
+    ffmpeg.write_text(f'#!/bin/bash\n[ "$1" = -version ] || until [ -e {ends} ]; do sleep 0.1; done\nexit 1\n')
+    ffmpeg.chmod(0o755)
+    mirror.env["HELDAR_FFMPEG_BIN"] = str(ffmpeg)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    mirror.database.add("gate", address="localhost", rtsp_port=port)
+    with mirror.up(watched=True):
+        recorder = wait_for(lambda: recorders(mirror).get("gate"))
+        os.kill(supervisord(mirror), signal.SIGSTOP)
+        try:
+            ends.touch()
+            wait_for(lambda: "Z (zombie)" in Path(f"/proc/{recorder}/status").read_text())
+            time.sleep(START_SECONDS)  # supervisord counts this as a run
+        finally:
+            os.kill(supervisord(mirror), signal.SIGCONT)
+        wait_for(lambda: "EXITED" in mirror.supervisorctl("status", "mirror-gate"))
+        time.sleep(3)
+        assert not recorders(mirror)
+        with socket.create_server(("127.0.0.1", port)):
+            wait_for(lambda: "ERROR ffmpeg ended" in log_of(mirror).partition("ERROR")[2])
+
+
+def log_of(mirror: Mirror) -> str:
+    return (mirror.logs / "mirror-gate.log").read_text()

@@ -1,0 +1,388 @@
+"""Faults of the mirror's volume, each in a mirror of its own, with the watcher at work and nobody who helps.
+
+What takes time is waiting: for the next look at the volume, and for the next try. So all faults happen at once.
+"""
+
+import contextlib
+import hashlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from conftest import Mirror, wait_for
+from support.side_by_side import AtOnce
+from support.users import as_root, ffmpegs, kill, recorders, wait_until_recording
+from support.watched import published
+
+from heldar_mirror.recorder import recorder
+
+MARKER = ".heldar-mirror"
+
+pytestmark = [as_root, pytest.mark.slow, pytest.mark.timeout(400)]
+
+at_once = AtOnce()
+ordeals = at_once.fixture()
+
+
+def mount(*args: object) -> None:
+    subprocess.run(["mount", *map(str, args)], check=True)
+
+
+@contextlib.contextmanager
+def mounted(directory: Path, *options: object) -> Iterator[None]:
+    """A file system on a directory, made if it is missing; whatever is mounted there at the end is taken away."""
+    directory.mkdir(exist_ok=True)
+    mount(*options, directory)
+    try:
+        yield
+    finally:
+        while str(directory) in Path("/proc/self/mounts").read_text().split():  # is_mount() would ask a hung one
+            unmount(directory)
+
+
+def tmpfs(directory: Path, mebibytes: int) -> contextlib.AbstractContextManager[None]:
+    return mounted(directory, "-t", "tmpfs", "-o", f"size={mebibytes}m", "tmpfs")
+
+
+def unmount(directory: Path) -> None:
+    """Take a volume away at once, whoever is still using it."""
+    subprocess.run(["umount", "--lazy", str(directory)], check=True)
+
+
+@contextlib.contextmanager
+def served(mirror: Mirror, place: str = "mirror") -> Iterator["subprocess.Popen[bytes]"]:
+    """The directory `disk` as the mirror's volume, or in another place of its home, by way of a process, which may be
+    stopped meanwhile."""
+    directory = mirror.home / place
+    (mirror.home / "disk").mkdir()
+    directory.mkdir(exist_ok=True)
+    # No path of the test's, by which its mirror would be taken for still running.
+    server = subprocess.Popen(["bindfs", "-f", "disk", place], cwd=mirror.home)
+    try:
+        wait_for(lambda: f" {directory} fuse" in Path("/proc/self/mounts").read_text())
+        yield server
+    finally:
+        unmount(directory)
+        try:
+            server.wait(30)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+@contextlib.contextmanager
+def stopped(server: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """Whoever asks its volume meanwhile waits."""
+    server.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        server.send_signal(signal.SIGCONT)
+
+
+def goes_on_publishing(mirror: Mirror) -> None:
+    at = published(mirror)["at"]
+    wait_for(lambda: published(mirror)["at"] > at)
+
+
+def states(mirror: Mirror) -> dict[str, str]:
+    return {camera["camera_id"]: camera["state"] for camera in published(mirror)["cameras"]}
+
+
+def log_of(mirror: Mirror, camera_id: str) -> str:
+    path = mirror.logs / f"mirror-{camera_id}.log"
+    return path.read_text() if path.exists() else ""
+
+
+def starts(mirror: Mirror) -> int:
+    """Return how many recorders of all cameras have ended by themselves: each start that fails is one."""
+    return sum(path.read_text().count(" ERROR ") for path in mirror.logs.glob("mirror-*.log"))
+
+
+def hashes(directory: Path) -> dict[str, str]:
+    """Return a digest of every closed segment below a directory: of each camera all but the last."""
+    closed = [path for camera in directory.iterdir() if camera.is_dir() for path in sorted(camera.glob("*.mp4"))[:-1]]
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in closed}
+
+
+def one_writer_each(mirror: Mirror, *camera_ids: str) -> bool:
+    """Whether each camera has one ffmpeg, the child of its one recorder."""
+    running = recorders(mirror)
+    return all(len(ffmpegs(mirror, name)) == 1 and name in running for name in camera_ids)
+
+
+def settle(mirror: Mirror, *camera_ids: str) -> None:
+    """Wait until nothing is tried any more: every camera's program has failed for good."""
+    wait_for(lambda: all(states(mirror).get(name) == "FATAL" for name in camera_ids), seconds=120)
+
+
+def told(mirror: Mirror, text: str) -> None:
+    """Wait until the watcher told, in its log and in the status, once; `status` says so and ends with 1."""
+    wait_for(lambda: text in mirror.watch_log() and any(text in line for line in published(mirror)["problems"]), 120)
+    assert text in mirror.run("status", code=1).stdout
+
+
+def is_calm(mirror: Mirror, text: str) -> None:
+    """See that for a while nothing is started, and nothing is told anew."""
+    before = starts(mirror)
+    time.sleep(12)  # longer than a tick
+    assert starts(mirror) == before
+    assert mirror.watch_log().count(text) == 1
+
+
+def well_again(mirror: Mirror, *camera_ids: str) -> None:
+    """Wait until all is well, by itself: every camera records, each in its directory alone."""
+    wait_for(lambda: published(mirror)["well"] and one_writer_each(mirror, *camera_ids), seconds=120)
+    assert "volume: all well again" in mirror.watch_log()
+
+
+def waits_for_fuse(pid: int) -> bool:
+    """Whether a process is in the middle of a call that a FUSE server has to answer."""
+    return "request_wait_answer" in Path(f"/proc/{pid}/wchan").read_text()
+
+
+def grows(mirror: Mirror, *camera_ids: str) -> None:
+    """Wait until each camera has three segments more, of which two are closed."""
+    counts = {name: len(mirror.segments(name)) for name in camera_ids}
+    wait_for(lambda: all(len(mirror.segments(name)) > counts[name] + 2 for name in camera_ids), seconds=90)
+
+
+def real(mirror: Mirror, port: int, *camera_ids: str) -> None:
+    """Add cameras that are recorded by ffmpeg, in segments of four seconds."""
+    mirror.env["HELDAR_FFMPEG_BIN"] = "ffmpeg"
+    for name in camera_ids:
+        mirror.database.add(name, rtsp_port=port, segment_seconds=4)
+
+
+# What happens to each mirror
+
+
+@at_once
+def test_with_too_little_room_nothing_is_begun(mirror: Mirror, port: int) -> None:
+    """Below 64 MiB free nothing is started: told once, no storm, no stubs; with room it goes on by itself."""
+    with tmpfs(mirror.root, 200):
+        mirror.database.add("gate", rtsp_port=port)
+        mirror.database.add("hall", rtsp_port=port, mirror_enabled=0)
+        with mirror.up(watched=True):
+            wait_until_recording(mirror, "gate")
+            big = mirror.root / "big"
+            subprocess.run(["fallocate", "--length", "150MiB", str(big)], check=True)
+            kill(ffmpegs(mirror, "gate")[0])
+            mirror.database.update("hall", mirror_enabled=1)
+            told(mirror, "is full: ")
+            settle(mirror, "gate", "hall")
+            assert starts(mirror) < 20
+            for name in ("gate", "hall"):
+                assert "is full: " in mirror.status()[name]["last_error"]
+            subprocess.run(["fallocate", "--length", "160MiB", str(big)], check=True)
+            is_calm(mirror, "is full: ")
+            assert not mirror.segments("gate")
+            assert not (mirror.root / "hall").exists()
+            big.unlink()
+            well_again(mirror, "gate", "hall")
+
+
+@at_once
+def test_a_volume_that_fills_up_while_recording(mirror: Mirror, port: int) -> None:
+    """ffmpegs that run out of space leave no stubs and harm no closed segment; with room it goes on by itself."""
+    with tmpfs(mirror.root, 100):
+        real(mirror, port, "gate", "hall")
+        for name in ("gate", "hall"):  # so that nothing is pruned
+            columns = "id, camera_id, path, start_time, evidence_locked"
+            mirror.database.execute(f"INSERT INTO segments ({columns}) VALUES (?1, ?1, ?1, '2026-01-01', 1)", name)  # noqa: S608
+        with mirror.up(watched=True):
+            grows(mirror, "gate", "hall")
+            closed = hashes(mirror.root)
+            big = mirror.root / "big"
+            with big.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+                while file.write(bytes(65536)):
+                    pass
+            told(mirror, "is full: ")
+            settle(mirror, "gate", "hall")
+            assert starts(mirror) < 20
+            is_calm(mirror, "is full: ")
+            assert not [path for path in mirror.root.rglob("*.mp4") if recorder.is_stub(str(path))]
+            for name in ("gate", "hall"):
+                assert "ERROR ffmpeg ended" in log_of(mirror, name)
+                assert "is full: " in mirror.status()[name]["last_error"]
+            big.unlink()
+            well_again(mirror, "gate", "hall")
+            grows(mirror, "gate", "hall")
+            assert closed.items() <= hashes(mirror.root).items()
+
+
+@at_once
+def test_a_volume_that_becomes_read_only(mirror: Mirror, port: int) -> None:
+    """Read-only, the volume is told of once and nothing is tried; writable, it goes on by itself."""
+    with tmpfs(mirror.root, 200):
+        mirror.database.add("gate", rtsp_port=port)
+        mirror.database.add("hall", rtsp_port=port, mirror_enabled=0)
+        with mirror.up(watched=True):
+            wait_until_recording(mirror, "gate")
+
+            def remounted() -> bool:
+                for pid in recorders(mirror).values():
+                    kill(pid)  # what is open for writing keeps a file system from becoming read-only
+                return subprocess.run(["mount", "-o", "remount,ro", str(mirror.root)], check=False).returncode == 0
+
+            wait_for(remounted, every=0.2)
+            mirror.database.update("hall", mirror_enabled=1)
+            told(mirror, "read-only")
+            settle(mirror, "gate", "hall")
+            assert "read-only" in mirror.status()["hall"]["last_error"]
+            is_calm(mirror, "read-only")
+            mount("-o", "remount,rw", mirror.root)
+            well_again(mirror, "gate", "hall")
+
+
+@at_once
+def test_a_volume_that_is_found_damaged(mirror: Mirror, port: int) -> None:
+    """A file system that refuses writes since it is damaged is told of as read-only; repaired, it goes on by itself."""
+    image = mirror.home / "image"
+    subprocess.run(["mkfs.ext4", "-q", str(image), "200M"], check=True)
+    with mounted(mirror.root, "-o", "loop,errors=remount-ro", image):
+        real(mirror, port, "gate", "hall")
+        with mirror.up(watched=True):
+            grows(mirror, "gate", "hall")
+            closed = hashes(mirror.root)
+            os.sync()
+            device = subprocess.check_output(["findmnt", "-no", "SOURCE", str(mirror.root)], text=True).strip()
+            Path(f"/sys/fs/ext4/{Path(device).name}/trigger_fs_error").write_text("a test")
+            told(mirror, "read-only")
+            settle(mirror, "gate", "hall")
+            assert "read-only" in mirror.status()["hall"]["last_error"].lower()
+            is_calm(mirror, "read-only")
+            unmount(mirror.root)
+            mount("-o", "loop,errors=remount-ro", image, mirror.root)
+            well_again(mirror, "gate", "hall")
+            grows(mirror, "gate", "hall")
+            assert closed.items() <= hashes(mirror.root).items()
+
+
+@at_once
+def test_a_volume_that_is_not_there_at_the_start(mirror: Mirror, port: int) -> None:
+    """Without its volume `up` runs and writes nothing to the disk below; mounted, all is recorded by itself."""
+    disk = mirror.home / "disk"
+    real(mirror, port, "gate", "hall")
+    with tmpfs(disk, 200):
+        with mounted(mirror.root, "--bind", disk):
+            mirror.run("reconcile", code=5)
+        with mirror.up(watched=True):
+            told(mirror, "has lost its marker")
+            settle(mirror, "gate", "hall")
+            is_calm(mirror, "has lost its marker")
+            assert list(mirror.root.iterdir()) == []
+            with mounted(mirror.root, "--bind", disk):
+                well_again(mirror, "gate", "hall")
+                grows(mirror, "gate", "hall")
+
+
+@at_once
+def test_a_volume_that_is_unmounted_while_recording(mirror: Mirror, port: int) -> None:
+    """The disk below is not written; mounted again, recording goes on by itself, and closed segments are as before."""
+    disk = mirror.home / "disk"
+    real(mirror, port, "gate", "hall")
+    with tmpfs(disk, 200), mounted(mirror.root, "--bind", disk), mirror.up(watched=True):
+        grows(mirror, "gate", "hall")
+        closed = hashes(mirror.root)
+        unmount(mirror.root)
+        told(mirror, "has lost its marker")
+        settle(mirror, "gate", "hall")
+        is_calm(mirror, "has lost its marker")
+        assert list(mirror.root.iterdir()) == []
+        mount("--bind", disk, mirror.root)
+        well_again(mirror, "gate", "hall")
+        grows(mirror, "gate", "hall")
+        assert closed.items() <= hashes(mirror.root).items()
+
+
+@at_once
+def test_a_volume_that_is_swapped_for_another(mirror: Mirror, port: int) -> None:
+    """Once another volume is seen nothing more is recorded there; with the right one it goes on by itself."""
+    disk, other = mirror.home / "disk", mirror.home / "other"
+    real(mirror, port, "gate", "hall")
+    with tmpfs(disk, 200), tmpfs(other, 200), mounted(mirror.root, "--bind", disk):
+        (other / MARKER).write_text("another\n")
+        # Disks that take turns hold the same cameras: there a path of ours leads somewhere.
+        (other / "gate").mkdir()
+        with mirror.up(watched=True):
+            grows(mirror, "gate", "hall")
+            closed = hashes(disk)
+            mount("--bind", other, mirror.root)
+            told(mirror, "holds the marker of another volume")
+            settle(mirror, "gate", "hall")
+            before = hashes(other)
+            is_calm(mirror, "holds the marker of another volume")
+            assert hashes(other) == before
+            assert not (other / "hall").exists()
+            unmount(mirror.root)
+            well_again(mirror, "gate", "hall")
+            grows(mirror, "gate", "hall")
+            assert hashes(other) == before
+            assert closed.items() <= hashes(disk).items()
+
+
+@at_once
+def test_a_volume_that_hangs(mirror: Mirror, port: int) -> None:
+    """It hangs nobody but its recorders; when it answers all is well by itself, with one writer for each directory."""
+    disk = mirror.home / "disk"
+    real(mirror, port, "gate", "hall", "yard")
+    with served(mirror) as server, mirror.up(watched=True):
+        grows(mirror, "gate", "hall", "yard")
+        closed = hashes(disk)
+        with stopped(server):
+            kill(recorders(mirror)["yard"])
+            told(mirror, "does not answer within")
+            goes_on_publishing(mirror)
+            assert "mirror-gate" in mirror.supervisorctl("status")
+            assert "does not answer within" in mirror.run("reconcile", code=6).stderr
+            mirror.database.update("hall", mirror_enabled=0)
+            wait_for(lambda: states(mirror).get("hall") not in {"STARTING", "RUNNING"}, seconds=90)
+            goes_on_publishing(mirror)
+        well_again(mirror, "gate", "yard")
+        wait_for(lambda: not ffmpegs(mirror, "hall") and "hall" not in recorders(mirror))
+        grows(mirror, "gate", "yard")
+        assert closed.items() <= hashes(disk).items()
+
+
+@at_once
+def test_up_ends_though_the_volume_hangs(mirror: Mirror, port: int) -> None:
+    """SIGTERM ends `up` whatever hangs; what is stuck in the kernel goes away when the volume answers."""
+    real(mirror, port, "gate", "hall")
+    with served(mirror) as server, mirror.up(watched=True) as process:
+        grows(mirror, "gate", "hall")
+        writers = [*ffmpegs(mirror, "gate"), *ffmpegs(mirror, "hall")]
+        with stopped(server):
+            wait_for(lambda: all(waits_for_fuse(pid) for pid in writers))
+            process.terminate()
+            assert process.wait(150) == 0
+
+
+@at_once
+def test_a_primary_that_hangs_keeps_out_only_a_volume_that_was_never_used(mirror: Mirror, port: int) -> None:
+    """At the very first use the root is refused and not touched, since it might be the primary's; later it goes on."""
+    real(mirror, port, "gate")
+    with served(mirror, "recordings") as server:
+        with stopped(server):
+            commands = [["up"], ["reconcile"], ["reconcile", "--dry-run"], ["adopt-volume"]]
+            with ThreadPoolExecutor() as pool:
+                for result in pool.map(lambda command: mirror.run(*command, code=6), commands):
+                    assert f"{mirror.home / 'recordings'} does not answer" in result.stderr
+            assert not mirror.root.exists()
+        with mirror.up(watched=True):
+            grows(mirror, "gate")
+            closed = hashes(mirror.root)
+            with stopped(server):
+                real(mirror, port, "hall")
+                grows(mirror, "gate", "hall")
+                mirror.run("reconcile")
+        server.send_signal(signal.SIGSTOP)
+        with mirror.up(watched=True), stopped(server):
+            assert "Whether the mirror root is apart from the primary's can't be told" in mirror.up_log()
+            grows(mirror, "gate", "hall")
+        assert closed.items() <= hashes(mirror.root).items()

@@ -1,0 +1,130 @@
+"""What `up` does beside its supervisord: tell systemd that it is ready, and see to the watcher."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Mirror, processes_of, wait_for
+from support.users import as_root
+
+# The same command, with less patience.
+IMPATIENT = (
+    "import sys; from heldar_mirror.cli.main import main; from heldar_mirror.foreground import attendant; "
+    "attendant.HUNG_WATCHER_SECONDS = float(sys.argv.pop(1)); main()"
+)
+
+
+class ImpatientMirror(Mirror):
+    """A mirror whose `up` takes a watcher for a hung one after 15 s; it publishes every second or two."""
+
+    def command(self, *args: str) -> list[str]:
+        return [sys.executable, "-c", IMPATIENT, "15", *args]
+
+
+@pytest.fixture
+def impatient(mirror: Mirror) -> ImpatientMirror:
+    return ImpatientMirror(mirror.home, mirror.database, mirror.env)
+
+
+@pytest.fixture
+def notified(home: Path) -> Iterator[socket.socket]:
+    """Where systemd would listen for what `up` notifies it of."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(home / "notify"))
+        listener.settimeout(30)
+        yield listener
+
+
+@pytest.fixture
+def served(mirror: Mirror) -> Iterator["subprocess.Popen[bytes]"]:
+    """The database's directory by way of a process, which may be stopped meanwhile."""
+    place = mirror.home / "served"
+    place.mkdir()
+    # No path of the test's, by which its mirror would be taken for still running.
+    server = subprocess.Popen(["bindfs", "-f", "heldar", "served"], cwd=mirror.home)
+    try:
+        wait_for(lambda: f" {place} fuse" in Path("/proc/self/mounts").read_text())
+        yield server
+    finally:
+        server.send_signal(signal.SIGCONT)
+        subprocess.run(["umount", "--lazy", place], check=True)
+        server.wait(30)
+
+
+def watcher_of(mirror: Mirror) -> int:
+    with contextlib.suppress(ValueError):
+        return int(mirror.supervisorctl("pid", "watch"))
+    return 0
+
+
+@pytest.mark.parametrize("dead", [False, True], ids=["a good database", "a dead one"])
+def test_systemd_is_told_when_supervisord_runs(mirror: Mirror, notified: socket.socket, *, dead: bool) -> None:
+    """READY=1 comes once, also where the database can't be read; nobody else inherits where to send that."""
+    mirror.database.add("gate")
+    if dead:
+        mirror.database.path.write_text("garbage")
+    with mirror.up(watched=True, NOTIFY_SOCKET=str(mirror.home / "notify")):
+        assert notified.recv(100) == b"READY=1"
+        assert "watch" in mirror.supervisorctl("status")
+        for pid in processes_of(str(mirror.state)):
+            with contextlib.suppress(OSError):
+                assert b"NOTIFY_SOCKET" not in Path(f"/proc/{pid}/environ").read_bytes()
+    notified.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        notified.recv(100)
+
+
+@as_root
+def test_a_database_that_hangs_delays_it_and_no_more(mirror: Mirror, served: "subprocess.Popen[bytes]") -> None:
+    """Where the disk of the database does not answer, what was last known is mirrored; and `up` can be stopped."""
+    mirror.database.add("gate")
+    mirror.env["HELDAR_DATABASE_URL"] = f"sqlite://{mirror.home}/served/heldar.db"
+    with mirror.up(watched=True):
+        wait_for(lambda: mirror.segments("gate"))
+    before = len(mirror.segments("gate"))
+    served.send_signal(signal.SIGSTOP)
+    try:
+        with mirror.up(watched=True):
+            wait_for(lambda: len(mirror.segments("gate")) > before)
+            assert "no answer within" in mirror.up_log()
+    finally:
+        served.send_signal(signal.SIGCONT)
+
+
+def test_a_watcher_that_hangs_is_killed(impatient: ImpatientMirror) -> None:
+    """A watcher that publishes nothing is replaced, and no recorder notices."""
+    impatient.database.add("gate")
+    with impatient.up(watched=True):
+        wait_for(lambda: "mirror-gate" in impatient.supervisorctl("status"))
+        hung, recorder = watcher_of(impatient), impatient.supervisorctl("pid", "mirror-gate")
+        os.kill(hung, signal.SIGSTOP)
+        wait_for(lambda: watcher_of(impatient) not in (0, hung), 90, every=1)
+        assert "the watcher has published nothing" in impatient.up_log()
+        assert impatient.supervisorctl("pid", "mirror-gate") == recorder
+
+
+def test_a_watcher_that_a_person_stopped_stays_stopped(impatient: ImpatientMirror) -> None:
+    """What a person stopped is none that hangs."""
+    with impatient.up(watched=True) as process:
+        impatient.supervisorctl("stop", "watch")
+        time.sleep(25)
+        assert process.poll() is None
+        assert "STOPPED" in impatient.supervisorctl("status", "watch")
+        assert "published nothing" not in impatient.up_log()
+
+
+def test_a_hangup_is_for_the_watcher(mirror: Mirror) -> None:
+    """SIGHUP has the watcher read the settings again, and ends nothing."""
+    with mirror.up(watched=True) as process:
+        watcher = watcher_of(mirror)
+        process.send_signal(signal.SIGHUP)
+        wait_for(lambda: "read the settings anew" in mirror.watch_log())
+        assert watcher_of(mirror) == watcher
+        assert process.poll() is None

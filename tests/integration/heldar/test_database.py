@@ -1,0 +1,395 @@
+"""Reading Heldar's database: never written, never harmed, and not knowing is not 'none'.
+
+The kernel and the reader are processes of their own: in one process, closing a file drops SQLite's locks on it.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import SCHEMA, Database, Mirror, new_home
+from support.users import (
+    KERNEL,
+    STRANGER,
+    MirrorForAll,
+    as_root,
+    identity,
+    new_mirror,
+    python_for_all,
+    recorders,
+    run_as,
+    wait_until_recording,
+)
+
+# Obeys lines on its standard input, each answered by one: SQL, or `close`. Checkpoints are the tests' matter.
+KERNEL_PROGRAM = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA journal_mode=WAL")
+connection.execute("PRAGMA synchronous=NORMAL")
+connection.execute("PRAGMA wal_autocheckpoint=0")
+for line in sys.stdin:
+    if line == "close\\n":
+        connection.close()
+    else:
+        connection.execute(line)
+    print("done", flush=True)
+"""
+
+# Opens, writes and closes, over and over: each time the -wal and the -shm come and go.
+RESTLESS_KERNEL_PROGRAM = """
+import sqlite3, sys
+for number in range(int(sys.argv[2])):
+    connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=15)
+    connection.execute("INSERT INTO cameras (id, name) VALUES (?, 'x')", (f"n{number:04}",))
+    connection.close()
+"""
+
+READER_PROGRAM = """
+import pathlib, sys
+from heldar_mirror.heldar.tables import read_cameras
+from heldar_mirror.errors import DatabaseError
+for _ in range(int(sys.argv[2])):
+    try:
+        print(*[row["id"] for row in read_cameras(pathlib.Path(sys.argv[1]))])
+    except DatabaseError as error:
+        print("DatabaseError:", error)
+"""
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A directory that every user can enter, whatever other runs of pytest do to theirs."""
+    with new_home() as path:
+        yield path
+
+
+class Kernel:
+    """Heldar's kernel as far as its database goes: a process of its own user that holds a connection."""
+
+    def __init__(self, path: Path, uid: int) -> None:
+        self.process = subprocess.Popen(
+            [python_for_all() if os.geteuid() == 0 else "python3", "-c", KERNEL_PROGRAM, str(path)],
+            **identity(uid),
+            cwd="/",
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def tell(self, line: str) -> None:
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(f"{line}\n")
+        self.process.stdin.flush()
+        assert self.process.stdout.readline() == "done\n"
+
+    def add(self, camera_id: str) -> None:
+        self.tell(f"INSERT INTO cameras (id, name) VALUES ('{camera_id}', 'x')")  # noqa: S608
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.tell("close")
+            self.crash()
+
+    def crash(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+@contextlib.contextmanager
+def kernel(path: Path, uid: int = KERNEL) -> Iterator[Kernel]:
+    made = Kernel(path, uid)
+    try:
+        yield made
+    finally:
+        made.crash()
+
+
+def given_to_kernel(database: Database, mode: int) -> Path:
+    """Make the kernel's user the owner of the database and its directory; everybody may read, `mode` is the
+    directory's."""
+    for path in (database.path, database.path.parent):
+        os.chown(path, KERNEL, KERNEL)
+    database.path.chmod(0o644)
+    database.path.parent.chmod(mode)
+    return database.path
+
+
+def read_as(uid: int, path: Path, times: int = 1) -> list[str]:
+    """Read the cameras' ids as a user, one line each time."""
+    result = run_as(uid, [python_for_all(), "-c", READER_PROGRAM, str(path), str(times)])
+    assert result.returncode == 0, result.stderr
+    return result.stdout.splitlines()
+
+
+def snapshot(directory: Path) -> dict[str, tuple[object, ...]]:
+    """Everything about the files of a directory, and the directory itself, that reading may not change."""
+    return {
+        str(path): (s.st_ino, s.st_uid, s.st_gid, s.st_mode, s.st_mtime_ns, path.is_file() and path.read_bytes())
+        for path in (directory, *sorted(directory.iterdir()))
+        for s in [path.lstat()]
+    }
+
+
+def names(path: Path) -> set[str]:
+    """The kinds of files there are of a database: `''`, `-wal`, `-shm`."""
+    return {entry.name.removeprefix(path.name) for entry in path.parent.iterdir()}
+
+
+@as_root
+@pytest.mark.parametrize("state", ["running", "stopped", "crashed", "crashed, without -shm"])
+@pytest.mark.parametrize(
+    ("reader", "directory_mode"),
+    [(0, 0o755), (KERNEL, 0o755), (STRANGER, 0o755), (STRANGER, 0o777)],
+    ids=["root", "kernel's user", "stranger", "stranger, directory writable"],
+)
+def test_reading_changes_nothing_and_sees_the_newest_row(
+    database: Database, state: str, reader: int, directory_mode: int
+) -> None:
+    """Whoever reads, and whatever the kernel's state: same files, bytes, owners and modes, the last commit is seen,
+    and the kernel can write afterwards."""
+    database.add("old")
+    path = given_to_kernel(database, directory_mode)
+    with kernel(path) as running:
+        running.add("only_in_the_wal")
+        if state == "stopped":
+            running.end()
+        elif state != "running":
+            running.crash()
+        if state == "crashed, without -shm":
+            Path(f"{path}-shm").unlink()
+        assert (
+            names(path)
+            == {
+                "running": {"", "-wal", "-shm"},
+                "stopped": {""},
+                "crashed": {"", "-wal", "-shm"},
+                "crashed, without -shm": {"", "-wal"},
+            }[state]
+        )
+
+        before = snapshot(path.parent)
+        assert read_as(reader, path, times=3) == ["old only_in_the_wal"] * 3
+        assert snapshot(path.parent) == before
+
+        with contextlib.nullcontext(running) if state == "running" else kernel(path) as writer:
+            writer.add("written_afterwards")
+            assert read_as(reader, path) == ["old only_in_the_wal written_afterwards"]
+            writer.end()
+    assert names(path) == {""}
+    assert path.stat().st_uid == KERNEL
+
+
+@as_root
+@pytest.mark.parametrize("reader", [0, STRANGER], ids=["root", "stranger"])
+def test_a_kernel_that_starts_and_stops_while_we_read_is_not_disturbed(database: Database, reader: int) -> None:
+    """Read over and over while the -wal comes and goes: no commit is missed or lost, every file stays the
+    kernel's, and the kernel never meets an error."""
+    path = given_to_kernel(database, 0o777)
+    restless = subprocess.Popen(
+        [python_for_all(), "-c", RESTLESS_KERNEL_PROGRAM, str(path), "300"],
+        **identity(KERNEL),
+        cwd="/",
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        lines = read_as(reader, path, times=400)
+        _, errors = restless.communicate(timeout=60)
+    finally:
+        restless.kill()
+        restless.wait()
+    assert restless.returncode == 0, errors
+
+    # To give up on a database that changes all the time is allowed, to see less than before is not.
+    seen = [len(line.split()) for line in lines if not line.startswith("DatabaseError:")]
+    told = {line for line in lines if line.startswith("DatabaseError:")}
+    assert seen == sorted(seen)
+    assert len(seen) > len(lines) / 2, told
+    assert all("changes all the time" in line or "locked" in line for line in told), told
+
+    assert {entry.stat().st_uid for entry in path.parent.iterdir()} == {KERNEL}
+    with kernel(path) as writer:
+        writer.add("written_afterwards")
+        writer.end()
+    assert names(path) == {""}
+    (line,) = read_as(reader, path)
+    assert line.split() == [*(f"n{number:04}" for number in range(300)), "written_afterwards"]
+
+
+@as_root
+@pytest.mark.parametrize("content", [b"", b"x" * 31, bytes(4152)], ids=["empty", "half a header", "no frames"])
+@pytest.mark.parametrize("others", [("-wal",), ("-wal", "-shm")], ids=["no -shm", "empty -shm"])
+@pytest.mark.parametrize("reader", [0, KERNEL, STRANGER], ids=["root", "kernel's user", "stranger"])
+def test_a_wal_without_valid_frames_is_left_alone(
+    database: Database, reader: int, others: tuple[str, ...], content: bytes
+) -> None:
+    """A kernel that is just starting has a -wal with nothing in it: to tidy that away would lose what it is about to
+    write there."""
+    database.add("old")
+    path = given_to_kernel(database, 0o777)
+    for suffix in others:
+        Path(f"{path}{suffix}").write_bytes(content if suffix == "-wal" else b"")
+        os.chown(f"{path}{suffix}", KERNEL, KERNEL)
+    before = snapshot(path.parent)
+    assert read_as(reader, path) == ["old"]
+    assert snapshot(path.parent) == before
+
+
+@as_root
+def test_a_database_that_this_user_may_not_read_is_told(database: Database) -> None:
+    """A file without permission to read it is an error that says who must be able to read what."""
+    path = given_to_kernel(database, 0o755)
+    path.chmod(0o640)
+    (line,) = read_as(STRANGER, path)
+    assert f"cannot read the cameras in {path}" in line
+    assert "must be readable to this user" in line
+
+
+@as_root
+def test_a_directory_that_this_user_may_not_enter_is_told(database: Database) -> None:
+    """A directory without permission to enter it is the same error, and not a missing file."""
+    path = given_to_kernel(database, 0o750)
+    (line,) = read_as(STRANGER, path)
+    assert "must be readable to this user" in line
+
+
+@as_root
+def test_a_wal_that_this_user_may_not_read_is_told(database: Database) -> None:
+    """With the newest commits in a -wal that can't be read, the older ones alone are not taken for all."""
+    path = given_to_kernel(database, 0o755)
+    with kernel(path) as running:
+        running.add("only_in_the_wal")
+        for suffix in ("-wal", "-shm"):
+            Path(f"{path}{suffix}").chmod(0o600)
+        (line,) = read_as(STRANGER, path)
+        assert line.startswith("DatabaseError:")
+        assert "must be readable to this user" in line
+
+
+def test_a_further_column_does_not_matter(mirror: Mirror) -> None:
+    """Columns that a later Heldar adds are of no account."""
+    mirror.database.execute("ALTER TABLE cameras ADD COLUMN brand_new TEXT NOT NULL DEFAULT 'x'")
+    mirror.database.add("gate")
+    assert "1 added" in mirror.run("reconcile", "--dry-run").stdout
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Mirror]:
+    """A mirror that runs, with one camera."""
+    with new_mirror() as mirror:
+        mirror.database.add("gate")
+        with mirror.up():
+            wait_until_recording(mirror, "gate")
+            yield mirror
+
+
+def unreadable(kind: str, path: Path) -> None:
+    """Put something in the database's place that no cameras can be read from."""
+    if kind == "an empty file":
+        path.touch()
+    elif kind == "a text file":
+        path.write_text("This is no database.\n" * 100)
+    elif kind == "a directory":
+        path.mkdir()
+    elif kind == "a pipe":
+        os.mkfifo(path)
+    elif kind == "a link to nothing":
+        path.symlink_to("nowhere")
+    elif kind == "no table":
+        Database(path).execute("CREATE TABLE other (id TEXT)")
+    elif kind in ("damaged in the middle", "cut off"):
+        made = Database(path)
+        made.execute(SCHEMA)
+        rows = "".join(f"INSERT INTO cameras (id, name) VALUES ('c{n}', '{'x' * 500}');" for n in range(500))  # noqa: S608
+        made.execute(f"PRAGMA journal_mode=WAL; BEGIN; {rows} COMMIT;")
+        data = path.read_bytes()
+        third = len(data) // 3
+        path.write_bytes(data[: 2 * third] if kind == "cut off" else data[:third] + b"\xff" * third + data[2 * third :])
+
+
+KINDS = {
+    "an empty file": "no table cameras",
+    "a text file": "file is not a database",
+    "a directory": "it is not a file",
+    "a pipe": "it is not a file",
+    "nothing": "No such file",
+    "a link to nothing": "No such file",
+    "no table": "no table cameras",
+    "damaged in the middle": "is damaged",
+    "cut off": "malformed",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_no_database_is_told_and_stops_nothing(running: Mirror, kind: str) -> None:
+    """In the database's place: exit code 4, the path, the reason and the next step; and every mirror goes on."""
+    path = running.home / kind.replace(" ", "-")
+    unreadable(kind, path)
+    before = recorders(running)
+    for command in (["reconcile"], ["reconcile", "--dry-run"], ["reconcile", "gate"]):
+        result = running.run(*command, code=4, HELDAR_DATABASE_URL=f"sqlite://{path}")
+        assert f"cannot read the cameras in {path}: " in result.stderr
+        assert KINDS[kind] in result.stderr
+        assert "What runs goes on." in result.stderr
+        assert "HELDAR_DATABASE_URL" in result.stderr
+        assert result.stdout == ""
+    assert recorders(running) == before
+    shown = running.json("status", HELDAR_DATABASE_URL=f"sqlite://{path}")
+    assert KINDS[kind] in "\n".join(shown["problems"])
+    assert [camera["camera_id"] for camera in shown["cameras"]] == ["gate"]
+    assert not list(running.home.glob(f"{path.name}-*"))
+
+
+@pytest.mark.parametrize("column", ["mirror_enabled", "main_stream_url", "id"])
+def test_a_missing_column_is_named(running: Mirror, column: str) -> None:
+    """A table without a needed column is another schema, and says which column that is."""
+    path = running.home / f"without-{column}.db"
+    schema = SCHEMA
+    Database(path).execute(re.sub(rf"\b{column}\b", "renamed", schema, count=1))
+    result = running.run("reconcile", code=4, HELDAR_DATABASE_URL=f"sqlite://{path}")
+    assert f"lacks the column {column}:" in result.stderr
+    assert recorders(running).keys() == {"gate"}
+
+
+def test_a_locked_database_is_told_and_stops_nothing(running: Mirror) -> None:
+    """While a writer keeps the whole database for itself the cameras can't be read; afterwards they can."""
+    path = running.home / "locked.db"
+    shutil.copy(running.database.path, path)
+    with kernel(path, os.geteuid()) as writer:
+        writer.tell("PRAGMA locking_mode=EXCLUSIVE")
+        writer.add("newest")
+        result = running.run("reconcile", code=4, HELDAR_DATABASE_URL=f"sqlite://{path}")
+        assert "database is locked" in result.stderr
+        assert "Try again when its writer is done." in result.stderr
+        assert recorders(running).keys() == {"gate"}
+        writer.end()
+    assert "unchanged" in running.run("reconcile", HELDAR_DATABASE_URL=f"sqlite://{path}").stdout
+
+
+def test_a_write_transaction_of_the_kernel_does_not_keep_us_out(running: Mirror) -> None:
+    """In WAL mode readers see the last commit while a writer is at work."""
+    path = running.home / "busy.db"
+    shutil.copy(running.database.path, path)
+    with kernel(path, os.geteuid()) as writer:
+        writer.add("committed")
+        writer.tell("BEGIN IMMEDIATE")
+        writer.add("not_yet")
+        shown = running.json("status", HELDAR_DATABASE_URL=f"sqlite://{path}")
+        assert {camera["camera_id"] for camera in shown["cameras"]} == {"gate", "committed"}
+
+
+@as_root
+def test_dry_run_as_another_user_says_that_the_database_is_not_his_to_read() -> None:
+    """On the command line too a database that can't be read has exit code 4, whoever asks."""
+    with new_mirror(MirrorForAll) as mirror:
+        mirror.database.path.chmod(0o600)
+        result = mirror.run_as(STRANGER, "reconcile", "--dry-run", code=4)
+        assert f"cannot read the cameras in {mirror.database.path}" in result.stderr
+        assert "must be readable to this user" in result.stderr

@@ -1,0 +1,386 @@
+"""Pruning for room: the floor of free space, on small file systems of several kinds that are really full."""
+
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from conftest import Mirror
+from hypothesis import HealthCheck, given
+from hypothesis import settings as options
+from hypothesis import strategies as st
+from support.made_footage import (
+    FLOOR,
+    FLOOR_BYTES,
+    HOUR,
+    MIB,
+    begun_of,
+    fill,
+    free,
+    lock,
+    prune,
+    put,
+    removed,
+    settings_of,
+    shelf,
+    tree,
+    volume,
+)
+from support.users import as_root, new_mirror
+
+from heldar_mirror.pruning.pruner import FUTILE_TIMES, TICK_SECONDS, Pruner
+
+pytestmark = as_root
+
+NOW = int(time.time())
+KINDS = ["tmpfs", "ext4", "btrfs", "xfs"]
+
+
+@pytest.fixture
+def mirror(mirror: Mirror) -> Mirror:
+    """A mirror with the lowest floor that there is, and cameras that keep for long; its root is to be mounted."""
+    mirror.env |= FLOOR
+    for name in ("gate", "hall", "yard"):
+        mirror.database.add(name, retention_hours=1000)
+    return mirror
+
+
+def all_segments(mirror: Mirror) -> list[Path]:
+    """Return all segments of all cameras, the oldest first."""
+    return sorted((path for name in ("gate", "hall", "yard") for path in mirror.segments(name)), key=begun_of)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_floor_is_reached_and_no_more(mirror: Mirror, kind: str) -> None:
+    """The oldest go, whatever camera's they are, until the floor holds; not one more; as a dry run foretells."""
+    with volume(mirror, kind) as root:
+        made = fill(mirror, "gate", "hall", "yard", until=60 * MIB, newest=NOW)
+        lock(mirror, made[4], 1)
+        short = FLOOR_BYTES - free(root)
+        before = tree(root)
+        foretold = prune(mirror, "--dry-run")
+        assert tree(root) == before
+        done = prune(mirror)
+        os.sync()
+        assert removed(done) == removed(foretold)
+        assert done["problems"] == foretold["problems"] == []
+        assert {rule for _, rule in removed(done)} == {"floor"}
+        assert done["bytes"] - 4 * MIB < short <= done["bytes"]
+        # Metadata takes and gives as well.
+        assert free(root) >= FLOOR_BYTES - MIB
+        count = done["segments"]
+        # The locked moment may lie in the mirror's segment of its camera before.
+        protected = [made[1], made[4]]
+        assert all_segments(mirror) == protected + [path for path in made if path not in protected][count:]
+        assert prune(mirror)["segments"] <= 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_room_that_age_made_is_not_made_twice(mirror: Mirror, kind: str) -> None:
+    """What went by age counts, though some file systems give its room back later; as a dry run foretells."""
+    with volume(mirror, kind) as root:
+        made = fill(mirror, "gate", until=60 * MIB, newest=NOW)
+        mirror.database.update("gate", retention_hours=24)
+        for path in made[:23]:
+            path.rename(path.with_name(f"2020{path.name[4:]}"))
+        os.sync()
+        assert free(root) < FLOOR_BYTES < free(root) + 22 * 4 * MIB
+        foretold, done = prune(mirror, "--dry-run"), prune(mirror)
+        # The last of the old ones ends where the others begin.
+        assert removed(foretold) == {("gate", "age"): 22}
+        assert removed(done) == removed(foretold)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_room_that_was_made_is_not_made_again(mirror: Mirror, kind: str) -> None:
+    """The next look finds the room that the last one made, whenever the file system gives it back."""
+    with volume(mirror, kind):
+        fill(mirror, "gate", "hall", until=60 * MIB, newest=NOW)
+        pruner = Pruner(settings_of(mirror))
+        first, second, third = (pruner.prune(sweep=False).segments for _ in range(3))
+        assert first >= 16
+        # What the file system itself takes meanwhile may cost one more.
+        assert second + third <= 1
+
+
+def test_as_much_as_is_written_is_kept_free_beyond_the_floor(mirror: Mirror) -> None:
+    """What was written since the last look may be written until the next, and twice that is kept free."""
+    with volume(mirror, "tmpfs") as root:
+        fill(mirror, "gate", until=FLOOR_BYTES - 8 * MIB, newest=NOW - HOUR)
+        pruner = Pruner(settings_of(mirror))
+        assert pruner.prune(sweep=False).segments == 2
+        for number in range(5):
+            put(shelf(mirror, "hall"), NOW - 600 + number, 4 * MIB)
+        assert free(root) < FLOOR_BYTES
+        made = pruner.prune(sweep=False)
+        # No more than a quarter of the floor; what is written faster is looked for sooner.
+        assert FLOOR_BYTES + 32 * MIB <= free(root) < FLOOR_BYTES + 36 * MIB
+        assert made.segments == 13
+        assert pruner.tick < TICK_SECONDS
+        assert pruner.prune(sweep=False).segments == 0
+
+
+def test_a_volume_that_is_listed_slowly_is_listed_again_while_that_is_of_use(mirror: Mirror) -> None:
+    """What was recorded since the last look makes room at the next, also on a machine that takes long to look."""
+
+    def look_slowly(what: str, *_: object) -> None:
+        if what == "looking":
+            time.sleep(0.3)
+
+    with volume(mirror, "tmpfs") as root:
+        for number in range(3):
+            put(shelf(mirror, "gate"), NOW - HOUR + number, 4 * MIB)
+        with (root / "ballast").open("xb") as ballast:
+            os.posix_fallocate(ballast.fileno(), 0, free(root) - FLOOR_BYTES + 8 * MIB)
+        pruner = Pruner(settings_of(mirror), progress=look_slowly)
+        begun = time.monotonic()
+        assert pruner.prune(sweep=False).segments == 2
+        took = time.monotonic() - begun
+        for number in range(4):
+            put(shelf(mirror, "hall"), NOW - 600 + number, 4 * MIB)
+        time.sleep(5 * took)
+        assert pruner.prune(sweep=False).segments == 3
+
+
+def test_a_floor_that_is_too_much_for_the_volume(mirror: Mirror) -> None:
+    """Half of a small volume is kept free instead."""
+    with volume(mirror, "tmpfs", 200) as root:
+        fill(mirror, "gate", until=40 * MIB, newest=NOW)
+        assert prune(mirror)["floor_bytes"] == 100 * MIB
+        assert 100 * MIB <= free(root) < 104 * MIB
+
+
+@pytest.mark.parametrize("inodes", [False, True])
+@pytest.mark.parametrize("args", [["--dry-run"], []])
+def test_where_all_is_locked_nothing_goes_and_it_is_told(mirror: Mirror, args: list[str], inodes: bool) -> None:
+    """Short of the floor, or of inodes, with nothing that may be deleted: loud, exit code 1, and not a byte goes."""
+    with volume(mirror, "tmpfs", options=",nr_inodes=1000" if inodes else "") as root:
+        if inodes:
+            use_up_inodes(mirror, 1000, left=5)
+        else:
+            fill(mirror, "gate", "hall", until=60 * MIB, newest=NOW)
+        for camera_id in ("gate", "hall"):
+            if segments := mirror.segments(camera_id):
+                lock(mirror, segments[0], None)
+        before = tree(root)
+        result = mirror.run("prune", *args, code=1)
+        assert "nothing more may be deleted: what is left is locked in Heldar" in " ".join(result.stdout.split())
+        assert tree(root) == before
+
+
+def test_what_may_go_goes_and_what_is_short_is_told(mirror: Mirror) -> None:
+    """Where the unprotected do not suffice, they go, and what is still short is told."""
+    with volume(mirror, "tmpfs") as root:
+        made = fill(mirror, "gate", until=60 * MIB, newest=NOW)
+        lock(mirror, made[6], None)
+        report = prune(mirror, code=1)
+        assert removed(report) == {("gate", "floor"): 5}
+        assert len(report["problems"]) == 1
+        assert "less than the floor of 128.0 MiB is free, and nothing more may be deleted" in report["problems"][0]
+        assert free(root) < FLOOR_BYTES
+
+
+@pytest.mark.parametrize("args", [["--dry-run"], []])
+def test_without_the_database_the_floor_holds(mirror: Mirror, args: list[str]) -> None:
+    """Oldest first, with a warning that nobody knows what is locked; exit code 4; each camera keeps its newest."""
+    with volume(mirror, "tmpfs") as root:
+        made = fill(mirror, "gate", until=60 * MIB, newest=NOW)
+        oldest = put(shelf(mirror, "hall"), NOW - 900 * HOUR, 4 * MIB)
+        made.append(oldest)
+        mirror.database.path.write_bytes(b"this was a database")
+        report = prune(mirror, *args, code=4)
+        assert removed(report) == {("gate", "floor"): 18}
+        assert report["problems"] == [
+            "room is made, oldest first, by the locks that were read last: they can't be read now"
+        ]
+        assert oldest.exists()
+        assert (free(root) >= FLOOR_BYTES) == (not args)
+
+
+# Room that does not come back.
+
+
+def hold_by_links(root: Path) -> None:
+    """Keep a second name of every segment."""
+    (root / ".kept").mkdir()
+    for path in root.glob("*/*.mp4"):
+        (root / ".kept" / f"{path.parent.name}-{path.name}").hardlink_to(path)
+
+
+def hold_by_snapshot(root: Path) -> None:
+    """Keep all as it is now."""
+    subprocess.run(["btrfs", "subvolume", "snapshot", "-r", root, root / ".kept"], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "hold"), [("tmpfs", hold_by_links), ("xfs", hold_by_links), ("btrfs", hold_by_snapshot)]
+)
+def test_room_that_something_holds_is_not_made_by_deleting_all(
+    mirror: Mirror, kind: str, hold: Callable[[Path], None]
+) -> None:
+    """After a few rounds that gave nothing no more goes, and it is told; whoever lets it go has the room."""
+    with volume(mirror, kind) as root:
+        made = fill(mirror, "gate", "hall", until=60 * MIB, newest=NOW)
+        hold(root)
+        short = FLOOR_BYTES - free(root)
+        pruner = Pruner(settings_of(mirror))
+        rounds = [pruner.prune(sweep=False) for _ in range(FUTILE_TIMES + 3)]
+        once = -(-short // (4 * MIB))
+        assert 0 < sum(each.segments for each in rounds) <= FUTILE_TIMES * (once + 1)
+        assert [each.segments for each in rounds[FUTILE_TIMES:]] == [0, 0, 0]
+        assert "deleting gave none: is it held by a snapshot, a hard link" in rounds[-1].shortages[0]
+        assert len(all_segments(mirror)) > len(made) // 4
+
+
+def test_a_prune_that_gave_no_room_is_told(mirror: Mirror) -> None:
+    """Whoever prunes once, from a timer of his own, learns that the floor does not hold: exit code 1."""
+    with volume(mirror, "tmpfs") as root:
+        fill(mirror, "gate", "hall", until=60 * MIB, newest=NOW)
+        hold_by_links(root)
+        report = prune(mirror, code=1)
+        assert report["free_bytes"] < report["floor_bytes"]
+        assert report["problems"]
+
+
+def test_room_is_made_though_what_was_remembered_is_gone(mirror: Mirror) -> None:
+    """Where somebody else removed the oldest, they give no room any more, so others go in the same run."""
+    with volume(mirror, "tmpfs") as root:
+        made = fill(mirror, "gate", until=60 * MIB, newest=NOW)
+        lost = made[:10]
+
+        def replace(what: str, *_: int) -> None:
+            """Just before room is made, ten segments become somebody else's."""
+            if what == "making room" and lost:
+                while lost:
+                    path = lost.pop()
+                    path.rename(root / path.name)
+
+        made_room = Pruner(settings_of(mirror), progress=replace)
+        made_room.prune()
+        assert free(root) >= FLOOR_BYTES
+
+
+# Inodes.
+
+
+def use_up_inodes(mirror: Mirror, count: int, left: int) -> list[Path]:
+    """Put small segments a minute apart until only so many inodes are left of a volume that has `count`."""
+    directory = shelf(mirror, "gate")
+    number = os.statvfs(mirror.root).f_favail - left
+    assert 0 < number < count
+    # None of them is about to be over its time.
+    now = time.time() - 30
+    return [put(directory, now - 60 * (number - each), 8) for each in range(number)]
+
+
+def test_inodes_that_run_out_are_made(mirror: Mirror) -> None:
+    """A hundredth of them is kept free: the oldest go until then, and not one more."""
+    with volume(mirror, "tmpfs", options=",nr_inodes=1000") as root:
+        made = use_up_inodes(mirror, 1000, left=5)
+        foretold, done = prune(mirror, "--dry-run"), prune(mirror)
+        assert removed(foretold) == removed(done) == {("gate", "floor"): 5}
+        assert os.statvfs(root).f_favail == 10
+        assert mirror.segments("gate") == made[5:]
+
+
+def test_inodes_that_age_made_are_not_made_twice(mirror: Mirror) -> None:
+    """A dry run foretells that what goes by age gives inodes as well as bytes."""
+    with volume(mirror, "tmpfs", options=",nr_inodes=1000"):
+        use_up_inodes(mirror, 1000, left=5)
+        mirror.database.update("gate", retention_hours=10)
+        foretold, done = prune(mirror, "--dry-run"), prune(mirror)
+        assert removed(foretold) == removed(done)
+        assert {rule for _, rule in removed(done)} == {"age"}
+
+
+# Anything.
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """One camera's footage: ages in minutes with sizes in pages, what is locked, and what its row says."""
+
+    segments: dict[int, int]
+    locked: frozenset[int]
+    hours: int
+    quota: int | None
+    deleted: bool
+
+
+minutes = st.integers(0, 600)
+shelves = st.builds(
+    Shelf,
+    segments=st.dictionaries(minutes, st.integers(1, 200), max_size=12),
+    locked=st.frozensets(minutes, max_size=2),
+    hours=st.integers(0, 12),
+    quota=st.none() | st.integers(1, 1500),
+    deleted=st.sampled_from([False, False, True]),
+)
+PAGE = 4096
+ROOM = 4000  # pages
+
+
+def test_any_footage_is_pruned_by_the_rules() -> None:
+    """On a volume of its own: what is protected stays, what stays is newest, age, quota and floor hold if they can."""
+    with new_mirror() as mirror, volume(mirror, "tmpfs", 32):
+
+        @options(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+        @given(st.dictionaries(st.sampled_from(["gate", "hall", "yard"]), shelves, min_size=1), st.integers(0, ROOM))
+        def check(many: dict[str, Shelf], floor: int) -> None:
+            check_shelves(mirror, many, floor)
+
+        check()
+
+
+def check_shelves(mirror: Mirror, many: dict[str, Shelf], floor: int) -> None:
+    """Prune such footage with a floor in pages, and look at what is left."""
+    subprocess.run(["find", str(mirror.root), "-mindepth", "2", "-delete"], check=True)
+    (mirror.state / "retention.json").unlink(missing_ok=True)
+    mirror.database.execute("DELETE FROM cameras; DELETE FROM segments")
+    now, sizes = int(time.time()), dict[Path, int]()
+    for name, each in many.items():
+        if not each.deleted:
+            quota = each.quota and each.quota * PAGE
+            mirror.database.add(name, retention_hours=each.hours, storage_quota_bytes=quota, segment_seconds=60)
+        for age, pages in each.segments.items():
+            sizes[put(shelf(mirror, name), now - 60 * age, pages * PAGE)] = pages * PAGE
+        for age in each.locked:
+            lock(mirror, mirror.root / name / time.strftime("%Y%m%d_%H%M%S.mp4", time.gmtime(now - 60 * age)), 60)
+    settings = settings_of(mirror, min_free_bytes=floor * PAGE, deleted_retention_seconds=0)
+    foretold = both(Pruner(settings, dry_run=True))
+    done = both(Pruner(settings))
+    assert done == foretold
+
+    left = {path for path in sizes if path.exists()}
+    may_go = set()
+    for name, each in many.items():
+        paths = sorted((path for path in sizes if path.parent.name == name), key=begun_of)
+        ends = {path: begun_of(after) for path, after in pairwise(paths)}
+        spans = [(now - 60 * age - 15, now - 60 * age + 75) for age in each.locked]
+        held = {p for p in paths if any(begun_of(p) <= b and ends.get(p, now + 10**9) >= a for a, b in spans)}
+        keep = held | (set() if each.deleted else set(paths[-1:]))
+        assert keep <= left
+        unprotected = [path for path in paths if path not in keep]
+        stays = [path for path in unprotected if path in left]
+        assert stays == unprotected[len(unprotected) - len(stays) :]
+        if each.deleted:
+            assert not stays
+        old = {path for path in unprotected if ends.get(path, now) <= now - 3600 * max(each.hours, 1) - 60}
+        assert each.deleted or not old & left
+        if each.quota and not each.deleted and sum(sizes[p] for p in held) < each.quota * PAGE:
+            assert not stays or sum(sizes[p] for p in paths if p in left) <= each.quota * PAGE
+        may_go |= set(stays)
+    if free(mirror.root) < min(floor * PAGE, 16 * MIB):
+        assert not may_go
+    gone_for_room = [p for p in sizes if p not in left]
+    assert len(gone_for_room) == sum(segments for segments in done.values())
+
+
+def both(pruner: Pruner) -> dict[tuple[str, str], int]:
+    """Prune by all rules, then for room, and return how many segments went."""
+    pruned = pruner.prune()
+    return {key: tally.segments for key, tally in pruned.tallies.items()}

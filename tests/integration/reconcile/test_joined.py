@@ -1,0 +1,249 @@
+"""Joined: the machine's own supervisord runs the mirror beside its other programs."""
+
+import contextlib
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from conftest import wait_for, wait_for_none
+from support.users import MirrorForAll, as_root, counts, ffmpegs, new_mirror, recorders, wait_until_recording
+
+pytestmark = as_root
+
+ADMIN, ADMIN_PASSWORD = "sysadmin", "letmein"  # of the test's own supervisord
+
+
+@dataclass
+class Joined(MirrorForAll):
+    """A mirror in a supervisord that has other programs too: `other`, and one whose name looks like ours."""
+
+    port: int = 0
+
+    @property
+    def configuration(self) -> Path:
+        return self.home / "supervisord.conf"
+
+    def configure(self, more: str = "") -> None:
+        self.configuration.write_text(
+            f"""
+[inet_http_server]
+port=127.0.0.1:{self.port}
+username={ADMIN}
+password={ADMIN_PASSWORD}
+[supervisord]
+nodaemon=true
+user=root
+logfile={self.home}/supervisord.log
+pidfile={self.home}/supervisord.pid
+childlogdir={self.home}
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+[supervisorctl]
+serverurl=http://127.0.0.1:{self.port}
+username={ADMIN}
+password={ADMIN_PASSWORD}
+[program:other]
+command={self.home}/sleep infinity
+[program:mirror-foreign]
+command={self.home}/sleep infinity
+[include]
+files={self.home}/programs*.conf
+{more}
+"""
+        )
+
+    def join(self) -> None:
+        """Have the mirror use this supervisord, with programs that are named like others there, as user games."""
+        self.env |= {
+            "HELDAR_MIRROR_PROGRAMS_FILE": str(self.home / "programs.conf"),
+            "HELDAR_MIRROR_SUPERVISOR_USERNAME": ADMIN,
+            "HELDAR_MIRROR_SUPERVISOR_PASSWORD": ADMIN_PASSWORD,
+            "HELDAR_MIRROR_PREFIX": "heldar_",
+            "HELDAR_MIRROR_USER": "games",
+        }
+
+    def supervisorctl(self, *args: str) -> str:
+        command = [sys.executable, "-m", "supervisor.supervisorctl", "-c", str(self.configuration), *args]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout
+
+    def pids(self, *names: str) -> list[int]:
+        return [int(self.supervisorctl("pid", name)) for name in names]
+
+    @contextlib.contextmanager
+    def supervisord(self) -> Iterator[None]:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.env["HELDAR_MIRROR_SUPERVISOR_URL"] = f"http://127.0.0.1:{self.port}"
+        self.configure()
+        (self.home / "sleep").symlink_to("/bin/sleep")
+        with (self.home / "up.log").open("w") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "supervisor.supervisord", "-c", str(self.configuration)], stdout=log, stderr=log
+            )
+        try:
+            wait_for(lambda: "pid" in self.supervisorctl("status", "other"))
+            yield
+        finally:
+            process.terminate()
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            left = wait_for_none(str(self.home))
+        assert not left
+
+
+@pytest.fixture(scope="module")
+def joined() -> Iterator[Joined]:
+    """A supervisord with programs of its own, joined by a mirror that records the camera `gate` as user games."""
+    with new_mirror(Joined) as mirror:
+        mirror.join()
+        mirror.database.add("gate")
+        with mirror.supervisord():
+            mirror.run("reconcile")
+            wait_until_recording(mirror, "gate")
+            yield mirror
+
+
+def test_the_recorders_run_as_the_mirrors_user(joined: Joined) -> None:
+    """With HELDAR_MIRROR_USER each stanza has a `user=`, and recorder, ffmpeg and footage are that user's."""
+    stanzas = (joined.home / "programs.conf").read_text()
+    assert re.findall(r"^\[program:(.*)\]$", stanzas, re.MULTILINE) == ["heldar_gate"]
+    assert "\nuser=games\n" in stanzas
+    assert ADMIN_PASSWORD not in stanzas
+    for pid in (recorders(joined)["gate"], *ffmpegs(joined, "gate")):
+        assert Path(f"/proc/{pid}").owner() == "games"
+    assert joined.segments("gate")[0].owner() == "games"
+    spec = joined.state / "specs/gate.spec"
+    assert (spec.owner(), spec.stat().st_mode & 0o777) == ("games", 0o600)
+    assert joined.status()["gate"]["well"]
+
+
+def test_other_programs_are_left_alone(joined: Joined) -> None:
+    """Cameras come, change and go; nobody else's program is restarted, stopped or started, whatever its name."""
+    before = joined.pids("other", "mirror-foreign", "heldar_gate")
+    joined.configure(f"[program:pending]\ncommand={joined.home}/sleep infinity\n")
+    joined.database.add("hall")
+    joined.run("reconcile")
+    wait_until_recording(joined, "hall")
+    joined.database.update("hall", segment_seconds=30)
+    joined.run("reconcile")
+    wait_until_recording(joined, "hall")
+    joined.database.execute("DELETE FROM cameras WHERE id = 'hall'")
+    assert counts(joined.run("reconcile")) == {"removed": 1, "unchanged": 1}
+    assert recorders(joined).keys() == {"gate"}
+    assert joined.pids("other", "mirror-foreign", "heldar_gate") == before
+    assert "pending" not in joined.supervisorctl("status")
+    joined.configure()
+
+
+def test_a_second_instance_with_a_prefix_of_its_own_joins_too(joined: Joined) -> None:
+    """Two mirrors of one camera, in one supervisord, on two roots: neither touches the other's programs."""
+    before = joined.pids("heldar_gate")
+    second = {
+        "HELDAR_MIRROR_PROGRAMS_FILE": str(joined.home / "programs2.conf"),
+        "HELDAR_MIRROR_PREFIX": "second_",
+        "HELDAR_MIRROR_STATE_DIR": str(joined.home / "state2"),
+        "HELDAR_MIRROR_RECORDINGS_DIR": str(joined.home / "mirror2"),
+    }
+    assert counts(joined.run("reconcile", code=0, **second)) == {"added": 1}
+    wait_for(lambda: list((joined.home / "mirror2/gate").glob("*.mp4")))
+    assert joined.pids("heldar_gate") == before
+    assert counts(joined.run("reconcile")) == {"unchanged": 1}
+    assert counts(joined.run("reconcile", code=0, HELDAR_RECORDER_ENABLED="false", **second)) == {"removed": 1}
+    assert "second_" not in joined.supervisorctl("status")
+    assert joined.pids("heldar_gate") == before
+
+
+def test_a_changed_prefix_renames_our_programs_alone(joined: Joined) -> None:
+    """The old names are gone, also where somebody else's program has the new prefix; that one is left alone."""
+    before = joined.pids("other", "mirror-foreign")
+    joined.run("reconcile", HELDAR_MIRROR_PREFIX="mirror-")
+    wait_until_recording(joined, "gate")
+    shown = joined.supervisorctl("status")
+    assert re.findall(r"^\S+", shown, re.MULTILINE) == ["mirror-foreign", "mirror-gate", "other"]
+    assert joined.pids("other", "mirror-foreign") == before
+    joined.run("reconcile")
+    wait_until_recording(joined, "gate")
+    assert "mirror-gate" not in joined.supervisorctl("status")
+
+
+@pytest.mark.parametrize("command", [["reconcile"], ["status"]])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"HELDAR_MIRROR_SUPERVISOR_PASSWORD": "guess"}, {"HELDAR_MIRROR_SUPERVISOR_USERNAME": " "}],
+    ids=["password", "no user"],
+)
+def test_a_wrong_password_is_told(joined: Joined, command: list[str], wrong: dict[str, str]) -> None:
+    """supervisord's refusal names the two settings, shows no password, and stops nothing."""
+    before = recorders(joined)
+    result = joined.run(*command, code=5 if command == ["reconcile"] else 1, **wrong)
+    shown = result.stdout + result.stderr
+    assert f"supervisord at http://127.0.0.1:{joined.port} answers: wrong user or password" in shown
+    assert "See HELDAR_MIRROR_SUPERVISOR_USERNAME and _PASSWORD" in shown
+    assert "guess" not in shown
+    assert ADMIN_PASSWORD not in shown
+    assert recorders(joined) == before
+
+
+def test_a_programs_file_that_is_not_included_is_told(joined: Joined) -> None:
+    """Where supervisord's configuration does not include our file, the next step is to include it."""
+    result = joined.run(
+        "reconcile",
+        code=5,
+        HELDAR_MIRROR_PROGRAMS_FILE=str(joined.home / "elsewhere.conf"),
+        HELDAR_MIRROR_PREFIX="third_",
+        HELDAR_MIRROR_STATE_DIR=str(joined.home / "state3"),
+        HELDAR_MIRROR_RECORDINGS_DIR=str(joined.home / "mirror3"),
+    )
+    assert f"does its [include] name {joined.home}/elsewhere.conf?" in result.stderr
+    assert "third_gate" in result.stderr
+    assert "and 0 more" not in result.stderr
+    assert recorders(joined).keys() == {"gate"}
+
+
+@pytest.mark.parametrize(
+    "bad", ["[program:bad]\nautostart=true\n", "[program:bad]\ncommand=/bin/true\nuser=nobody-of-this-name\n"]
+)
+def test_somebody_elses_bad_stanza_is_told_and_what_runs_goes_on(joined: Joined, bad: str) -> None:
+    """With a file that supervisord can't read nothing is applied; once it is mended the next reconcile applies it."""
+    before = joined.pids("other", "heldar_gate")
+    joined.configure(bad)
+    joined.database.update("gate", segment_seconds=30)
+    result = joined.run("reconcile", code=5)
+    assert "can't read its files, and nothing was applied: CANT_REREAD" in result.stderr
+    assert "program:bad" in result.stderr
+    assert "what runs goes on" in result.stderr
+    assert joined.pids("other", "heldar_gate") == before
+
+    joined.configure()
+    joined.run("reconcile")
+    wait_until_recording(joined, "gate")
+    after = joined.pids("other", "heldar_gate")
+    assert after[0] == before[0]
+    assert after[1] != before[1]
+    joined.database.update("gate", segment_seconds=60)
+    joined.run("reconcile")
+    wait_until_recording(joined, "gate")
+
+
+def test_up_is_not_for_a_mirror_that_joined(joined: Joined) -> None:
+    """`up` would be a second supervisord: wrong usage, with the command to run instead."""
+    result = joined.run("up", code=2)
+    assert "HELDAR_MIRROR_PROGRAMS_FILE is set" in result.stderr
+    assert "heldar-mirror reconcile" in result.stderr
+
+
+def test_what_a_person_stopped_stays_stopped(joined: Joined) -> None:
+    """In a supervisord of others too, a stopped mirror is left so until it is named."""
+    joined.supervisorctl("stop", "heldar_gate")
+    assert joined.json("reconcile")["stopped_by_hand"] == ["gate"]
+    assert not ffmpegs(joined, "gate")
+    joined.run("reconcile", "gate")
+    wait_until_recording(joined, "gate")

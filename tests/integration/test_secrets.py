@@ -1,0 +1,709 @@
+"""No credential is shown anywhere: not in what the mirror writes, says or answers, nor in what /proc tells of it."""
+
+import base64
+import contextlib
+import html
+import json
+import os
+import re
+import shutil
+import socketserver
+import stat
+import subprocess
+import sys
+import threading
+import time
+import traceback
+import xmlrpc.client
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import imageio_ffmpeg
+import pytest
+from conftest import USER, Camera, Mirror, wait_for
+from supervisor.xmlrpc import SupervisorTransport
+from support import HERE
+from support.examples import KEY, camera, row, seal, settings
+from support.users import MirrorForAll, as_root, below, new_mirror
+
+from heldar_mirror.env_file import escape_env
+from heldar_mirror.errors import MirrorError
+from heldar_mirror.heldar import camera_url, sealed
+from heldar_mirror.heldar.cameras import CameraError, parse_camera
+from heldar_mirror.proc.recorders import RECORDER
+from heldar_mirror.programs import plan
+from heldar_mirror.programs.desired import Desired, desired_state
+from heldar_mirror.programs.launch_spec import LaunchSpec, parse_launch_spec
+from heldar_mirror.recorder import recorder
+from heldar_mirror.settings import load_settings
+from heldar_mirror.state.secrets import SECRETS as SECRETS_FILE
+
+# A mirror's whole life is lived before the first test that looks at it.
+pytestmark = pytest.mark.timeout(400)
+
+OTHER_KEY = base64.b64encode(bytes(32)).decode()
+
+
+def made_up(name: str, middle: str) -> str:
+    """A password whose two ends stand nowhere else: whatever shows a part of it shows one of them."""
+    return f"quokka-{name}{middle}wombat-{name}"
+
+
+# Built into a URL by Heldar they are encoded; in an explicit URL they may stand as they are. A raw '/', '#' or '?' ends
+# what ffmpeg takes for the user, a raw quote what a mask does.
+ENCODED = {"of_urls": "@/:?#&=", "of_texts": "' %%41\"+;", "of_letters": "üЖ日"}
+RAW = {"raw_slash": "/@", "raw_hash": "#:@?", "raw_quote": "'@\"", "raw_letters": "ü@%41:&Ж"}
+
+# The camera that is there knows this one.
+RIGHT = made_up("right", "@/:' %#?&+\"ü")
+PASSWORDS = {
+    "right": RIGHT,
+    **{name: made_up(name, middle) for name, middle in (ENCODED | RAW).items()},
+    **{
+        name: made_up(name, "@/:'ü")
+        for name in ("wrong", "sealed_wrong", "query", "path", "new", "newer", "newest", "late", "unwanted", "token")
+    },
+    **{name: made_up(name, "@ /") for name in ("other_key", "white", "scheme", "blob", "no_text", "long", "vague")},
+    "supervisor": made_up("supervisor", "@:%"),
+}
+RECORDED = ("built", "sealed", "explicit")
+FAILING = ("wrong", "sealed_wrong", "path", "echo", *ENCODED, *RAW)
+
+
+def forms(secret: str) -> set[bytes]:
+    """What must not be found of a secret: itself, and as it may stand in a URL, in JSON, in a repr or in XML."""
+    codes = {quote(secret, safe=safe) for safe in ("", "/", "/:@'")} | {quote_plus(secret)}
+    codes |= {re.sub("%..", lambda code: code[0].lower(), text) for text in codes}
+    texts = {secret, *codes, json.dumps(secret)[1:-1], repr(secret)[1:-1], html.escape(secret), escape_env(secret)}
+    return {text.encode() for text in texts} | {base64.b64encode(f"{USER}:{secret}".encode())}
+
+
+KEY_BYTES = base64.b64decode(KEY)
+SECRETS = sorted(
+    set[bytes]().union(*map(forms, (*PASSWORDS.values(), KEY)))
+    | {b"quokka", b"wombat", KEY_BYTES, KEY_BYTES.hex().encode(), base64.urlsafe_b64encode(KEY_BYTES)}
+)
+
+
+def leaks(texts: Mapping[str, bytes]) -> list[str]:
+    """Return where a secret stands, which, and what stands around it."""
+    return [
+        f"{name}: {secret!r} in {text[max(0, text.find(secret) - 200) : text.find(secret) + 100]!r}"
+        for name, text in texts.items()
+        for secret in SECRETS
+        if secret in text
+    ]
+
+
+def shown(*results: "subprocess.CompletedProcess[str]") -> dict[str, bytes]:
+    return {" ".join(result.args[-3:]): (result.stdout + result.stderr).encode() for result in results}
+
+
+class Processes:
+    """Looks at all processes of a test's home again and again, while it is used as a context."""
+
+    # A secret that a command line shows for longer is not being hidden. It takes 0.1 s, or more on a busy machine.
+    HIDING_SECONDS = 15
+
+    def __init__(self, home: Path) -> None:
+        self.marker = home.name.encode()
+        self.environments: dict[str, bytes] = {}
+        self.exposed: dict[str, float] = {}
+        self.lasting: dict[str, bytes] = {}
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> "Processes":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ended.wait(0.2):
+            exposed = {}
+            for pid in filter(str.isdigit, os.listdir("/proc")):
+                with contextlib.suppress(OSError):
+                    # In this order: until a child becomes another program it has its parent's command line.
+                    command = Path("/proc", pid, "cmdline").read_bytes()
+                    environment = Path("/proc", pid, "environ").read_bytes()
+                    if self.marker not in command and self.marker not in environment:
+                        continue
+                    words = command.split(b"\0")
+                    name = f"{pid} {b' '.join(words[:8]).decode(errors='replace')}"
+                    if leaks({name: command}):
+                        exposed[name] = self.exposed.get(name, time.monotonic())
+                        if time.monotonic() - exposed[name] > self.HIDING_SECONDS:
+                            self.lasting[name] = command
+                    if not was_given_the_key(words):
+                        self.environments[name] = environment
+            self.exposed = exposed
+
+    def settle(self) -> None:
+        """Wait until each secret that a command line shows now is hidden, or known not to be."""
+        assert self._thread.is_alive()
+        now = set(self.exposed)
+        wait_for(lambda: not now & self.exposed.keys() - self.lasting.keys(), seconds=60)
+
+
+def was_given_the_key(words: list[bytes]) -> bool:
+    """Whether a command line is that of a command that the test gave the key to, in its environment."""
+    given = {b"up", b"reconcile", b"status"}
+    return any(words[at] == b"heldar_mirror" and words[at + 1] in given for at in range(len(words) - 1))
+
+
+@dataclass
+class Seen:
+    """All that a mirror wrote and showed, by where that was; and owners and modes of its files while it ran."""
+
+    user: str
+    specs: Path
+    files: dict[str, bytes] = field(default_factory=dict)
+    told: dict[str, bytes] = field(default_factory=dict)
+    answers: dict[str, bytes] = field(default_factory=dict)
+    environments: dict[str, bytes] = field(default_factory=dict)
+    lasting: dict[str, bytes] = field(default_factory=dict)
+    hidden: dict[str, bytes] = field(default_factory=dict)
+    modes: dict[Path, tuple[str, str]] = field(default_factory=dict)
+
+
+class OddCamera(Camera):
+    """An RTSP camera with a password of all kinds of characters."""
+
+    def plug_in(self) -> None:
+        command = ["/usr/bin/python3", str(HERE / "rtsp_camera.py"), str(self.port), USER, RIGHT]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout
+        self.port = int(self.process.stdout.readline().split()[1])
+
+
+class Echo(socketserver.StreamRequestHandler):
+    """A camera that says in its answer what it was asked for."""
+
+    def handle(self) -> None:
+        with contextlib.suppress(OSError):
+            while asked := self.rfile.readline().strip():
+                headers = iter(lambda: self.rfile.readline().strip(), b"")
+                number = [header for header in headers if header.startswith(b"CSeq")]
+                status = b"200 OK" if asked.startswith(b"OPTIONS") else b"404 not known: " + asked
+                self.wfile.write(b"\r\n".join([b"RTSP/1.0 " + status, *number, b"", b""]))
+
+
+@contextlib.contextmanager
+def echoing_camera() -> Iterator[int]:
+    """Return the port of a camera that repeats what it was asked for."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Echo) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield int(server.server_address[1])
+        server.shutdown()
+
+
+@contextlib.contextmanager
+def refusing_port() -> Iterator[int]:
+    """Return a port that refuses connections, and is nobody else's meanwhile."""
+    with socketserver.TCPServer(("127.0.0.1", 0), Echo, bind_and_activate=False) as server:
+        server.server_bind()
+        yield int(server.server_address[1])
+
+
+def add_cameras(mirror: Mirror, port: int, closed: int, echo: int) -> None:
+    """Add cameras with all kinds of passwords: that record, that fail, that can't be used, that want no mirror."""
+    add = mirror.database.add
+    right, there = quote(RIGHT, safe=""), f"127.0.0.1:{port}"
+    add("built", rtsp_port=port, password=RIGHT)
+    add("sealed", rtsp_port=port, password=seal(RIGHT.encode()), vendor="dahua")
+    query = f"user=admin&password={quote_plus(PASSWORDS['query'])}&token={PASSWORDS['token']}"
+    url = f"rtsp://{USER}:{right}@{there}/Streaming/Channels/102?{query}"
+    add("explicit", vendor="generic", main_stream_url=seal(url.encode()))
+    add("changing", rtsp_port=port, password=RIGHT)
+
+    add("wrong", rtsp_port=port, password=PASSWORDS["wrong"])
+    add("sealed_wrong", rtsp_port=port, password=seal(PASSWORDS["sealed_wrong"].encode()))
+    place = f"user=admin_password={PASSWORDS['path']}_channel=1_stream=0.sdp"
+    add("path", main_stream_url=f"rtsp://{USER}:{right}@{there}/{place}")
+    add("echo", main_stream_url=f"rtsp://127.0.0.1:{echo}/x?{query}")
+    for name in ENCODED:
+        add(name, rtsp_port=closed, password=PASSWORDS[name])
+    for name in RAW:
+        # A raw '/' makes the user ffmpeg's host: so it is one of loopback.
+        add(name, main_stream_url=f"rtsp://127.0.0.1:{PASSWORDS[name]}@127.0.0.1:{closed}/x")
+
+    add("other_key", password=seal(PASSWORDS["other_key"].encode(), OTHER_KEY))
+    add("other_key_url", main_stream_url=seal(f"rtsp://a:{PASSWORDS['other_key']}@127.0.0.1/".encode(), OTHER_KEY))
+    add("white", main_stream_url=f"rtsp://a:{PASSWORDS['white']}@127.0.0.1/")
+    add("scheme", main_stream_url=f"ftp://a:{PASSWORDS['scheme']}@127.0.0.1/")
+    add("blob", password=PASSWORDS["blob"].encode())
+    add("long", main_stream_url=f"rtsp://a:{PASSWORDS['long']}@127.0.0.1/{'x' * 3000}")
+    add("vague", vendor="generic", password=PASSWORDS["vague"])
+    add("unwanted", mirror_enabled=0, password=PASSWORDS["unwanted"])
+    add("no_text")
+    code = (PASSWORDS["no_text"].encode() + b"\xff").hex()
+    mirror.database.execute(f"UPDATE cameras SET password = CAST(x'{code}' AS TEXT) WHERE id = 'no_text'")  # noqa: S608
+
+
+def published(mirror: Mirror) -> dict[str, dict[str, Any]]:
+    """Return what the watcher published of each camera."""
+    report = json.loads((mirror.state / "status/status.json").read_text())
+    return {found["camera_id"]: found for found in report["cameras"]}
+
+
+def all_of(mirror: Mirror, camera_ids: Iterable[str], what: str, *values: str) -> bool:
+    """Whether `what` of each of the cameras is set, or one of the values if any are given."""
+    report = published(mirror)  # a watcher that has just begun knows of no camera
+    found = [report[name][what] if name in report else None for name in camera_ids]
+    return all(value in values if values else value for value in found)
+
+
+def look(seen: Seen, mirror: Mirror, moment: str, *commands: str) -> None:
+    """Take note of what commands show at a moment, of what supervisord can be asked, and of the files."""
+    told = shown(*(mirror.run(*command.split(), code=None) for command in commands))
+    # One that reads its commands, for one start instead of many.
+    wanted = ["status", "avail", "maintail", "tail watch stderr", *(f"tail mirror-{name}" for name in FAILING), "exit"]
+    told["supervisorctl"] = subprocess.run(
+        [sys.executable, "-m", "supervisor.supervisorctl", "-c", str(mirror.state / "supervisord.conf")],
+        input="\n".join(wanted),
+        cwd="/",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        check=False,
+    ).stdout.encode()
+    seen.told |= {f"{moment}: {name}": text for name, text in told.items()}
+    seen.answers |= {f"{moment}: {name}": answer for name, answer in answers(mirror).items()}
+    for path in mirror.state.rglob("*"):
+        with contextlib.suppress(OSError):  # it may be replaced just now
+            seen.files[f"{moment}: {path}"] = path.read_bytes()
+
+
+def answers(mirror: Mirror) -> dict[str, bytes]:
+    """Return all that supervisord can be asked to tell, by the question."""
+
+    def ask(method: str, *arguments: object) -> Any:
+        transport = SupervisorTransport(None, None, f"unix://{mirror.state}/supervisor.sock")
+        try:
+            return getattr(xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport), method)(*arguments)
+        except xmlrpc.client.Error as error:
+            return str(error)
+        finally:
+            transport.close()
+
+    questions: list[tuple[Any, ...]] = [
+        *(("supervisor.getAllProcessInfo",), ("supervisor.getAllConfigInfo",), ("supervisor.getIdentification",)),
+        *(("supervisor.readLog", 0, 0), ("supervisor.readProcessStderrLog", "watch", 0, 0)),
+    ]
+    for info in ask("supervisor.getAllProcessInfo"):
+        program = f"{info['group']}:{info['name']}"
+        questions.append(("supervisor.readProcessStdoutLog", program, 0, 0))
+        questions.append(("supervisor.tailProcessStdoutLog", program, 0, 100_000))
+    return {" ".join(map(str, question)): str(ask(*question)).encode() for question in questions}
+
+
+def damage(mirror: Mirror) -> None:
+    """Overwrite the database from its second page on, with what must not be told."""
+    whole = mirror.database.path.read_bytes()
+    garbage = b"".join(SECRETS) * (len(whole) // 1000)
+    broken = mirror.database.path.with_name("broken")
+    broken.write_bytes(whole[:4096] + garbage[: len(whole) - 4096])
+    mirror.database.path.rename(mirror.home / "whole.db")
+    broken.rename(mirror.database.path)
+    wait_for(lambda: "cannot read the cameras" in mirror.watch_log())
+
+
+def mend(mirror: Mirror) -> None:
+    (mirror.home / "whole.db").rename(mirror.database.path)
+    wait_for(lambda: "database: all well again" in mirror.watch_log())
+
+
+def change_by_hand(seen: Seen, mirror: Mirror, port: int) -> None:
+    """Have what a change of the table changes shown and done by commands, with no watcher."""
+    mirror.supervisorctl("stop", "watch")
+    before = f"{USER}:{quote(RIGHT, safe='')}@127.0.0.1:{port}/Streaming/Channels"
+    mirror.database.update("changing", password=PASSWORDS["newer"])
+    mirror.database.update("explicit", main_stream_url=f"rtsp://{before}/101?pwd={PASSWORDS['newest']}")
+    mirror.database.update("sealed", record_stream="sub")
+    mirror.database.add("late", rtsp_port=port, password=PASSWORDS["late"])
+    mirror.database.execute("DELETE FROM cameras WHERE id = 'raw_slash'")
+    plans = ("reconcile --dry-run", "reconcile --dry-run --json", "reconcile")
+    look(seen, mirror, "by hand", "status", "status --json", *plans)
+    mirror.database.update("changing", password=PASSWORDS["newest"])
+    mirror.database.execute("DELETE FROM cameras WHERE id = 'raw_hash'")
+    look(seen, mirror, "by hand, again", "reconcile --json built")
+    mirror.supervisorctl("start", "watch")
+    wait_for(lambda: all_of(mirror, ("late",), "last_error") and all_of(mirror, RECORDED, "segment"), seconds=60)
+
+
+def live(seen: Seen, mirror: Mirror, odd: Camera, closed: int, echo: int) -> None:
+    """A mirror's life, with everything in it that could make it show a secret."""
+    add_cameras(mirror, odd.port, closed, echo)
+    with Processes(mirror.home) as processes, mirror.up(watched=True):
+        wait_for(lambda: all_of(mirror, RECORDED, "segment"), seconds=90)
+        wait_for(lambda: all_of(mirror, FAILING, "last_error"), seconds=90)
+        look(seen, mirror, "at work", "status", "status --json")
+        seen.modes = modes(mirror.state) | modes(seen.specs)
+        seen.hidden = {path.name: path.read_bytes() for path in seen.specs.iterdir()}
+        if seen.user == "root":
+            odd.unplug()
+        damage(mirror)
+        look(seen, mirror, "damaged", "status", "reconcile")
+        mend(mirror)
+        mirror.database.update("changing", password=PASSWORDS["new"])
+        wait_for(lambda: "~ changing" in mirror.watch_log())
+        if seen.user == "root":
+            wait_for(lambda: all_of(mirror, RECORDED, "state", "EXITED"), seconds=90)
+            odd.plug_in()
+            wait_for(lambda: all_of(mirror, RECORDED, "segment"), seconds=90)
+        change_by_hand(seen, mirror, odd.port)
+        processes.settle()
+    seen.environments, seen.lasting = processes.environments, processes.lasting
+    seen.told["up"] = (mirror.home / "up.log").read_bytes()
+    ours = below(mirror.state, mirror.root, seen.specs, mirror.home / "tmp", mirror.home / "recordings")
+    seen.files |= {str(path): text for path, text in ours.items() if not is_for_secrets(path, seen)}
+
+
+def is_for_secrets(path: Path, seen: Seen) -> bool:
+    return path.parent == seen.specs and (path.suffix == ".spec" or path.name == SECRETS_FILE)
+
+
+def modes(top: Path) -> dict[Path, tuple[str, str]]:
+    """Return owner and mode of a directory and all in it, such as `("root", "drwx------")`."""
+    found = {}
+    for path in (top, *top.rglob("*")):
+        with contextlib.suppress(FileNotFoundError):  # what is about to replace another file
+            found[path] = path.owner(), stat.filemode(path.lstat().st_mode)
+    return found
+
+
+@contextlib.contextmanager
+def specs_on_tmpfs(mirror: Mirror) -> Iterator[Path]:
+    """The directory of the launch specs where a key is set; afterwards nothing of it is left."""
+    specs = Path("/run/heldar-mirror", quote(str(mirror.state), safe=""))
+    try:
+        yield specs
+    finally:
+        shutil.rmtree(specs, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            specs.parent.rmdir()
+
+
+def with_key(mirror: Mirror) -> None:
+    """Have all commands given the key, and another secret, and a place of their own for temporary files."""
+    (mirror.home / "tmp").mkdir()
+    (mirror.home / "tmp").chmod(0o1777)
+    mirror.env |= {
+        "TMPDIR": str(mirror.home / "tmp"),
+        "HELDAR_SECRET_KEY": KEY,
+        "HELDAR_MIRROR_SUPERVISOR_PASSWORD": PASSWORDS["supervisor"],
+    }
+
+
+@pytest.fixture(scope="module", params=["root", "games"])
+def seen(request: pytest.FixtureRequest) -> Iterator[Seen]:
+    """What is seen of a mirror with a key, with Debian's ffmpeg as root, or with a new one as another user."""
+    user = request.param
+    odd = OddCamera()
+    with contextlib.ExitStack() as stack:
+        mirror: Mirror = stack.enter_context(new_mirror(Mirror if user == "root" else MirrorForAll))
+        with_key(mirror)
+        mirror.env["HELDAR_FFMPEG_BIN"] = "ffmpeg" if user == "root" else imageio_ffmpeg.get_ffmpeg_exe()
+        if user != "root":
+            mirror.env["HELDAR_MIRROR_USER"] = user
+        made = Seen(user, stack.enter_context(specs_on_tmpfs(mirror)))
+        closed, echo = stack.enter_context(refusing_port()), stack.enter_context(echoing_camera())
+        stack.callback(odd.unplug)
+        odd.plug_in()
+        live(made, mirror, odd, closed, echo)
+        yield made
+
+
+@as_root
+@pytest.mark.slow
+def test_no_file_that_the_mirror_wrote_holds_a_secret(seen: Seen) -> None:
+    """State, logs, status, programs, segments, temporary files: none but the launch specs and the key's own file."""
+    names = {Path(name).name for name in seen.files}
+    assert names >= {
+        "programs.conf",
+        "supervisord.conf",
+        "supervisord.log",
+        "status.json",
+        "watch.log",
+        "mirror-wrong.log",
+    }
+    assert leaks(seen.files) == []
+    logs = b"".join(text for name, text in seen.files.items() if "/log/" in name)
+    for told in (b"401 Unauthorized", b"Connection refused", b"not known: DESCRIBE", b"***", b"~ changing"):
+        assert told in logs
+    # What is looked for can be found: it is where it belongs.
+    hidden = b"".join(seen.hidden.values())
+    usable = {
+        name: text
+        for name, text in PASSWORDS.items()
+        if name in {*ENCODED, *RAW, "right", "wrong", "sealed_wrong", "query"}
+    }
+    assert not [name for name, text in usable.items() if quote(text, safe="").encode() not in hidden]
+    assert escape_env(KEY).encode() in hidden
+
+
+@as_root
+@pytest.mark.slow
+def test_no_command_shows_a_secret(seen: Seen) -> None:
+    """`up`, `status`, `reconcile`, `--dry-run`, `--json` and supervisorctl, with a watcher and without one."""
+    assert leaks(seen.told) == []
+    told = b"\n".join(seen.told.values())
+    for text in (
+        b"~ changing",
+        b"    credentials",
+        b"+ late",
+        b"- raw_slash",
+        b"rtsp://***@127.0.0.1",
+        b"mirror-wrong ",
+        b"FATAL",
+    ):
+        assert text in told
+    for text in (
+        b"is sealed and can't be opened",
+        b"cannot read the cameras",
+        b"401 Unauthorized",
+        b"+ -i rtsp://***@",
+    ):
+        assert text in told
+
+
+@as_root
+@pytest.mark.slow
+def test_supervisord_knows_no_secret(seen: Seen) -> None:
+    """Whatever it is asked over XML-RPC, no answer holds one."""
+    assert leaks(seen.answers) == []
+    assert b"start_recorder.py" in seen.answers["at work: supervisor.getAllConfigInfo"]
+    assert b"mirror-wrong" in seen.answers["at work: supervisor.getAllProcessInfo"]
+    assert b"401 Unauth" in seen.answers["at work: supervisor.readProcessStdoutLog mirror-wrong:mirror-wrong 0 0"]
+
+
+@as_root
+@pytest.mark.slow
+def test_no_process_has_a_secret_in_its_environment(seen: Seen) -> None:
+    """Neither supervisord nor the watcher, recorders, ffmpegs or any helper; only commands that were given one."""
+    commands = "\n".join(seen.environments)
+    for kind in ("supervisor.supervisord", "heldar_mirror watch", "start_recorder.py", "ffmpeg"):
+        assert kind in commands
+    assert leaks(seen.environments) == []
+
+
+@as_root
+@pytest.mark.slow
+def test_no_command_line_shows_a_secret_for_long(seen: Seen) -> None:
+    """What `ps` shows of ffmpeg is overwritten, whether it records, fails, is revived or has new credentials."""
+    assert leaks(seen.lasting) == []
+
+
+@as_root
+@pytest.mark.slow
+def test_secrets_lie_on_the_tmpfs_for_their_user_alone(seen: Seen) -> None:
+    """Launch specs and key have mode 0600 in a directory of 0700 there; none lies in the state directory."""
+    private = {path: found for path, found in seen.modes.items() if is_for_secrets(path, seen)}
+    assert {path.name for path in private} >= {"built.spec", "wrong.spec", "echo.spec", SECRETS_FILE}
+    assert set(private.values()) == {(seen.user, "-rw-------")}
+    assert seen.modes[seen.specs] == (seen.user, "drwx------")
+    assert not [path for path in seen.modes if path.suffix == ".spec" and path not in private]
+    assert {owner for owner, _ in seen.modes.values()} == {seen.user}
+
+
+class Sheltered(MirrorForAll):
+    """A mirror whose specs, with a key, lie in a directory of their own, of which not even the parents are there."""
+
+    @property
+    def state(self) -> Path:
+        return self.home / "var/lib/state"
+
+    @property
+    def specs(self) -> Path:
+        return self.home / "run/mirror/specs"
+
+
+@as_root
+@pytest.mark.slow
+@pytest.mark.parametrize(("umask", "user"), [(0o000, "root"), (0o077, "games")], ids=["000-root", "077-games"])
+def test_modes_and_owners_do_not_depend_on_the_umask_that_up_is_given(umask: int, user: str) -> None:
+    """Secrets, sockets and logs are the user's, the status is for all to read, and nobody else can put files there."""
+    before = os.umask(0o022)
+    try:
+        with new_mirror(Sheltered) as mirror:
+            with_key(mirror)
+            mirror.env |= {"HELDAR_MIRROR_STATE_DIR": str(mirror.state), "HELDAR_MIRROR_SPECS_DIR": str(mirror.specs)}
+            if user != "root":
+                mirror.env["HELDAR_MIRROR_USER"] = user
+            mirror.database.add("gate", password=seal(b"n0 secret"))
+            os.umask(umask)
+            with mirror.up(watched=True):
+                wait_for(lambda: mirror.segments("gate") and all_of(mirror, ["gate"], "segment"))
+                found = modes(mirror.state) | modes(mirror.specs)
+                expected = {
+                    mirror.state: "drwx------",
+                    mirror.state / "supervisor.sock": "srwx------",
+                    mirror.state / "status": "drwxr-xr-x",
+                    mirror.state / "status/status.json": "-rw-r--r--",
+                    mirror.specs: "drwx------",
+                    mirror.specs / "gate.spec": "-rw-------",
+                    mirror.specs / SECRETS_FILE: "-rw-------",
+                    mirror.logs: "drwxr-x---",
+                }
+                expected |= {mirror.state / name: "-rw-------" for name in ("lock", "up.lock", "volumes")}
+                expected |= {path: "-rw-r-----" for path in mirror.logs.iterdir() if "---" not in path.name}
+                assert {path.name for path in expected} >= {"watch.log", "supervisord.log", "mirror-gate.log"}
+                assert {path: found[path] for path in expected} == {path: (user, m) for path, m in expected.items()}
+                assert {owner for owner, _ in found.values()} == {user}
+                open_to_others = [path for path, (_, m) in found.items() if m[0] != "l" and "w" in m[4:]]
+                assert open_to_others == []
+                assert [path for path in mirror.logs.iterdir() if modes(path)[path][1][7:] != "---"] == []
+                for made in (mirror.state.parent, mirror.state.parent.parent, mirror.specs.parent):
+                    assert modes(made)[made] == ("root", "drwxr-xr-x"), made
+    finally:
+        os.umask(before)
+
+
+LEAKY_FFMPEG = """#!/bin/sh
+for word; do echo "cannot open $word: Invalid argument" >&2; done
+exit 1
+"""
+
+
+def launch_spec(root: Path, program: str) -> LaunchSpec:
+    """What is to be recorded of a camera with a password of all kinds of characters, at its worst place."""
+    url = f"rtsp://127.0.0.1:{PASSWORDS['raw_slash']}@127.0.0.1/x?password={PASSWORDS['raw_letters']}&x=y"
+    row_of_it = row(password=RIGHT, main_stream_url=seal(url.encode()))
+    set_up = settings(SECRET_KEY=KEY, FFMPEG_BIN=program, MIRROR_RECORDINGS_DIR=str(root))
+    return desired_state([row_of_it], set_up, "the volume").specs["gate"]
+
+
+def test_a_recorder_with_a_damaged_launch_spec_tells_no_secret(tmp_path: Path) -> None:
+    """Wherever it is cut off or broken, and whatever ffmpeg makes of what is left of it."""
+    program = tmp_path / "ffmpeg"
+    program.write_text(LEAKY_FFMPEG)
+    program.chmod(0o755)
+    (tmp_path / recorder.MARKER).write_text("the volume\n")
+    whole = launch_spec(tmp_path, str(program)).render(1).encode()
+    lines = whole.splitlines(keepends=True)
+    first_secret, first_arg = (whole.index(word) for word in (b"secret=", b"arg="))
+    ends = [sum(map(len, lines[: number + 1])) for number in range(len(lines))]
+    damaged = [
+        *(whole[: end - end % 3] for end in ends[::3] if end > first_secret),
+        *(whole.replace(line, line.replace(b"=", b" "), 1) for line in lines),
+        *(whole.replace(b"wombat", wrong) for wrong in (b"wombat\xff", b"wombat\0", b"wombat\n")),
+        whole[:first_arg] + b"arg=/nowhere/ffmpeg\n" + whole[first_arg:].partition(b"\n")[2],
+    ]
+    told = {}
+    for number, content in enumerate(damaged):
+        path = tmp_path / f"{number}.spec"
+        path.write_bytes(content)
+        command = [sys.executable, "-I", "-S", str(RECORDER), str(path), "1"]
+        result = subprocess.run(command, capture_output=True, timeout=60, check=False)
+        assert result.returncode == recorder.FAILED_SOON, content
+        told[str(content)] = result.stdout + result.stderr
+    assert b"cannot open rtsp://***" in b"".join(told.values())
+    assert {name: text for name, text in told.items() if leaks({"": text})} == {}
+
+
+def tellings(error: BaseException) -> str:
+    """All that Python itself shows of an error."""
+    return f"{error} {error!r} {''.join(traceback.format_exception(error))}"
+
+
+def test_no_value_shows_a_secret_in_its_repr() -> None:
+    """Whatever prints a camera, a launch spec, settings or a plan, be it in a log or a traceback, shows none."""
+    set_up = settings(SECRET_KEY=KEY, MIRROR_SUPERVISOR_PASSWORD=PASSWORDS["supervisor"])
+    spec, other = launch_spec(Path("/mnt/mirror"), "ffmpeg"), launch_spec(Path("/mnt/other"), "ffmpeg")
+    desired = Desired({"gate": spec})
+    saved = {"gate": plan.Saved(other, 1), "hall": plan.Saved(spec, 1)}
+    made = plan.make_plan(desired, saved, now=2)
+    values = [
+        *(set_up, spec, desired, saved, made, list(made.changed[0].lines()), list(made.removed[0].lines())),
+        *(camera(password=RIGHT), camera(main_stream_url=f"rtsp://a:{PASSWORDS['raw_slash']}@127.0.0.1/")),
+    ]
+    assert leaks({type(value).__name__: f"{value} {value!r}".encode() for value in values}) == []
+
+
+def broken_rows() -> Iterator[Mapping[str, object]]:
+    """Rows that can't be used, each with a secret in it."""
+    password = PASSWORDS["white"]
+    for stored in (seal(password.encode(), OTHER_KEY), seal(password.encode() + b"\xff"), f"enc:v1:{password}"):
+        yield row(password=stored)
+        yield row(main_stream_url=stored)
+    for url in ("ftp://a:{}@127.0.0.1/", "{}", "rtsp://a:{}@127.0.0.1/", f"rtsp://a:{{}}@127.0.0.1/{'x' * 3000}"):
+        yield row(main_stream_url=url.format(password))
+    yield row(password=password.encode())
+    yield row(password=password + "\udcff")
+    for column in ("address", "vendor"):
+        yield row(**{column: "", "password": password})
+
+
+def test_no_error_shows_a_secret_even_with_its_traceback(tmp_path: Path) -> None:
+    """Be it of a row, a sealed value, a launch spec, a file or a setting: in no message, repr or traceback."""
+    password = PASSWORDS["white"]
+    env_file = tmp_path / "mirror.env"
+    env_file.write_bytes(b"HELDAR_SECRET_KEY=" + KEY.encode() + b"\xff")
+    environment = {"HELDAR_ENV_FILE": str(env_file), "HELDAR_SECRET_KEY": KEY}
+    spec = launch_spec(Path("/mnt/mirror"), "ffmpeg")
+    failing: list[Callable[[], object]] = [
+        *(partial(use, bad, key) for bad in broken_rows() for key in (KEY, None, "quokka", KEY[:-8], f"{KEY}é")),
+        *(partial(parse_launch_spec, spec.render(1).replace(word, "\n")) for word in ("wombat", "arg=", "url=")),
+        partial(replace(spec, url=f"{spec.url}\n").render, 1),
+        partial(load_settings, environment),
+        partial(settings, MIRROR_SUPERVISOR_URL=f"http://admin:{password}@127.0.0.1:9001"),
+        partial(settings, DATABASE_URL=f"postgres://admin:{password}@127.0.0.1/heldar"),
+    ]
+    told = {}
+    for number, fail in enumerate(failing):
+        try:
+            fail()
+        except (CameraError, MirrorError, ValueError) as error:
+            told[f"{number} {type(error).__name__}"] = tellings(error).encode(errors="replace")
+        else:
+            pytest.fail(f"no error: {fail}")
+    assert leaks(told) == []
+
+
+def use(bad_row: Mapping[str, object], key: str | None) -> None:
+    camera_url.record_url(parse_camera(bad_row, lambda value: sealed.unseal(value, key)))
+
+
+BAD_SETTINGS = {
+    "a key that is no base64": {"HELDAR_SECRET_KEY": PASSWORDS["of_texts"]},
+    "a key that is cut off": {"HELDAR_SECRET_KEY": KEY[:-8]},
+    "another key": {"HELDAR_SECRET_KEY": OTHER_KEY},
+    "two lines": {"HELDAR_SECRET_KEY": f"{KEY}\n{KEY}"},
+    "a password in a URL": {"HELDAR_MIRROR_SUPERVISOR_URL": f"http://admin:{PASSWORDS['of_texts']}@127.0.0.1:9001"},
+    "another database": {"HELDAR_DATABASE_URL": f"postgres://admin:{PASSWORDS['of_texts']}@127.0.0.1/heldar"},
+    "a misspelt name": {"HELDAR_MIRROR_SUPERVISOR_PASS": PASSWORDS["of_texts"]},
+}
+BAD_LINES = {
+    "not UTF-8": b"HELDAR_SECRET_KEY=" + KEY.encode() + b"\xff",
+    "exported": b"export HELDAR_SECRET_KEY=" + KEY.encode(),
+    "without a name": b"=" + KEY.encode(),
+}
+
+
+@pytest.mark.parametrize("variables", BAD_SETTINGS.values(), ids=BAD_SETTINGS)
+def test_a_setting_that_can_not_be_used_is_not_shown(mirror: Mirror, variables: dict[str, str]) -> None:
+    """A bad key, or a secret where none belongs, is told of by the variable's name, or by what it can't open."""
+    mirror.database.add("gate", password=seal(RIGHT.encode()))
+    result = mirror.run("reconcile", "--dry-run", code=None, **variables)
+    assert result.returncode in {1, 3}
+    assert leaks(shown(result)) == []
+    assert set(variables) & set(re.findall(r"HELDAR_\w+", result.stdout + result.stderr))
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("line", BAD_LINES.values(), ids=BAD_LINES)
+def test_an_env_file_that_can_not_be_used_is_not_shown(mirror: Mirror, line: bytes) -> None:
+    """Its name is told and what is wrong with it, without the key that stands in it."""
+    (mirror.home / "mirror.env").write_bytes(line)
+    result = mirror.run("status", code=None)
+    assert leaks(shown(result)) == []
+    assert "Traceback" not in result.stderr

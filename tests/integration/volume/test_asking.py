@@ -1,0 +1,262 @@
+"""The child processes that ask volumes: one answers many questions, and none keeps anybody waiting, or stays."""
+
+import contextlib
+import os
+import pwd
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from conftest import Mirror, processes_of, wait_for
+from faults.test_volume import mounted, tmpfs
+from support.users import STRANGER, as_root, kill, wait_until_recording
+from support.watched import watcher
+
+from heldar_mirror.errors import HungError, VolumeError
+from heldar_mirror.volume.apart import check_apart
+from heldar_mirror.volume.asking import ASK_VOLUME, dismiss
+from heldar_mirror.volume.marker import check_room, prove
+
+MARKER = ".heldar-mirror"
+
+# Asks once, says so, and goes on as told.
+ASKER = """
+import subprocess, sys, time
+from pathlib import Path
+from heldar_mirror.state.identity import become
+from heldar_mirror.volume.marker import check_room, prove
+root = Path(sys.argv[1])
+prove(root, "ours")
+print("asked", flush=True)
+{}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _dismissed() -> Iterator[None]:
+    """Begins and ends without a child."""
+    dismiss()
+    yield
+    dismiss()
+
+
+@pytest.fixture
+def root(home: Path) -> Path:
+    """A mirror root with a marker."""
+    return marked(home / "mirror")
+
+
+def marked(root: Path) -> Path:
+    root.mkdir(exist_ok=True)
+    (root / MARKER).write_text("ours\n")
+    return root
+
+
+def by_state(parent: int) -> dict[int, str]:
+    """Return the children of a process that wait to ask a volume (S), or are at it (D: beyond all signals)."""
+    found = {}
+    for pid in processes_of(ASK_VOLUME.name):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            state, its_parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
+            if int(its_parent) == parent and state != "Z":
+                found[pid] = state
+    return found
+
+
+def children(parent: int) -> list[int]:
+    return list(by_state(parent))
+
+
+def states(parent: int) -> list[str]:
+    return list(by_state(parent).values())
+
+
+def test_one_child_answers_many_questions(root: Path) -> None:
+    """Answers and refusals, of whatever name, come from the same child; each looks anew."""
+    prove(root, "ours")
+    (child,) = children(os.getpid())
+    odd = root.with_name("a b\n'ü\udcff")
+    odd.symlink_to(root)
+    assert check_room(odd, "ours") == root.resolve()
+    with pytest.raises(VolumeError, match="another volume"):
+        prove(root, "another")
+    with pytest.raises(VolumeError, match="is, holds or lies in"):
+        check_apart(root, root)
+    (root / MARKER).unlink()
+    with pytest.raises(VolumeError, match="has lost its marker"):
+        prove(root, "ours")
+    marked(root)
+    prove(root, "ours")
+    assert children(os.getpid()) == [child]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_child_that_was_killed_between_two_questions(root: Path, number: int) -> None:
+    """The next question is answered all the same, by another one."""
+    for _ in range(5):
+        prove(root, "ours")
+        (child,) = children(os.getpid())
+        os.kill(child, number)
+        prove(root, "ours")
+        (other,) = children(os.getpid())
+        assert other != child
+
+
+def test_questions_from_many_threads(home: Path) -> None:
+    """Each gets its own answer; there are no more children than threads, and killing some of them does no harm."""
+    roots = [marked(home / f"mirror{number}") for number in range(8)]
+
+    def ask(root: Path) -> None:
+        for number in range(30):
+            assert check_room(root, "ours") == root.resolve()
+            with pytest.raises(VolumeError, match=f"{root} holds the marker of another"):
+                prove(root, f"another {number}")
+
+    with ThreadPoolExecutor(len(roots)) as pool:
+        list(pool.map(ask, roots))
+    waiting = children(os.getpid())
+    assert 1 <= len(waiting) <= len(roots)
+    for child in waiting[::2]:
+        kill(child)
+    with ThreadPoolExecutor(len(roots)) as pool:
+        list(pool.map(ask, roots))
+
+
+@as_root
+def test_between_two_questions_a_volume_is_left_alone(home: Path) -> None:
+    """It can be unmounted and adopted, after an answer as after a refusal; what is mounted then is what is asked."""
+    root = home / "mirror"
+    with tmpfs(root, 200):
+        marked(root)
+        check_room(root, "ours")
+        with pytest.raises(VolumeError, match="another volume"):
+            prove(root, "another")
+        assert len(children(os.getpid())) == 1
+        subprocess.run(["flock", "--exclusive", "--nonblock", str(root / MARKER), "true"], check=True)
+        subprocess.run(["umount", str(root)], check=True)
+        with pytest.raises(VolumeError, match="has lost its marker"):
+            prove(root, "ours")
+        with tmpfs(root, 200):
+            marked(root)
+            prove(root, "ours")
+
+
+@contextlib.contextmanager
+def frozen(root: Path) -> Iterator[None]:
+    """Whoever would write there meanwhile is beyond all signals."""
+    subprocess.run(["fsfreeze", "--freeze", str(root)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["fsfreeze", "--unfreeze", str(root)], check=True)
+
+
+@as_root
+@pytest.mark.slow
+def test_a_volume_that_hangs_keeps_only_its_own_question_waiting(home: Path) -> None:
+    """One child is stuck for a question, whoever asks it how often; others are answered, and it too once it can be."""
+    image, root, other = home / "image", home / "mirror", marked(home / "other")
+    subprocess.run(["mkfs.ext4", "-q", str(image), "200M"], check=True)
+    with mounted(root, "-o", "loop", image):
+        marked(root)
+        check_room(root, "ours")
+        with frozen(root):
+            with ThreadPoolExecutor() as pool:
+                hung = pool.submit(check_room, root, "ours")
+                wait_for(lambda: "D" in states(os.getpid()))
+                check_room(other, "ours")
+                prove(root, "ours")
+                assert not hung.done()
+                with pytest.raises(HungError, match="does not answer within"):
+                    hung.result()
+            for _ in range(3):
+                with pytest.raises(HungError):
+                    check_room(root, "ours")
+                check_room(other, "ours")
+            wait_for(lambda: sorted(states(os.getpid())) == ["D", "S"])
+            dismiss()
+            assert states(os.getpid()) == ["D"]
+        wait_for(lambda: not children(os.getpid()))
+        check_room(root, "ours")
+
+
+@as_root
+@pytest.mark.slow
+def test_a_process_ends_though_its_child_is_stuck(home: Path) -> None:
+    """It is told that the volume hangs, and nobody waits for it; the child is gone when it can."""
+    image, root = home / "image", home / "mirror"
+    subprocess.run(["mkfs.ext4", "-q", str(image), "200M"], check=True)
+    with mounted(root, "-o", "loop", image):
+        process = asker(marked(root), "sys.stdin.read(); check_room(root, 'ours')")
+        (child,) = children(process.pid)
+        with frozen(root):
+            assert process.stdin
+            assert process.stdout
+            process.stdin.close()
+            assert process.wait(60) == 1
+            assert any("does not answer within" in line for line in process.stdout)
+            assert child in processes_of(ASK_VOLUME.name)
+        process.stdout.close()
+        wait_for(lambda: child not in processes_of(ASK_VOLUME.name))
+
+
+def asker(root: Path, then: str) -> "subprocess.Popen[str]":
+    """Start a process that has asked, and does `then`."""
+    command = [sys.executable, "-c", ASKER.format(then), str(root)]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, cwd="/", stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT, text=True)
+    assert process.stdout
+    assert process.stdout.readline() == "asked\n"
+    return process
+
+
+def test_a_child_ends_with_its_owner(root: Path) -> None:
+    """Killed, it leaves none, though another process that it started lives on."""
+    process = asker(root, "print(subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)")
+    assert process.stdout
+    sleeper = int(process.stdout.readline())
+    (child,) = children(process.pid)
+    kill(process.pid)
+    process.wait()
+    wait_for(lambda: child not in processes_of(ASK_VOLUME.name))
+    kill(sleeper)
+    process.stdout.close()
+
+
+def test_at_its_end_a_process_takes_its_child_along(root: Path) -> None:
+    """It is gone when its owner is; nothing is said."""
+    process = asker(root, "sys.stdin.read()")
+    (child,) = children(process.pid)
+    output, _ = process.communicate()
+    assert (process.returncode, output) == (0, "")
+    assert child not in processes_of(ASK_VOLUME.name)
+
+
+@as_root
+def test_who_becomes_another_user_does_not_ask_as_root(root: Path) -> None:
+    """What only root can see is refused after it."""
+    root.chmod(0o700)
+    process = asker(root, f"become({pwd.getpwuid(STRANGER).pw_name!r})\nprove(root, 'ours')")
+    output, _ = process.communicate()
+    assert process.returncode == 1
+    assert "Permission denied" in output
+
+
+@pytest.mark.slow
+def test_the_watcher_asks_at_each_tick_without_a_new_process(mirror: Mirror) -> None:
+    """Its children stay the same, and are few; `up` itself keeps none."""
+    mirror.database.add("gate")
+    with mirror.up(watched=True) as process:
+        wait_until_recording(mirror, "gate")
+        wait_for(lambda: children(watcher(mirror)))
+        time.sleep(12)  # longer than a tick
+        before = children(watcher(mirror))
+        assert 1 <= len(before) <= 2
+        time.sleep(12)
+        assert children(watcher(mirror)) == before
+        assert children(process.pid) == []

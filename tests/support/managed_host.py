@@ -1,0 +1,142 @@
+"""Hosts that Ansible manages: booted, with Heldar's user and database, and with cameras in reach."""
+
+import contextlib
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from conftest import PASSWORD, SCHEMA, USER, Camera, new_home
+
+from support import TREE
+from support.booted_host import Host, booted_host
+
+ANSIBLE = TREE / "deploy/ansible"
+CAMERAS = ("gate", "hall", "yard")
+NEXT = "9.9.9"
+# Not where the unit may write anyway.
+ROOT = "/data/mirror"
+SECRET = "bWFkZS11cC1rZXktb2YtdGhlLXRlc3RzLW9ubHkhISE="
+
+EXECUTE = """import sqlite3, sys
+connection = sqlite3.connect("/var/lib/heldar/heldar.db")
+for script in sys.argv[1:]:
+    connection.executescript(script)
+connection.close()
+"""
+
+
+@dataclass
+class Managed:
+    """A host with Heldar's user and database, and with cameras in reach, to be managed by Ansible."""
+
+    host: Host
+    home: Path
+    camera: Camera
+    variables: dict[str, object]
+
+    def play(self, *options: str, failed: bool = False, **variables: object) -> str:
+        """Apply the example's playbook to the host, and return what Ansible says."""
+        host = {
+            "ansible_user": "root",
+            "ansible_ssh_private_key_file": str(self.host.key),
+            "ansible_ssh_common_args": shlex.join(self.host.ssh_options),
+            "ansible_python_interpreter": "/usr/bin/python3",
+        }
+        inventory = self.home / "inventory.json"
+        nvrs = {"hosts": {self.host.address: host}, "vars": self.variables | variables}
+        inventory.write_text(json.dumps({"nvrs": nvrs}))
+        kept = {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("PIP_")}
+        done = subprocess.run(
+            [Path(sys.executable).with_name("ansible-playbook"), "-i", inventory, "playbook.yml", *options],
+            cwd=ANSIBLE,
+            env={"HOME": str(self.home), "LC_ALL": "C.UTF-8", "ANSIBLE_NOCOLOR": "1", **kept},
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        output = done.stdout + done.stderr
+        assert (done.returncode != 0) == failed, output
+        assert SECRET not in output
+        return output
+
+    def execute(self, *scripts: str) -> None:
+        """Write to the database as Heldar does: as its user."""
+        self.host.run("runuser", "-u", "heldar", "--", "python3", "-c", EXECUTE, *scripts)
+
+    def all_well(self) -> bool:
+        """Whether all cameras are mirrored, and nothing is complained of."""
+        if self.camera.process and self.camera.process.poll() is not None:
+            # GStreamer's server may fail an assertion of its own when readers vanish, as they do with the power.
+            self.camera.unplug()
+            self.camera.plug_in()
+        report = json.loads(self.host.run("heldar-mirror", "status", "--json", code=None).stdout or "{}")
+        return bool(report.get("well")) and sum(bool(camera["segment"]) for camera in report["cameras"]) == len(CAMERAS)
+
+    def pids(self, command: str) -> list[int]:
+        """Return the processes whose command matches, by their numbers in there."""
+        return [int(pid) for pid in self.host.run("pgrep", "-f", command, code=None).stdout.split()]
+
+    def mirroring(self) -> list[int]:
+        """Return what an upgrade may not restart: each recorder, its ffmpeg, and supervisord."""
+        return self.pids(r"start_recorder\.py|^ffmpeg |/usr/bin/supervisord|-m supervisor\.supervisord|mirror up$")
+
+    def segments(self) -> dict[str, str]:
+        """Return the owner of each segment that is closed for good."""
+        listed = self.host.shell(rf"find {ROOT} -name '*.mp4' -printf '%P %u\n'")
+        return dict(line.rsplit(" ", 1) for line in listed.splitlines())
+
+    def left(self) -> list[str]:
+        """Return what is named like us, and neither footage, nor the tests', nor a user's."""
+        prune = " -o ".join(f"-path {place}" for place in ("/proc", "/sys", ROOT, "/opt/wheels", "/root"))
+        return self.host.shell(rf"find / \( {prune} \) -prune -o -name '*heldar*mirror*' -print").split()
+
+
+@contextlib.contextmanager
+def managed_host(*downloaded: str) -> Iterator[Managed]:
+    """A host that knows nothing of us yet, and can install Debian's packages `downloaded`."""
+    camera = Camera()
+    try:
+        with new_home() as home, booted_host(downloaded=downloaded) as host:
+            camera.address = host.gateway
+            camera.plug_in()
+            host.shell(
+                "useradd --system heldar; mkdir /data /etc/heldar;install -d -o heldar -g heldar -m 750 /var/lib/heldar"
+            )
+            variables: dict[str, object] = {
+                "heldar_mirror_recordings_dir": ROOT,
+                "heldar_mirror_pip_args": ["--no-index", "--find-links=/opt/wheels", "--find-links=/root/index"],
+                "heldar_mirror_settings": {"HELDAR_DATABASE_URL": "sqlite:///var/lib/heldar/heldar.db"},
+            }
+            made = Managed(host, home, camera, variables)
+            made.execute("PRAGMA journal_mode=WAL", SCHEMA)
+            for camera_id in CAMERAS:
+                made.execute(
+                    "INSERT INTO cameras (id, name, vendor, address, rtsp_port, username, password, segment_seconds, "  # noqa: S608
+                    f"mirror_enabled) VALUES ('{camera_id}', '{camera_id}', 'hikvision', '{host.gateway}', "
+                    f"{camera.port}, '{USER}', '{PASSWORD}', 5, 1)"
+                )
+            try:
+                yield made
+            finally:
+                # Ansible leaves a connection open behind it, for the next play.
+                for socket in (home / ".ansible/cp").glob("*"):
+                    subprocess.run(["ssh", "-q", "-O", "exit", "-S", socket, "root"], check=False)
+    finally:
+        camera.unplug()
+
+
+def changes(output: str) -> int:
+    """Return how many tasks of a play changed something."""
+    return int(re.findall(r"changed=(\d+)", output)[-1])
+
+
+def pending(output: str) -> str:
+    """Return what a play says to wait for a restart."""
+    return "".join(re.findall(r"restart pending: .*", output))

@@ -1,0 +1,82 @@
+"""Tests that mostly wait, each with a mirror and a camera of its own: those of a file happen at once."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Camera, Mirror
+
+from support.users import new_mirror
+from support.watched import published
+
+Ordeal = Callable[[Mirror, int], None]
+Ordeals = dict[str, "Future[None]"]
+
+
+class AtOnce:
+    """A decorator that makes a test of what happens to a mirror, given that and the port of a camera.
+
+    The file needs the fixture `ordeals`, which `fixture` returns.
+    """
+
+    def __init__(self) -> None:
+        self._ordeals: list[Ordeal] = []
+
+    def __call__(self, ordeal: Ordeal) -> Callable[[Ordeals], None]:
+        def test(ordeals: Ordeals) -> None:
+            ordeals[ordeal.__name__].result()
+
+        self._ordeals.append(ordeal)
+        test.__name__, test.__doc__ = ordeal.__name__, ordeal.__doc__
+        return test
+
+    def fixture(self, most: int = 100) -> Any:
+        """Return a fixture: what happens to each mirror, begun; `most` at a time, in their order."""
+
+        @pytest.fixture(scope="module")
+        def ordeals(request: pytest.FixtureRequest) -> Iterator[Ordeals]:
+            selected = {item.name for item in request.session.items}
+            begun = [ordeal for ordeal in self._ordeals if ordeal.__name__ in selected]
+            with ThreadPoolExecutor(most) as pool:
+                yield {ordeal.__name__: pool.submit(_run, ordeal) for ordeal in begun}
+
+        return ordeals
+
+
+def _run(ordeal: Ordeal) -> None:
+    # Each has a camera of its own: a recorder that hangs keeps the camera from sending to others.
+    with steady_camera() as camera, new_mirror() as mirror:
+        try:
+            ordeal(mirror, camera.port)
+        except BaseException:
+            print(ordeal.__name__, mirror.watch_log(), *map(Path.read_text, mirror.logs.glob("mirror-*.log")))
+            with contextlib.suppress(FileNotFoundError):
+                print(published(mirror))
+            raise
+
+
+@contextlib.contextmanager
+def steady_camera() -> Iterator[Camera]:
+    """A camera that comes back when its server ends, as GStreamer's may when readers die and return in one moment."""
+    camera, stop = Camera(), threading.Event()
+    camera.plug_in()
+
+    def keep() -> None:
+        while not stop.wait(0.5):
+            if camera.process and camera.process.poll() is not None:
+                print("a camera's server ended with", camera.process.returncode)
+                camera.unplug()
+                camera.plug_in()
+
+    thread = threading.Thread(target=keep)
+    thread.start()
+    try:
+        yield camera
+    finally:
+        stop.set()
+        thread.join()
+        camera.unplug()

@@ -1,0 +1,152 @@
+"""Rows of Heldar's table: which want a mirror, and what a bad one gets."""
+
+import itertools
+
+import pytest
+from support.examples import KEY, row, seal, settings
+
+from heldar_mirror.heldar.cameras import Row, camera_id, parse_camera, should_mirror, shown_id
+from heldar_mirror.programs.desired import Desired, desired_state
+
+FLAGS = ("enabled", "record_enabled", "mirror_enabled")
+GOOD_IDS = ["gate", "gate_a_01", "0", "_", "Hall-2", "a" * 61, "a" * 100]
+BAD_IDS: list[object] = [
+    *["", " ", "gate 1", " gate", "gate ", "gate\n", "a\n[program:evil]", "a/b", "/etc", ".", "..", "../up", ".hidden"],
+    *["gate[1]", "[", "100%", "%(here)s", "a;b", ";", "a:b", "a'b", 'a"b', "a\\b", "a=b", "-x", "a\0b", "a\x1b[2J"],
+    *["a" * 101, "a" * 300, "tör", "门", "ворота", "gate\u0661", "ga\udcfft"],
+    *[None, b"gate", 7, 1.5],
+]
+GATE_SECRET = "p@ss/w:rd"
+
+
+def desired(*rows: Row, key: str = KEY) -> Desired:
+    """The desired state of a table of these rows, and of a good one, which must not suffer."""
+    found = desired_state([*rows, row(id="good")], settings(SECRET_KEY=key), "volume")
+    assert "good" in found.specs
+    return found
+
+
+@pytest.mark.parametrize("flags", list(itertools.product([0, 1], repeat=3)))
+def test_a_mirror_is_wanted_where_all_three_flags_are_set(flags: tuple[int, int, int]) -> None:
+    """A camera that is enabled, recorded and mirrored is wanted, any other is not."""
+    flagged = row(**dict(zip(FLAGS, flags, strict=True)), record_mode="event")
+    found = desired(flagged)
+    assert should_mirror(flagged) == all(flags)
+    assert ("gate" in found.specs, "gate" in found.unwanted) == (all(flags), not all(flags))
+
+
+def test_nothing_is_wanted_where_the_recorder_is_off() -> None:
+    """HELDAR_RECORDER_ENABLED=false stops every mirror, and what is wrong with a row is of no account."""
+    off = desired_state([row(), row(id="bad/", enabled=None)], settings(RECORDER_ENABLED="false"), "volume")
+    assert off == Desired({}, frozenset({"gate", "bad/"}))
+
+
+@pytest.mark.parametrize("value", GOOD_IDS)
+def test_an_id_of_letters_digits_and_underscores_is_taken(value: str) -> None:
+    """It names a directory and a stanza as it stands."""
+    assert camera_id(row(id=value)) == value
+    assert desired(row(id=value)).specs[value].directory == f"/mnt/mirror/{value}"
+
+
+@pytest.mark.parametrize("value", GOOD_IDS)
+def test_an_id_that_is_taken_is_never_cut(value: str) -> None:
+    """A camera that is unwanted or unusable is known by the very id that its mirror is named after."""
+    assert desired(row(id=value, mirror_enabled=0)).unwanted == {value}
+    assert [bad.camera_id for bad in desired(row(id=value, mirror_enabled=None)).unusable] == [value]
+
+
+@pytest.mark.parametrize("value", BAD_IDS)
+def test_a_bad_id_costs_its_own_camera_alone(value: object) -> None:
+    """It is told with its reason, in printable characters, in one short line."""
+    found = desired(row(id=value))
+    (bad,) = found.unusable
+    assert found.specs.keys() == {"good"}
+    assert "the id must be of letters" in bad.reason
+    assert bad.camera_id == shown_id(row(id=value))
+    assert bad.camera_id
+    assert bad.camera_id.isprintable()
+    assert len(bad.camera_id) <= 60
+
+
+@pytest.mark.parametrize("value", BAD_IDS)
+def test_a_bad_id_that_asks_for_no_mirror_is_no_trouble(value: object) -> None:
+    """Only a camera that wants a mirror needs an id that fits one."""
+    assert desired(row(id=value, mirror_enabled=0)).unusable == ()
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "reason"),
+    [
+        *(
+            (column, value, f"{column} is {shown}, expected 0 or 1")
+            for column in (*FLAGS, "record_audio")
+            for value, shown in ((None, "NULL"), ("yes", "'yes'"), (2, "2"), (-1, "-1"), (1.0, "1.0"), (b"1", "b'1'"))
+        ),
+        *(
+            ("rtsp_port", value, f"rtsp_port is {shown}, expected a whole number, 1 to 65535")
+            for value, shown in (
+                *((None, "NULL"), ("554", "'554'"), ("x\n", r"'x\n'"), (554.5, "554.5"), (float("inf"), "inf")),
+                *((0, "0"), (-1, "-1"), (65_536, "65536"), (2**63 - 1, "9223372036854775807"), (b"\0", r"b'\x00'")),
+            )
+        ),
+        *(
+            ("segment_seconds", value, f"segment_seconds is {shown}, expected a whole number, at most 86400")
+            for value, shown in ((None, "NULL"), ("60", "'60'"), (60.5, "60.5"), (86_401, "86401"), (1e300, "1e+300"))
+        ),
+        ("segment_seconds", "9" * 300, f"segment_seconds is '{'9' * 36}..., expected a whole number, at most 86400"),
+        ("record_stream", None, "record_stream is '', expected main or sub"),
+        ("record_stream", "Main", "record_stream is 'Main', expected main or sub"),
+        ("record_stream", b"main", "record_stream is not a text; set it again in Heldar"),
+        ("record_stream", "m\udcffn", "record_stream is not valid UTF-8; set it again in Heldar"),
+        *(
+            (column, value, f"{column} is not {what}; set it again in Heldar")
+            for column in ("vendor", "address", "username", "password", "main_stream_url")
+            for value, what in ((GATE_SECRET.encode(), "a text"), (12, "a text"), ("p\udcff", "valid UTF-8"))
+        ),
+        ("address", None, "no RTSP URL: neither main_stream_url nor address is set"),
+        ("password", "enc:v1:AAAA", "password is sealed and can't be opened: what is stored is too short; set it"),
+        ("main_stream_url", "enc:v1:!", "main_stream_url is sealed and can't be opened: what is stored is no base64"),
+    ],
+)
+def test_a_bad_value_costs_its_own_camera_alone(column: str, value: object, reason: str) -> None:
+    """It is told with the column, what stands there and what was expected; a credential is never shown."""
+    found = desired(row(**{column: value}))
+    (bad,) = found.unusable
+    assert found.specs.keys() == {"good"}
+    assert bad.camera_id == "gate"
+    assert bad.reason.startswith(reason)
+    assert GATE_SECRET not in bad.reason
+
+
+@pytest.mark.parametrize("column", FLAGS)
+@pytest.mark.parametrize("value", [None, "yes", 2])
+def test_one_clear_no_is_enough(column: str, value: object) -> None:
+    """Where a flag is 0, what the others hold is of no account: the camera is unwanted, not unusable."""
+    found = desired(row(**(dict.fromkeys(FLAGS, 0) | {column: value})))
+    assert found.unwanted == {"gate"}
+    assert found.unusable == ()
+
+
+@pytest.mark.parametrize("column", ["rtsp_port", "username", "password", "address"])
+def test_with_an_explicit_url_the_columns_that_would_build_one_are_of_no_account(column: str) -> None:
+    """Rubbish in them does not keep a camera from its mirror."""
+    url = "rtsp://10.0.0.1/x"
+    assert desired(row(main_stream_url=url, **{column: b"rubbish"})).specs["gate"].url == url
+
+
+@pytest.mark.parametrize("column", ["password", "main_stream_url"])
+def test_sealed_values_are_opened(column: str) -> None:
+    """What the kernel sealed is used as if it were plain; without the key the camera is unusable, not its password."""
+    plain = {"password": GATE_SECRET, "main_stream_url": " rtsp://10.0.0.1/x\n"}[column]
+    sealed_row = row(**{column: seal(plain.encode())})
+    assert desired(sealed_row).specs == desired(row(**{column: plain})).specs
+    (bad,) = desired(sealed_row, key="").unusable
+    assert bad.reason.startswith(f"{column} is sealed and can't be opened: HELDAR_SECRET_KEY is not set")
+
+
+def test_no_credential_stands_in_the_repr_of_a_camera() -> None:
+    """Neither password nor explicit URL is shown where a camera is printed."""
+    built = parse_camera(row(), lambda value: value)
+    explicit = parse_camera(row(main_stream_url="rtsp://u:hidden@h/"), lambda value: value)
+    assert GATE_SECRET not in repr(built)
+    assert "hidden" not in repr(explicit)

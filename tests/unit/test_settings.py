@@ -1,0 +1,343 @@
+"""Settings: where they come from, what they are when nothing is said, and what a bad one gets."""
+
+import os
+import pwd
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.examples import KEY, settings
+
+from heldar_mirror.env_file import parse_env_file
+from heldar_mirror.errors import SettingsError
+from heldar_mirror.settings import LOG_DIR, RUN_DIR, STATE_DIR, Settings, load_settings, parse_settings
+
+USER = pwd.getpwuid(os.geteuid()).pw_name
+HERE = Path.cwd()
+
+
+def test_every_setting_has_a_default() -> None:
+    """With nothing set but the state directory, which depends on who asks, mirroring is off and all else is known."""
+    assert parse_settings({"HELDAR_MIRROR_STATE_DIR": str(STATE_DIR)}) == Settings(
+        mirror_root=None,
+        recordings_dir=HERE / "data/recordings",
+        database=HERE / "data/heldar.db",
+        recorder_enabled=True,
+        ffmpeg="ffmpeg",
+        secret_key=None,
+        state_dir=STATE_DIR,
+        specs_dir=STATE_DIR / "specs",
+        log_dir=LOG_DIR,
+        status_file=RUN_DIR / "status/status.json",
+        programs_file=STATE_DIR / "programs.conf",
+        joined=False,
+        prefix="mirror-",
+        user=None,
+        umask=0o027,
+        supervisor_url=f"unix://{STATE_DIR}/supervisor.sock",
+        supervisor_username=None,
+        supervisor_password=None,
+        min_free_bytes=5 << 30,
+        deleted_retention_seconds=86_400,
+        retention_interval=300,
+    )
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\t"])
+def test_a_blank_value_counts_as_unset(blank: str) -> None:
+    """So does one for each setting at once, our own and Heldar's."""
+    names = (
+        *("DATABASE_URL", "DATA_DIR", "RECORDINGS_DIR", "RECORDER_ENABLED", "FFMPEG_BIN", "SECRET_KEY"),
+        *(
+            "MIRROR_RECORDINGS_DIR",
+            "MIRROR_SPECS_DIR",
+            "MIRROR_LOG_DIR",
+            "MIRROR_STATUS_DIR",
+            "MIRROR_PROGRAMS_FILE",
+            "MIRROR_PREFIX",
+        ),
+        *("MIRROR_USER", "MIRROR_UMASK"),
+        *(f"MIRROR_SUPERVISOR_{name}" for name in ("URL", "USERNAME", "PASSWORD")),
+    )
+    only_state = {"HELDAR_MIRROR_STATE_DIR": "/s"}
+    assert parse_settings({f"HELDAR_{name}": blank for name in names} | only_state) == parse_settings(only_state)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "field", "expected"),
+    [
+        ("MIRROR_RECORDINGS_DIR", " /m/../mirror/ ", "mirror_root", Path("/mirror")),
+        ("MIRROR_RECORDINGS_DIR", "/m;[x] #1", "mirror_root", Path("/m;[x] #1")),
+        ("MIRROR_RECORDINGS_DIR", "mirror", "mirror_root", HERE / "mirror"),
+        ("DATA_DIR", "/data", "recordings_dir", Path("/data/recordings")),
+        ("RECORDINGS_DIR", "/rec", "recordings_dir", Path("/rec")),
+        *(("RECORDER_ENABLED", value, "recorder_enabled", True) for value in ("1", "true", "YES", "On")),
+        *(("RECORDER_ENABLED", value, "recorder_enabled", False) for value in ("0", "False", "no", "OFF")),
+        ("FFMPEG_BIN", "/opt/my ffmpeg", "ffmpeg", "/opt/my ffmpeg"),
+        ("SECRET_KEY", KEY, "secret_key", KEY),
+        ("MIRROR_STATE_DIR", "/a b/state", "state_dir", Path("/a b/state")),
+        ("MIRROR_STATE_DIR", "/state", "specs_dir", Path("/state/specs")),
+        ("MIRROR_STATE_DIR", "/state", "log_dir", Path("/state/log")),
+        ("MIRROR_STATE_DIR", "/state", "programs_file", Path("/state/programs.conf")),
+        ("MIRROR_STATE_DIR", "/state", "supervisor_url", "unix:///state/supervisor.sock"),
+        ("MIRROR_STATE_DIR", "/me@here", "supervisor_url", "unix:///me@here/supervisor.sock"),
+        ("MIRROR_SPECS_DIR", "/specs", "specs_dir", Path("/specs")),
+        ("MIRROR_LOG_DIR", "/log", "log_dir", Path("/log")),
+        ("MIRROR_PROGRAMS_FILE", "/etc/x.conf", "programs_file", Path("/etc/x.conf")),
+        ("MIRROR_PROGRAMS_FILE", "/etc/x.conf", "joined", True),
+        ("MIRROR_PREFIX", "second_1-", "prefix", "second_1-"),
+        ("MIRROR_USER", USER, "user", USER),
+        *(("MIRROR_UMASK", value, "umask", 0o077) for value in ("077", "0077")),
+        ("MIRROR_SUPERVISOR_URL", "http://127.0.0.1:9001", "supervisor_url", "http://127.0.0.1:9001"),
+        ("MIRROR_SUPERVISOR_URL", "unix:///run/s.sock", "supervisor_url", "unix:///run/s.sock"),
+        ("MIRROR_SUPERVISOR_USERNAME", "u", "supervisor_username", "u"),
+        ("MIRROR_SUPERVISOR_PASSWORD", "p w", "supervisor_password", "p w"),
+    ],
+)
+def test_what_is_set_is_used(variable: str, value: str, field: str, expected: object) -> None:
+    """Each variable has its field, trimmed; paths are absolute."""
+    joined = {"MIRROR_PROGRAMS_FILE": "/etc/x.conf"} if variable == "MIRROR_SUPERVISOR_URL" else {}
+    assert getattr(settings(**joined, **{variable: value}), field) == expected
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9001", "unix:///run/s.sock"])
+def test_a_supervisord_is_joined_with_its_url_and_a_file_that_it_includes(url: str) -> None:
+    """With the URL alone, `up` would run one supervisord and ask another: both settings are named."""
+    made = settings(MIRROR_SUPERVISOR_URL=url, MIRROR_PROGRAMS_FILE="/etc/x.conf")
+    assert (made.supervisor_url, made.joined) == (url, True)
+    with pytest.raises(SettingsError, match="HELDAR_MIRROR_PROGRAMS_FILE") as caught:
+        settings(MIRROR_SUPERVISOR_URL=url)
+    assert "HELDAR_MIRROR_SUPERVISOR_URL" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["HELDAR_MIRROR_RECORDING_DIR", "HELDAR_MIRROR_", "HELDAR_MIRROR_user"])
+def test_a_setting_of_ours_that_is_none_is_named(name: str, env: dict[str, str]) -> None:
+    """A misspelt name is no silent default, wherever it stands; blank it says nothing, and Heldar's are Heldar's."""
+    with pytest.raises(SettingsError, match=f"{name} "):
+        load_settings(env | {name: "/m"})
+    file = Path(env["HELDAR_MIRROR_ENV_FILE"])
+    file.write_text(f"{name}=/m\n")
+    with pytest.raises(SettingsError, match=f"{name} "):
+        load_settings(env)
+    file.write_text(f"{name}= \nHELDAR_MIRRORED=1\n")
+    load_settings(env | {"HELDAR_NO_MIRROR": "1"})
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("sqlite:///var/lib/heldar/heldar.db", "/var/lib/heldar/heldar.db"),
+        ("sqlite:/var/lib/heldar.db", "/var/lib/heldar.db"),
+        ("sqlite://./data/heldar.db", f"{HERE}/data/heldar.db"),
+        ("sqlite://heldar.db", f"{HERE}/heldar.db"),
+        ("sqlite:heldar.db", f"{HERE}/heldar.db"),
+        ("sqlite:///h.db?mode=rwc&cache=shared", "/h.db"),
+        ("sqlite:///a%20b/100%25%3F%23.db", "/a b/100%?#.db"),
+        ("sqlite:///t%C3%BCr.db?", "/tür.db"),
+    ],
+)
+def test_the_database_is_found_as_the_kernel_finds_it(url: str, path: str) -> None:
+    """With one colon or two slashes more, options or percent-encoded characters."""
+    assert str(settings(DATABASE_URL=url).database) == path
+
+
+AWKWARD = "expected a path without"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "expected"),
+    [
+        *(
+            ("DATABASE_URL", value, "expected sqlite:// and the path of a file")
+            for value in ("postgres://u:hidden@h/db", "/h.db", "sqlite:", "sqlite://", "sqlite::memory:", "sqlite://?x")
+        ),
+        ("DATABASE_URL", "postgres://[x", "expected sqlite:// and the path of a file"),
+        ("DATABASE_URL", "sqlite:///a%0Ab", "expected one line of printable text"),
+        *(("RECORDER_ENABLED", value, "expected 1, true, yes, on") for value in ("2", "maybe", "enabled")),
+        *(
+            (variable, "/a\nb", "expected one line of printable text")
+            for variable in ("DATA_DIR", "RECORDINGS_DIR", "FFMPEG_BIN", "MIRROR_RECORDINGS_DIR", "MIRROR_STATE_DIR")
+        ),
+        *(
+            (f"MIRROR_{name}", value, AWKWARD)
+            for name in ("STATE_DIR", "SPECS_DIR", "LOG_DIR", "PROGRAMS_FILE")
+            for value in ("/a ;b", "/a #b", "/a*", "/a?", "/[a]")
+        ),
+        ("MIRROR_LOG_DIR", "/a\udcff", "expected one line of printable text"),
+        ("MIRROR_STATE_DIR", "/" + 100 * "x", "expected a path short enough for a socket in it"),
+        *(("MIRROR_PREFIX", value, "expected up to 40 letters") for value in ("a b", "a:", "é", "x" * 41, "a/b", "%")),
+        ("MIRROR_USER", "no such user", "expected the name of a user of this machine"),
+        *(("MIRROR_UMASK", value, "expected three octal digits") for value in ("27", "0o27", "999", "1027", "-27")),
+        *(
+            ("MIRROR_SUPERVISOR_URL", value, "expected unix:///path/of/a/socket or http://host:port")
+            for value in ("ftp://h", "localhost:9001", "unix://", "http://", "http://u:hidden@h:9001", "http://[h")
+        ),
+        *(
+            ("MIRROR_SUPERVISOR_URL", value, "expected unix:///path/of/a/socket or http://host:port")
+            for value in ("http:h", "unix:/s", "unix://run/s", "http:///s", "http://u:hidden/x@h", "unix:///a\nb")
+        ),
+    ],
+)
+def test_a_bad_value_is_named_with_its_variable(variable: str, value: str, expected: str) -> None:
+    """The message says what was expected, in one line, and shows no password."""
+    joined = {"MIRROR_PROGRAMS_FILE": "/etc/x.conf"} if variable == "MIRROR_SUPERVISOR_URL" else {}
+    with pytest.raises(SettingsError) as caught:
+        settings(**joined, **{variable: value})
+    message = str(caught.value)
+    assert message.startswith(f"HELDAR_{variable}=")
+    assert expected in message
+    assert message.isprintable()
+    assert "hidden" not in message
+
+
+def test_a_joined_supervisord_needs_no_socket_of_ours() -> None:
+    """So the state directory may be as deep as it likes."""
+    assert settings(MIRROR_STATE_DIR="/" + 100 * "x", MIRROR_PROGRAMS_FILE="/etc/x.conf").joined
+
+
+def test_no_secret_stands_in_the_repr_of_settings() -> None:
+    """Neither the key nor supervisord's password."""
+    shown = repr(settings(SECRET_KEY="hidden", MIRROR_SUPERVISOR_PASSWORD="hidden"))
+    assert "hidden" not in shown
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("/a/b-c", "/a-b/c"), (str(STATE_DIR), "/specs"), ("/a b", "/a-b"), ("/a", "/b")]
+)
+def test_with_a_key_the_specs_lie_on_a_tmpfs_one_directory_for_each_state(one: str, other: str) -> None:
+    """Credentials that are sealed in the database don't come to lie on a disk, nor do two instances share them."""
+    found = {settings(SECRET_KEY=KEY, MIRROR_STATE_DIR=state).specs_dir for state in (one, other)}
+    assert len(found) == 2
+    assert all(path.is_relative_to("/run") for path in found)
+    assert settings(SECRET_KEY=KEY, MIRROR_SPECS_DIR="/disk").specs_dir == Path("/disk")
+
+
+@pytest.mark.skipif(STATE_DIR.exists(), reason="this machine has a state directory that everybody asks about")
+@pytest.mark.parametrize(
+    ("user_id", "xdg", "expected"),
+    [
+        (0, "/home/me/state", str(STATE_DIR)),
+        (1000, "/home/me/state", "/home/me/state/heldar-mirror"),
+        (1000, "state", f"{HERE}/state/heldar-mirror"),
+        (1000, None, "/home/me/.local/state/heldar-mirror"),
+        (1000, "/home/me ;/[x]", None),
+    ],
+)
+def test_who_is_not_root_has_a_state_directory_at_home(
+    user_id: int, xdg: str | None, expected: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is where XDG_STATE_HOME says, and what supervisord could not read there is refused like any other."""
+    monkeypatch.setattr(os, "geteuid", lambda: user_id)
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    if xdg:
+        monkeypatch.setenv("XDG_STATE_HOME", xdg)
+    if expected:
+        assert str(parse_settings({}).state_dir) == expected
+    else:
+        with pytest.raises(SettingsError, match=AWKWARD):
+            parse_settings({})
+
+
+def test_a_state_directory_of_ones_own_needs_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container's user without a home can run the mirror; where one is needed, what to set instead is named."""
+
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(Path, "home", no_home)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    assert settings(MIRROR_STATE_DIR="/s").state_dir == Path("/s")
+    if not STATE_DIR.exists():
+        with pytest.raises(SettingsError, match="HELDAR_MIRROR_STATE_DIR"):
+            parse_settings({})
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("A=1\n  B = x y \t\r\nC=", {"A": "1", "B": "x y", "C": ""}),
+        ("# A=1\n;B=1\n\nrubbish\n #C=1", {}),
+        ("A=1\nA=2", {"A": "2"}),
+        ("A=a=b#c;d e", {"A": "a=b#c;d e"}),
+        ("A='x # \"y\" \\n'", {"A": 'x # "y" \\n'}),
+        ("A=\" x 'y' \"", {"A": " x 'y' "}),
+        (r'A="a\"b\\c\$d\`"', {"A": r'a"b\c$d`'}),
+        (r'A="C:\x"', {"A": r"C:\x"}),
+        (r"A=a\b", {"A": "ab"}),
+        ("A='", {"A": "'"}),
+    ],
+)
+def test_an_env_file_is_read_as_systemd_reads_it(text: str, expected: dict[str, str]) -> None:
+    """Comments, quotes and escapes; the last of two lines wins."""
+    assert parse_env_file(text) == expected
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> dict[str, str]:
+    """An environment whose two env files can be written; they don't exist yet."""
+    return {"HELDAR_ENV_FILE": str(tmp_path / "heldar.env"), "HELDAR_MIRROR_ENV_FILE": str(tmp_path / "mirror.env")}
+
+
+def test_the_environment_goes_before_our_file_and_that_before_heldars(env: dict[str, str]) -> None:
+    """Three layers, of which none needs to be there."""
+    assert load_settings(env).ffmpeg == "ffmpeg"
+    Path(env["HELDAR_ENV_FILE"]).write_text("HELDAR_FFMPEG_BIN=1\nHELDAR_SECRET_KEY=1\nHELDAR_DATA_DIR=/1\n")
+    Path(env["HELDAR_MIRROR_ENV_FILE"]).write_text("HELDAR_FFMPEG_BIN=2\nHELDAR_SECRET_KEY=2\n")
+    made = load_settings(env | {"HELDAR_FFMPEG_BIN": "3"})
+    assert (made.ffmpeg, made.secret_key, made.recordings_dir) == ("3", "2", Path("/1/recordings"))
+
+
+def test_a_blank_value_hides_no_other(env: dict[str, str]) -> None:
+    """Blank counts as unset, in each layer: what an earlier one says stands."""
+    Path(env["HELDAR_ENV_FILE"]).write_text("HELDAR_FFMPEG_BIN=1\n")
+    Path(env["HELDAR_MIRROR_ENV_FILE"]).write_text("HELDAR_FFMPEG_BIN=\n")
+    assert load_settings(env | {"HELDAR_FFMPEG_BIN": " "}).ffmpeg == "1"
+
+
+@pytest.mark.parametrize("name", ["HELDAR_ENV_FILE", "HELDAR_MIRROR_ENV_FILE"])
+@pytest.mark.parametrize("damage", [Path.mkdir, lambda path: path.write_bytes(b"A=\xff")])
+def test_an_env_file_that_cannot_be_read_is_an_error(
+    name: str, damage: Callable[[Path], object], env: dict[str, str]
+) -> None:
+    """It may hold what must be known, so it is never as if it were not there."""
+    damage(Path(env[name]))
+    with pytest.raises(SettingsError, match=f"cannot read the settings in {env[name]}: "):
+        load_settings(env)
+
+
+@pytest.mark.parametrize("line", ["export HELDAR_FFMPEG_BIN=/x", " export\tHELDAR_FFMPEG_BIN = '/x'"])
+@pytest.mark.parametrize("name", ["HELDAR_ENV_FILE", "HELDAR_MIRROR_ENV_FILE"])
+def test_a_line_for_a_shell_is_named(name: str, line: str, env: dict[str, str]) -> None:
+    """`export` is no part of an env file, and what it sets would be lost unseen."""
+    Path(env[name]).write_text(f"{line}\n# export A=1\n")
+    with pytest.raises(SettingsError, match=r"export\sHELDAR_FFMPEG_BIN"):
+        load_settings(env)
+
+
+@pytest.mark.skipif(Path("/etc/heldar").exists(), reason="this machine has settings of its own")
+def test_a_blank_name_of_an_env_file_counts_as_unset() -> None:
+    """The usual file is read then."""
+    unset = load_settings({})
+    assert load_settings({"HELDAR_ENV_FILE": "", "HELDAR_MIRROR_ENV_FILE": " "}) == unset
+
+
+def test_a_mirror_root_in_heldars_own_file_is_refused(env: dict[str, str]) -> None:
+    """The kernel would mirror too; the message says which line to move where. Blank, it says nothing."""
+    file = Path(env["HELDAR_ENV_FILE"])
+    file.write_text("HELDAR_MIRROR_RECORDINGS_DIR= \n")
+    assert load_settings(env).mirror_root is None
+    file.write_text("HELDAR_MIRROR_RECORDINGS_DIR=/mnt/mirror\n")
+    with pytest.raises(SettingsError) as caught:
+        load_settings(env | {"HELDAR_MIRROR_RECORDINGS_DIR": "/elsewhere"})
+    assert str(caught.value).startswith(
+        f"HELDAR_MIRROR_RECORDINGS_DIR=/mnt/mirror stands in Heldar's own env file {file}"
+    )
+    assert f"Move that line to {env['HELDAR_MIRROR_ENV_FILE']}" in str(caught.value)
+
+
+def test_a_mirror_root_in_our_own_file_is_taken(env: dict[str, str]) -> None:
+    """That is its place."""
+    Path(env["HELDAR_MIRROR_ENV_FILE"]).write_text("HELDAR_MIRROR_RECORDINGS_DIR=/mnt/mirror\n")
+    assert load_settings(env).mirror_root == Path("/mnt/mirror")
