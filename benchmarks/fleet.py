@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from conftest import FAKE_FFMPEG, Mirror, mirror_env, new_database, new_home, wait_for_none
 from support.listeners import answering
+from support.mirror import FAKE_FFMPEG, Mirror, mirror_env, new_database, new_home
+from support.waiting import wait_for_none
 
 __all__ = ["FAKE_FFMPEG", "Mirror", "new_database", "new_home", "wait_for_none"]  # for those who import them from here
 

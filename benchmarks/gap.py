@@ -20,8 +20,8 @@ from measure import Figure, record
 from streams import loop_beside, plugged_in, real_mirror
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from conftest import processes_of
-from integration.recorder.test_packets import packets
+from support.recordings import packets
+from support.waiting import processes_of
 
 NUMBER = 8
 AIM = 1.1

@@ -12,9 +12,11 @@ from pathlib import Path
 import click
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from conftest import Camera, Mirror, mirror_env, new_database, new_home, wait_for
-from integration.recorder.test_packets import packets
 from measure import Figure, record
+from support.camera import Camera
+from support.mirror import Mirror, mirror_env, new_database, new_home
+from support.recordings import packets
+from support.waiting import wait_for
 
 from heldar_mirror.recorder.recorder import MARKER
 

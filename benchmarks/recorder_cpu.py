@@ -15,8 +15,9 @@ from measure import Figure, cpu_seconds, record
 from streams import loop_beside, plugged_in, real_mirror
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from conftest import PASSWORD, USER, Camera, Mirror
-from support.users import ffmpegs, recorders
+from support.camera import Camera
+from support.mirror import PASSWORD, USER, Mirror
+from support.running import ffmpegs, recorders
 
 from heldar_mirror.heldar.camera_url import encode
 

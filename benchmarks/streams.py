@@ -11,7 +11,8 @@ from pathlib import Path
 from fleet import new_mirror, running
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from conftest import PASSWORD, Camera, Mirror, new_home
+from support.camera import Camera
+from support.mirror import PASSWORD, Mirror, new_home
 
 from heldar_mirror.heldar.camera_url import record_url
 from heldar_mirror.heldar.cameras import parse_camera

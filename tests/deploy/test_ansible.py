@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import wait_for
 from support.managed_host import CAMERAS, NEXT, SECRET, Managed, changes, managed_host, pending
 from support.packages import build, copy_tree, run
+from support.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from conftest import wait_for
 from support.managed_host import NEXT, Managed, changes, managed_host
 from support.packages import build, copy_tree, run
+from support.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

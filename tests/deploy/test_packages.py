@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import Mirror, mirror_env, new_database, new_home, wait_for
 from support import TREE
+from support.mirror import Mirror, mirror_env, new_database, new_home
 from support.packages import build, copy_tree, python, run
-from support.users import recorders, wait_until_recording
+from support.running import recorders, wait_until_recording
+from support.waiting import wait_for
 
 
 @dataclass

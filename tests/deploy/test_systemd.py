@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PASSWORD, SCHEMA, Camera, wait_for
 from support import TREE
 from support.booted_host import Host, booted_host
+from support.camera import Camera
+from support.mirror import PASSWORD, SCHEMA
+from support.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -6,7 +6,6 @@ The tests are stages of one story, told for both ffmpegs at once, since most of 
 import contextlib
 import json
 import re
-import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,16 +15,25 @@ from urllib.parse import quote
 
 import imageio_ffmpeg
 import pytest
-from conftest import PASSWORD, Camera, Mirror, wait_for
+from support.camera import Camera
+from support.mirror import PASSWORD, Mirror
 from support.odd_camera import OddCamera, odd_cameras
-from support.users import ffmpegs, kill, new_mirror, recorders
+from support.recordings import gaps, packets
+from support.running import ffmpegs, kill, recorders
+from support.users import new_mirror
+from support.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
+
 FFMPEGS = {"debian": "ffmpeg", "newest": imageio_ffmpeg.get_ffmpeg_exe()}
-FRAMES_PER_SECOND = 15
+
+
 SOME_FOOTAGE = 500_000
+
+
 WRONG = "wr/ong@pass:word"
+
 
 # What `status` says of each fault: ffmpeg's own words, and what to do.
 REASONS = {
@@ -36,9 +44,14 @@ REASONS = {
     "mistyped": ("401 .?Unauthorized", "the camera refuses the user or the password"),
     "speaking": ("Could not find tag for codec pcm_alaw", "set record_audio to 0"),
 }
+
+
 # Those whose ffmpeg never ends by itself.
 STALLING = ["stalling", "babbling"]
+
+
 STALL = "its file does not grow though ffmpeg runs|its segment is open far longer than one lasts"
+
 
 every_ffmpeg = pytest.mark.parametrize("ffmpeg", FFMPEGS)
 
@@ -184,31 +197,6 @@ def log_of(mirror: Mirror, camera_id: str) -> str:
     return (mirror.logs / f"mirror-{camera_id}.log").read_text()
 
 
-def packets(mirror: Mirror, camera_id: str) -> list[str]:
-    """The hashes of all packets of a camera's segments, in their order."""
-    files = mirror.home / "files.txt"
-    files.write_text("".join(f"file '{path}'\n" for path in mirror.segments(camera_id)))
-    result = subprocess.run(
-        [
-            *["ffmpeg", "-v", "error", "-f", "concat", "-safe", "0", "-auto_convert", "0", "-i", str(files)],
-            *["-map", "0:v", "-c", "copy", "-f", "framehash", "-hash", "md5", "-"],
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    return [line.rpartition(",")[2].strip() for line in result.stdout.splitlines() if not line.startswith("#")]
-
-
-def gaps(whole: list[str], part: list[str]) -> list[float]:
-    """The lengths, in seconds of footage, of what `part` lacks of `whole` between its own first and last packet."""
-    have = set(part)
-    assert have & set(whole)
-    marks = "".join("+" if packet in have else "-" for packet in whole).strip("-")
-    return [len(gap) / FRAMES_PER_SECOND for gap in re.findall("-+", marks)]
-
-
 @every_ffmpeg
 @pytest.mark.parametrize("camera_id", REASONS)
 def test_the_reason_is_told(failing: Story, ffmpeg: str, camera_id: str) -> None:
@@ -317,9 +305,9 @@ def test_no_stub_is_left(ended: Story, ffmpeg: str) -> None:
 def test_what_was_sent_was_recorded(ended: Story, ffmpeg: str) -> None:
     """A camera lacks what it did not send while it was away; how long that is is printed."""
     mirror = ended.mirrors[ffmpeg]
-    good = packets(mirror, "good")
+    good = packets(mirror.segments("good"))
     print(f"\n{ffmpeg}: unplugged for {ended.outage:.1f} s")
     for camera_id in ("unplugged", "stalling"):
-        lacking = [gap for gap in gaps(good, packets(mirror, camera_id)) if gap > 0.2]
+        lacking = [gap for gap in gaps(good, packets(mirror.segments(camera_id))) if gap > 0.2]
         print(f"{ffmpeg}: {camera_id}: lacks {', '.join(f'{gap:.1f} s' for gap in lacking)}")
         assert lacking

@@ -1,36 +1,19 @@
 """The machine's clock jumps while the whole mirror is at work: recorders, supervisord and the watcher."""
 
 import hashlib
-import subprocess
-import sys
 import time
 from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from conftest import Camera, Mirror, wait_for
-from support import HERE
-from support.users import ffmpegs, recorders
+from support.camera import Camera
+from support.mirror import Mirror
+from support.running import ffmpegs, recorders
+from support.stepping_clock import HOUR, Clock
+from support.waiting import wait_for
 
 from heldar_mirror.recorder.recorder import SEGMENT_NAME, is_stub, segment_path
-
-HOUR = 3600
-
-
-class Clock:
-    """What a mirror takes for the time, in seconds ahead of the true one. Monotonic clocks never step."""
-
-    def __init__(self, home: Path) -> None:
-        self.path, library = home / "clock", home / "stepping_clock.so"
-        self.jump(0)
-        source = HERE / "stepping_clock.c"
-        subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-Wall", "-o", str(library), str(source)], check=True)
-        self.env = {"LD_PRELOAD": str(library), "STEPPING_CLOCK": str(self.path)}
-
-    def jump(self, seconds: int) -> None:
-        with self.path.open("r+b" if self.path.exists() else "wb") as file:  # whoever has mapped it sees it at once
-            file.write(seconds.to_bytes(8, sys.byteorder, signed=True))
 
 
 def recorded(mirror: Mirror, since: float, until: float) -> dict[Path, str]:

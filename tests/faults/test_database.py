@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import SCHEMA, Database, Mirror, wait_for
-from integration.heldar.test_database import given_to_kernel, kernel, names
-from integration.volume.test_volume import mounted, unmount
-from support.users import KERNEL, as_root, identity, kill, new_mirror, python_for_all, recorders
+from support.kernel import given_to_kernel, kernel, names
+from support.mirror import SCHEMA, Database, Mirror
+from support.mounts import tmpfs, unmount
+from support.running import kill, recorders
+from support.users import KERNEL, as_root, identity, new_mirror, python_for_all
+from support.waiting import wait_for
 from support.watched import is_recorded_in, published, told, wait_until_shown, watcher
 
 UNREADABLE = "cannot read the cameras in"
@@ -78,7 +80,7 @@ def followed() -> Iterator[Followed]:
         disk = mirror.home / "disk"
         disk.mkdir()
         if os.geteuid() == 0:
-            stack.enter_context(mounted(disk))
+            stack.enter_context(tmpfs(disk, 200))
         mirror.database = Database(disk / "heldar/heldar.db")
         mirror.env["HELDAR_DATABASE_URL"] = f"sqlite://{mirror.database.path}"
         mirror.put(mirror.database.path.parent)

@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from conftest import FAKE_FFMPEG, Mirror, wait_for
 from support import HERE
 from support.inspection import (
     Wanted,
@@ -26,7 +25,10 @@ from support.inspection import (
     writers,
 )
 from support.listeners import answering
-from support.users import counts, ffmpegs, kill, new_mirror, recorders
+from support.mirror import FAKE_FFMPEG, Mirror
+from support.running import counts, ffmpegs, kill, recorders
+from support.users import new_mirror
+from support.waiting import wait_for
 
 KILL_AT_STEP = HERE / "kill_at_step.py"
 

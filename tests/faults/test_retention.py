@@ -17,14 +17,16 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from conftest import PASSWORD, Mirror, new_home, processes_of, wait_for
-from faults.test_camera import gaps, packets
-from faults.test_clock import HOUR, Clock
-from faults.test_volume import goes_on_publishing, grows, hashes, served, stopped, tmpfs, waits_for_fuse
 from support.examples import KEY, seal
+from support.mirror import PASSWORD, Mirror, new_home
+from support.mounts import served, stopped, tmpfs, waits_for_fuse
+from support.recordings import gaps, grows, hashes, packets
+from support.running import ffmpegs, kill, wait_until_recording
 from support.side_by_side import AtOnce
-from support.users import as_root, ffmpegs, kill, wait_until_recording
-from support.watched import published, told, wait_until_shown, wait_until_well, watcher
+from support.stepping_clock import HOUR, Clock
+from support.users import as_root
+from support.waiting import processes_of, wait_for
+from support.watched import goes_on_publishing, published, told, wait_until_shown, wait_until_well, watcher
 
 from heldar_mirror.footage.names import segment_begun, segment_name
 from heldar_mirror.heldar import camera_url
@@ -217,8 +219,8 @@ def test_recorders_fill_a_small_volume_and_its_floor_holds(mirror: Mirror, port:
             left += map(begun_at, now)
         # But for what was the newest of its camera when it was last looked.
         assert max(gone) <= min(left) + SECONDS
-        whole = packets(sent, "c0")
-        lacking = {camera_id: max(gaps(whole, packets(mirror, camera_id)), default=0.0) for camera_id in ids}
+        whole = packets(sent.segments("c0"))
+        lacking = {camera_id: max(gaps(whole, packets(mirror.segments(camera_id))), default=0.0) for camera_id in ids}
         assert {camera_id: gap for camera_id, gap in lacking.items() if gap > 0.2} == {}
 
 

@@ -8,12 +8,13 @@ import time
 from dataclasses import dataclass, field
 
 import pytest
-from conftest import Mirror, wait_for
 from support.inspection import SHOWN_PASSWORD, Wanted, belonging, supervisor, wait_until_right, watcher, writers
 from support.listeners import answering
-from support.users import counts, kill
+from support.mirror import Mirror
+from support.running import counts, kill
+from support.waiting import wait_for
 
-# Another storm: STORM_SEEDS=2,3 script/test tests/test_storm.py
+# Another storm: STORM_SEEDS=2,3 script/test tests/faults/test_storm.py
 SEEDS = [int(seed) for seed in os.environ.get("STORM_SEEDS", "1").split(",")]
 BURSTS = 60
 

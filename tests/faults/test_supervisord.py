@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Mirror, processes_of, wait_for
-from integration.reconcile.test_joined import ADMIN_PASSWORD, Joined
-from support.users import PYTHONPATH, as_root, kill, new_mirror, recorders, wait_until_recording
+from support.joined import ADMIN_PASSWORD, Joined
+from support.mirror import Mirror
+from support.running import kill, recorders, wait_until_recording
+from support.users import PYTHONPATH, as_root, new_mirror
+from support.waiting import processes_of, wait_for
 from support.watched import is_recorded_in, told, wait_until_recorded, wait_until_shown, wait_until_well, watcher
 
 from heldar_mirror.recorder.recorder import START_SECONDS

@@ -4,90 +4,40 @@ What takes time is waiting: for the next look at the volume, and for the next tr
 """
 
 import contextlib
-import hashlib
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from conftest import Mirror, wait_for
+from support.mirror import Mirror
+from support.mounts import mount, mounted, served, stopped, tmpfs, waits_for_fuse
+from support.recordings import grows, hashes
+from support.running import ffmpegs, kill, recorders, wait_until_recording
 from support.side_by_side import AtOnce
-from support.users import as_root, ffmpegs, kill, recorders, wait_until_recording
-from support.watched import published
+from support.users import as_root
+from support.waiting import wait_for
+from support.watched import goes_on_publishing, published
 
 from heldar_mirror.recorder import recorder
 
 MARKER = ".heldar-mirror"
 
+
 pytestmark = [as_root, pytest.mark.slow, pytest.mark.timeout(400)]
 
+
 at_once = AtOnce()
+
+
 ordeals = at_once.fixture()
-
-
-def mount(*args: object) -> None:
-    subprocess.run(["mount", *map(str, args)], check=True)
-
-
-@contextlib.contextmanager
-def mounted(directory: Path, *options: object) -> Iterator[None]:
-    """A file system on a directory, made if it is missing; whatever is mounted there at the end is taken away."""
-    directory.mkdir(exist_ok=True)
-    mount(*options, directory)
-    try:
-        yield
-    finally:
-        while str(directory) in Path("/proc/self/mounts").read_text().split():  # is_mount() would ask a hung one
-            unmount(directory)
-
-
-def tmpfs(directory: Path, mebibytes: int) -> contextlib.AbstractContextManager[None]:
-    return mounted(directory, "-t", "tmpfs", "-o", f"size={mebibytes}m", "tmpfs")
 
 
 def unmount(directory: Path) -> None:
     """Take a volume away at once, whoever is still using it."""
     subprocess.run(["umount", "--lazy", str(directory)], check=True)
-
-
-@contextlib.contextmanager
-def served(mirror: Mirror, place: str = "mirror") -> Iterator["subprocess.Popen[bytes]"]:
-    """The directory `disk` as the mirror's volume, or in another place of its home, by way of a process, which may be
-    stopped meanwhile."""
-    directory = mirror.home / place
-    (mirror.home / "disk").mkdir()
-    directory.mkdir(exist_ok=True)
-    # No path of the test's, by which its mirror would be taken for still running.
-    server = subprocess.Popen(["bindfs", "-f", "disk", place], cwd=mirror.home)
-    try:
-        wait_for(lambda: f" {directory} fuse" in Path("/proc/self/mounts").read_text())
-        yield server
-    finally:
-        unmount(directory)
-        try:
-            server.wait(30)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
-
-
-@contextlib.contextmanager
-def stopped(server: "subprocess.Popen[bytes]") -> Iterator[None]:
-    """Whoever asks its volume meanwhile waits."""
-    server.send_signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        server.send_signal(signal.SIGCONT)
-
-
-def goes_on_publishing(mirror: Mirror) -> None:
-    at = published(mirror)["at"]
-    wait_for(lambda: published(mirror)["at"] > at)
 
 
 def states(mirror: Mirror) -> dict[str, str]:
@@ -102,12 +52,6 @@ def log_of(mirror: Mirror, camera_id: str) -> str:
 def starts(mirror: Mirror) -> int:
     """Return how many recorders of all cameras have ended by themselves: each start that fails is one."""
     return sum(path.read_text().count(" ERROR ") for path in mirror.logs.glob("mirror-*.log"))
-
-
-def hashes(directory: Path) -> dict[str, str]:
-    """Return a digest of every closed segment below a directory: of each camera all but the last."""
-    closed = [path for camera in directory.iterdir() if camera.is_dir() for path in sorted(camera.glob("*.mp4"))[:-1]]
-    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in closed}
 
 
 def one_writer_each(mirror: Mirror, *camera_ids: str) -> bool:
@@ -139,17 +83,6 @@ def well_again(mirror: Mirror, *camera_ids: str) -> None:
     """Wait until all is well, by itself: every camera records, each in its directory alone."""
     wait_for(lambda: published(mirror)["well"] and one_writer_each(mirror, *camera_ids), seconds=120)
     assert "volume: all well again" in mirror.watch_log()
-
-
-def waits_for_fuse(pid: int) -> bool:
-    """Whether a process is in the middle of a call that a FUSE server has to answer."""
-    return "request_wait_answer" in Path(f"/proc/{pid}/wchan").read_text()
-
-
-def grows(mirror: Mirror, *camera_ids: str) -> None:
-    """Wait until each camera has three segments more, of which two are closed."""
-    counts = {name: len(mirror.segments(name)) for name in camera_ids}
-    wait_for(lambda: all(len(mirror.segments(name)) > counts[name] + 2 for name in camera_ids), seconds=90)
 
 
 def real(mirror: Mirror, port: int, *camera_ids: str) -> None:

@@ -24,11 +24,14 @@ from urllib.parse import quote, quote_plus
 
 import imageio_ffmpeg
 import pytest
-from conftest import USER, Camera, Mirror, wait_for
 from supervisor.xmlrpc import SupervisorTransport
 from support import HERE
+from support.camera import Camera
 from support.examples import KEY, camera, row, seal, settings
-from support.users import MirrorForAll, as_root, below, new_mirror
+from support.mirror import USER, Mirror
+from support.running import below
+from support.users import MirrorForAll, as_root, new_mirror
+from support.waiting import wait_for
 
 from heldar_mirror.env_file import escape_env
 from heldar_mirror.errors import MirrorError

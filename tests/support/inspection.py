@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from conftest import Mirror, wait_for
 from supervisor.xmlrpc import SupervisorTransport
+
+from support.mirror import Mirror
+from support.waiting import wait_for
 
 SHOWN_PASSWORD = "p%40ss%2Fw%3Ard"
 

@@ -10,12 +10,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from conftest import Mirror
-
 from heldar_mirror.footage.names import segment_begun, segment_name
 from heldar_mirror.reconcile.adopt import adopt_volume
 from heldar_mirror.settings import Settings, load_settings
 from heldar_mirror.state.directory import prepare
+from support.mirror import Mirror
 
 HOUR = 3600
 MIB = 1 << 20

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from conftest import PASSWORD, SCHEMA, USER, Camera, new_home
-
 from support import TREE
 from support.booted_host import Host, booted_host
+from support.camera import Camera
+from support.mirror import PASSWORD, SCHEMA, USER, new_home
 
 ANSIBLE = TREE / "deploy/ansible"
 CAMERAS = ("gate", "hall", "yard")

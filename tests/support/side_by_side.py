@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Camera, Mirror
 
+from support.camera import Camera
+from support.mirror import Mirror
 from support.users import new_mirror
 from support.watched import published
 

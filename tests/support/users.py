@@ -1,12 +1,10 @@
-"""Mirrors that a whole file of tests shares, other users of the machine, and who runs what."""
+"""Other users of the machine, and mirrors that they can run."""
 
 import contextlib
 import functools
 import importlib.metadata
 import os
 import pwd
-import re
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import FAKE_FFMPEG, Mirror, mirror_env, new_database, new_home, processes_of, wait_for
 
 import heldar_mirror
+from support.mirror import FAKE_FFMPEG, Mirror, mirror_env, new_database, new_home
 
 # The kernel's own user, and one that has nothing to do with it. No such users need to exist.
 KERNEL, STRANGER = 64001, 65534
+
 
 # Where an interpreter that is not in a venv, or can't see it, finds what the tests are run with.
 PYTHONPATH = os.pathsep.join(
@@ -32,6 +31,7 @@ PYTHONPATH = os.pathsep.join(
         )
     )
 )
+
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become other users")
 
@@ -95,40 +95,3 @@ def new_mirror(kind: type[Mirror] = Mirror) -> Iterator[Any]:
     with new_home() as home:
         database = new_database(home)
         yield kind(home, database, mirror_env(home, database) | {"PYTHONPATH": PYTHONPATH})
-
-
-def recorders(mirror: Mirror) -> dict[str, int]:
-    """Return the process id of each camera's recorder."""
-    found = {}
-    for pid, command in processes_of(f"{mirror.state}/specs/").items():
-        if match := re.search(r"/specs/(\S+)\.spec \d+$", command):
-            found[match[1]] = pid
-    return found
-
-
-def ffmpegs(mirror: Mirror, camera_id: str) -> list[int]:
-    """Return the process ids of a camera's ffmpeg: there is one, or none."""
-    return sorted(processes_of(f"{mirror.root}/{camera_id}/"))
-
-
-def wait_until_recording(mirror: Mirror, *camera_ids: str) -> dict[str, int]:
-    """Wait until each of the cameras has a segment of its own ffmpeg; return all recorders."""
-    wait_for(lambda: all(ffmpegs(mirror, name) and mirror.segments(name) for name in camera_ids))
-    running: dict[str, int] = wait_for(lambda: (r := recorders(mirror)) and r.keys() >= set(camera_ids) and r)
-    return running
-
-
-def kill(pid: int) -> None:
-    """Kill one process of the test's own, with no chance for it to clean up."""
-    os.kill(pid, signal.SIGKILL)
-
-
-def counts(result: subprocess.CompletedProcess[str]) -> dict[str, int]:
-    """Return the numbers of a plan's last line, by their name; only those that are not 0."""
-    last = result.stdout.strip().splitlines()[-1]
-    return {name: int(number) for number, name in re.findall(r"(\d+) (\w+)", last) if number != "0"}
-
-
-def below(*directories: Path) -> dict[Path, bytes]:
-    """Return the contents of all files below directories."""
-    return {path: path.read_bytes() for top in directories for path in sorted(top.rglob("*")) if path.is_file()}

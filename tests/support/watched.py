@@ -5,9 +5,9 @@ import time
 from collections.abc import Collection
 from typing import Any
 
-from conftest import Mirror, processes_of, wait_for
-
-from support.users import ffmpegs, recorders
+from support.mirror import Mirror
+from support.running import ffmpegs, recorders
+from support.waiting import processes_of, wait_for
 
 
 def watcher(mirror: Mirror) -> int:
@@ -55,3 +55,8 @@ def wait_until_shown(mirror: Mirror, *texts: str) -> None:
         return all(text in shown for text in texts) and result.returncode == 1
 
     wait_for(shows, seconds=60, every=0.3)
+
+
+def goes_on_publishing(mirror: Mirror) -> None:
+    at = published(mirror)["at"]
+    wait_for(lambda: published(mirror)["at"] > at)

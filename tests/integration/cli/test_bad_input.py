@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SCHEMA, Mirror, wait_for
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from supervisor.options import ServerOptions
-from support.users import counts, ffmpegs, new_mirror, recorders, wait_until_recording
+from support.mirror import SCHEMA, Mirror
+from support.running import counts, ffmpegs, recorders, wait_until_recording
+from support.users import new_mirror
+from support.waiting import wait_for
 
 from heldar_mirror.settings import WATCH
 

@@ -8,13 +8,15 @@ from urllib.parse import quote
 
 import imageio_ffmpeg
 import pytest
-from conftest import PASSWORD, Camera, Mirror, processes_of, wait_for
+from support.camera import Camera
+from support.mirror import PASSWORD, Mirror
+from support.recordings import FRAMES_PER_SECOND
+from support.waiting import processes_of, wait_for
 
 from heldar_mirror.supervisord.gateway import FAILED
 
 pytestmark = pytest.mark.slow
 
-FRAMES_PER_SECOND = 15
 WRONG = "wr/ong@pass:word"
 
 

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Mirror, processes_of, wait_for
+from support.mirror import Mirror
 from support.users import as_root
+from support.waiting import processes_of, wait_for
 
 # The same command, with less patience.
 IMPATIENT = (

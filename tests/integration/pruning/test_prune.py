@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Mirror, new_home, wait_for
 from support.made_footage import FLOOR, HOUR, LOCK, begun_of, lock, prune, put, removed, settings_of, shelf, tree
+from support.mirror import Mirror, new_home
 from support.users import as_root, new_mirror
+from support.waiting import wait_for
 
 from heldar_mirror.errors import VolumeError
 from heldar_mirror.footage.names import segment_name

@@ -9,7 +9,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from conftest import Mirror
 from hypothesis import HealthCheck, given
 from hypothesis import settings as options
 from hypothesis import strategies as st
@@ -30,6 +29,7 @@ from support.made_footage import (
     tree,
     volume,
 )
+from support.mirror import Mirror
 from support.users import as_root, new_mirror
 
 from heldar_mirror.pruning.pruner import FUTILE_TIMES, TICK_SECONDS, Pruner

@@ -15,19 +15,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from conftest import FAKE_FFMPEG, PASSWORD, Mirror, processes_of, wait_for
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from support.users import (
-    MirrorForAll,
-    as_root,
-    below,
-    counts,
-    ffmpegs,
-    kill,
-    new_mirror,
-    recorders,
-    wait_until_recording,
-)
+from support.mirror import FAKE_FFMPEG, PASSWORD, Mirror
+from support.running import below, counts, ffmpegs, kill, recorders, wait_until_recording
+from support.users import MirrorForAll, as_root, new_mirror
+from support.waiting import processes_of, wait_for
 
 from heldar_mirror.recorder import recorder
 
@@ -550,7 +542,7 @@ def test_a_first_up_with_an_unreadable_database_waits_for_it(mirror: Mirror) -> 
     mirror.database.path.parent.rename(mirror.home / "dead")
     with mirror.up(watched=True):
         assert "cannot read the cameras" in mirror.up_log()
-        assert "cannot read the cameras" in wait_for(mirror.watch_log)
+        wait_for(lambda: "cannot read the cameras" in mirror.watch_log())
         assert not (mirror.root / recorder.MARKER).exists()
         (mirror.home / "dead").rename(mirror.database.path.parent)
         wait_until_recording(mirror, "gate")

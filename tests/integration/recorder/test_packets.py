@@ -4,22 +4,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Camera, Mirror, wait_for
+from support.camera import Camera
+from support.mirror import Mirror
+from support.recordings import packets
+from support.waiting import wait_for
 
 from heldar_mirror.heldar import camera_url
 from heldar_mirror.heldar.cameras import parse_camera
 from heldar_mirror.heldar.tables import read_cameras
 from heldar_mirror.programs.record_command import build_record_command
-
-
-def packets(segments: list[Path]) -> list[str]:
-    """Return the hash of each packet of the segments, in order."""
-    hashes = []
-    for segment in segments:
-        command = ["ffmpeg", "-v", "error", "-i", str(segment), "-c", "copy", "-f", "framehash", "-hash", "md5", "-"]
-        frames = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
-        hashes += [line.split(",")[-1].strip() for line in frames.splitlines() if not line.startswith("#")]
-    return hashes
 
 
 @pytest.mark.slow

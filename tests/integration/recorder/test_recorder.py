@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from conftest import processes_of, wait_for, wait_for_none
 from support.listeners import listening, refusing, silent
+from support.waiting import processes_of, wait_for, wait_for_none
 
 from heldar_mirror.proc.recorders import RECORDER
 from heldar_mirror.recorder import recorder

@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from conftest import PASSWORD, Mirror
-from support.users import STRANGER, MirrorForAll, as_root, counts, new_mirror, recorders, wait_until_recording
+from support.mirror import PASSWORD, Mirror
+from support.running import counts, recorders, wait_until_recording
+from support.users import STRANGER, MirrorForAll, as_root, new_mirror
 
 
 @pytest.fixture(scope="module")

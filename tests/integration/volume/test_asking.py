@@ -12,9 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from conftest import Mirror, processes_of, wait_for
-from faults.test_volume import mounted, tmpfs
-from support.users import STRANGER, as_root, kill, wait_until_recording
+from support.mirror import Mirror
+from support.mounts import mounted, tmpfs
+from support.running import kill, wait_until_recording
+from support.users import STRANGER, as_root
+from support.waiting import processes_of, wait_for
 from support.watched import watcher
 
 from heldar_mirror.errors import HungError, VolumeError

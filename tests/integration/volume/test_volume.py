@@ -9,23 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Mirror, wait_for
-from support.users import STRANGER, MirrorForAll, as_root, counts, new_mirror, recorders, wait_until_recording
+from support.mirror import Mirror
+from support.mounts import tmpfs, unmount
+from support.running import counts, recorders, wait_until_recording
+from support.users import STRANGER, MirrorForAll, as_root, new_mirror
+from support.waiting import wait_for
 
 from heldar_mirror.recorder.recorder import FAILED_SOON
 
 MARKER = ".heldar-mirror"
-
-
-@contextlib.contextmanager
-def mounted(directory: Path) -> Iterator[None]:
-    """A small file system of its own on a directory, unless it was unmounted meanwhile."""
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200m", "tmpfs", str(directory)], check=True)
-    try:
-        yield
-    finally:
-        if directory.is_mount():
-            unmount(directory)
 
 
 @contextlib.contextmanager
@@ -36,11 +28,6 @@ def bound(directory: Path, place: Path) -> Iterator[None]:
         yield
     finally:
         unmount(place)
-
-
-def unmount(directory: Path) -> None:
-    """Take a volume away at once, whoever is still using it."""
-    subprocess.run(["umount", "--lazy", str(directory)], check=True)
 
 
 @pytest.fixture
@@ -247,7 +234,7 @@ def test_the_primarys_file_system_is_warned_about(mirror: Mirror, made: bool) ->
 def test_a_volume_of_its_own_is_not_warned_about(mirror: Mirror) -> None:
     """On another file system there is nothing to say."""
     mirror.root.mkdir()
-    with mounted(mirror.root), mirror.up():
+    with tmpfs(mirror.root, 200), mirror.up():
         assert "file system" not in mirror.up_log()
 
 
@@ -360,7 +347,7 @@ def test_a_volume_that_is_gone_is_not_recorded_beside(mirror: Mirror) -> None:
     """With the volume unmounted nothing is written to the disk below it; mounted again, recording goes on."""
     mirror.database.add("gate")
     mirror.root.mkdir()
-    with mounted(mirror.root):
+    with tmpfs(mirror.root, 200):
         with mirror.up():
             wait_until_recording(mirror, "gate")
             marker = (mirror.root / MARKER).read_text()
@@ -369,7 +356,7 @@ def test_a_volume_that_is_gone_is_not_recorded_beside(mirror: Mirror) -> None:
             wait_for(lambda: "has lost its marker" in log_of(mirror, "gate"))
             assert "is the volume mounted?" in mirror.run("reconcile", code=6).stderr
             assert list(mirror.root.iterdir()) == []
-            with mounted(mirror.root):
+            with tmpfs(mirror.root, 200):
                 (mirror.root / MARKER).write_text(marker)
                 mirror.run("reconcile")
                 wait_until_recording(mirror, "gate")

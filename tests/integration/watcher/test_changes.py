@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Database, wait_for
+from support.mirror import Database
+from support.waiting import wait_for
 
 from heldar_mirror.proc.mounts import find_place
 from heldar_mirror.watcher import changes

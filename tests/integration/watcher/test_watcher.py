@@ -24,20 +24,12 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from conftest import PASSWORD, SCHEMA, Database, Mirror, processes_of, wait_for
 from support import HERE
 from support.examples import KEY, seal
-from support.users import (
-    STRANGER,
-    as_root,
-    ffmpegs,
-    kill,
-    new_mirror,
-    python_for_all,
-    recorders,
-    run_as,
-    wait_until_recording,
-)
+from support.mirror import PASSWORD, SCHEMA, Database, Mirror
+from support.running import ffmpegs, kill, recorders, wait_until_recording
+from support.users import STRANGER, as_root, new_mirror, python_for_all, run_as
+from support.waiting import processes_of, wait_for
 
 from heldar_mirror.heldar.database import SHARED_FIRST, SHARED_SIZE
 

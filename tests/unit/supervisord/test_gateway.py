@@ -9,9 +9,9 @@ from xmlrpc.client import Fault
 from xmlrpc.server import SimpleXMLRPCServer
 
 import pytest
-from conftest import Database
 from supervisor.xmlrpc import Faults
 from support.examples import settings
+from support.mirror import Database
 
 from heldar_mirror.errors import SupervisordError
 from heldar_mirror.programs.stanzas import parse_programs

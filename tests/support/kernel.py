@@ -1,0 +1,81 @@
+"""What Heldar's kernel does to its database."""
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from support.mirror import Database
+from support.users import KERNEL, identity, python_for_all
+
+KERNEL_PROGRAM = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA journal_mode=WAL")
+connection.execute("PRAGMA synchronous=NORMAL")
+connection.execute("PRAGMA wal_autocheckpoint=0")
+for line in sys.stdin:
+    if line == "close\\n":
+        connection.close()
+    else:
+        connection.execute(line)
+    print("done", flush=True)
+"""
+
+
+class Kernel:
+    """Heldar's kernel as far as its database goes: a process of its own user that holds a connection."""
+
+    def __init__(self, path: Path, uid: int) -> None:
+        self.process = subprocess.Popen(
+            [python_for_all() if os.geteuid() == 0 else "python3", "-c", KERNEL_PROGRAM, str(path)],
+            **identity(uid),
+            cwd="/",
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def tell(self, line: str) -> None:
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(f"{line}\n")
+        self.process.stdin.flush()
+        assert self.process.stdout.readline() == "done\n"
+
+    def add(self, camera_id: str) -> None:
+        self.tell(f"INSERT INTO cameras (id, name) VALUES ('{camera_id}', 'x')")  # noqa: S608
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.tell("close")
+            self.crash()
+
+    def crash(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+@contextlib.contextmanager
+def kernel(path: Path, uid: int = KERNEL) -> Iterator[Kernel]:
+    made = Kernel(path, uid)
+    try:
+        yield made
+    finally:
+        made.crash()
+
+
+def given_to_kernel(database: Database, mode: int) -> Path:
+    """Make the kernel's user the owner of the database and its directory; everybody may read, `mode` is the
+    directory's."""
+    for path in (database.path, database.path.parent):
+        os.chown(path, KERNEL, KERNEL)
+    database.path.chmod(0o644)
+    database.path.parent.chmod(mode)
+    return database.path
+
+
+def names(path: Path) -> set[str]:
+    """The kinds of files there are of a database: `''`, `-wal`, `-shm`."""
+    return {entry.name.removeprefix(path.name) for entry in path.parent.iterdir()}

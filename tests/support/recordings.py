@@ -1,0 +1,44 @@
+"""What was recorded: packets, gaps, growth."""
+
+import hashlib
+import re
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+from support.mirror import Mirror
+from support.waiting import wait_for
+
+# What rtsp_camera.py and odd_camera.py send.
+FRAMES_PER_SECOND = 15
+
+
+def hashes(directory: Path) -> dict[str, str]:
+    """Return a digest of every closed segment below a directory: of each camera all but the last."""
+    closed = [path for camera in directory.iterdir() if camera.is_dir() for path in sorted(camera.glob("*.mp4"))[:-1]]
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in closed}
+
+
+def grows(mirror: Mirror, *camera_ids: str) -> None:
+    """Wait until each camera has three segments more, of which two are closed."""
+    counts = {name: len(mirror.segments(name)) for name in camera_ids}
+    wait_for(lambda: all(len(mirror.segments(name)) > counts[name] + 2 for name in camera_ids), seconds=90)
+
+
+def packets(segments: Iterable[Path]) -> list[str]:
+    """Return the hash of each video packet of the segments, in order."""
+    found = []
+    for segment in segments:
+        command = ["ffmpeg", "-v", "error", "-i", str(segment), "-map", "0:v", "-c", "copy"]
+        command += ["-f", "framehash", "-hash", "md5", "-"]
+        frames = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+        found += [line.rpartition(",")[2].strip() for line in frames.splitlines() if not line.startswith("#")]
+    return found
+
+
+def gaps(whole: list[str], part: list[str]) -> list[float]:
+    """The lengths, in seconds of footage, of what `part` lacks of `whole` between its own first and last packet."""
+    have = set(part)
+    assert have & set(whole)
+    marks = "".join("+" if packet in have else "-" for packet in whole).strip("-")
+    return [len(gap) / FRAMES_PER_SECOND for gap in re.findall("-+", marks)]

@@ -1,0 +1,47 @@
+"""What a mirror's processes are, and what they recorded."""
+
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+from support.mirror import Mirror
+from support.waiting import processes_of, wait_for
+
+
+def recorders(mirror: Mirror) -> dict[str, int]:
+    """Return the process id of each camera's recorder."""
+    found = {}
+    for pid, command in processes_of(f"{mirror.state}/specs/").items():
+        if match := re.search(r"/specs/(\S+)\.spec \d+$", command):
+            found[match[1]] = pid
+    return found
+
+
+def ffmpegs(mirror: Mirror, camera_id: str) -> list[int]:
+    """Return the process ids of a camera's ffmpeg: there is one, or none."""
+    return sorted(processes_of(f"{mirror.root}/{camera_id}/"))
+
+
+def wait_until_recording(mirror: Mirror, *camera_ids: str) -> dict[str, int]:
+    """Wait until each of the cameras has a segment of its own ffmpeg; return all recorders."""
+    wait_for(lambda: all(ffmpegs(mirror, name) and mirror.segments(name) for name in camera_ids))
+    running: dict[str, int] = wait_for(lambda: (r := recorders(mirror)) and r.keys() >= set(camera_ids) and r)
+    return running
+
+
+def kill(pid: int) -> None:
+    """Kill one process of the test's own, with no chance for it to clean up."""
+    os.kill(pid, signal.SIGKILL)
+
+
+def counts(result: subprocess.CompletedProcess[str]) -> dict[str, int]:
+    """Return the numbers of a plan's last line, by their name; only those that are not 0."""
+    last = result.stdout.strip().splitlines()[-1]
+    return {name: int(number) for number, name in re.findall(r"(\d+) (\w+)", last) if number != "0"}
+
+
+def below(*directories: Path) -> dict[Path, bytes]:
+    """Return the contents of all files below directories."""
+    return {path: path.read_bytes() for top in directories for path in sorted(top.rglob("*")) if path.is_file()}

@@ -1,0 +1,24 @@
+"""A wall clock that tests can set, for one mirror alone."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from support import HERE
+
+HOUR = 3600
+
+
+class Clock:
+    """What a mirror takes for the time, in seconds ahead of the true one. Monotonic clocks never step."""
+
+    def __init__(self, home: Path) -> None:
+        self.path, library = home / "clock", home / "stepping_clock.so"
+        self.jump(0)
+        source = HERE / "stepping_clock.c"
+        subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-Wall", "-o", str(library), str(source)], check=True)
+        self.env = {"LD_PRELOAD": str(library), "STEPPING_CLOCK": str(self.path)}
+
+    def jump(self, seconds: int) -> None:
+        with self.path.open("r+b" if self.path.exists() else "wb") as file:  # whoever has mapped it sees it at once
+            file.write(seconds.to_bytes(8, sys.byteorder, signed=True))
