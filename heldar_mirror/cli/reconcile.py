@@ -10,7 +10,8 @@ from click import style
 
 from heldar_mirror.cli.common import get_ready, settings_if_on, show
 from heldar_mirror.programs.plan import Plan
-from heldar_mirror.reconcile.reconcile import planned, reconcile
+from heldar_mirror.reconcile.reconcile import dry_run as plan_only
+from heldar_mirror.reconcile.reconcile import reconcile
 from heldar_mirror.reconcile.revive import Revival, revive
 from heldar_mirror.status.advice import stopped_by_hand
 
@@ -23,10 +24,12 @@ def command(camera_ids: tuple[str, ...], *, dry_run: bool, as_json: bool) -> Non
     """Bring what is mirrored to what the cameras table asks for; restart the cameras that are named."""
     settings = settings_if_on(as_json=as_json)
     if dry_run:
-        plan, revival = planned(settings, camera_ids), None
+        plan, revival = plan_only(settings, camera_ids), None
     else:
         get_ready(settings)
         done = reconcile(settings, camera_ids)
+        if done.problem:
+            raise done.problem
         plan, revival = done.plan, Revival() if done.complete else revive(settings)
     if as_json:
         click.echo(json.dumps(plan_json(plan, revival), indent=2))

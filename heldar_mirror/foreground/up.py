@@ -51,10 +51,11 @@ def up(settings: Settings, tell: Callable[[str], None]) -> int:
         with locked(settings):
             known = settings.programs_file.exists()
             try:
-                plan, problem = write(_read_rows(settings), settings)
+                intended = write(_read_rows(settings), settings)
+                plan, problem = intended.plan, intended.problem
                 if problem and not known:
                     raise problem  # it was never up, so there is no last known good
-                # What stands in the state and is not wanted any more can't be running: supervisord is not up yet.
+                # supervisord isn't up yet, so what the plan removes can't be running.
                 remove_specs(plan.removed, settings)
                 tell(f"cameras to mirror to {settings.mirror_root}: {len(plan.generations)}")
                 for text in (*(f"camera {bad.camera_id}: {bad.reason}" for bad in plan.unusable), problem):

@@ -12,17 +12,23 @@ from heldar_mirror.settings import Settings
 
 @dataclass(frozen=True)
 class Desired:
-    """What the table asks for. `unwanted` are the cameras that clearly ask for no mirror; `held` ask for one that can't
-    be begun now."""
+    """What the table asks for: a launch spec for each camera that wants a mirror. `unwanted` are the cameras that
+    clearly want none."""
 
     specs: Mapping[str, LaunchSpec]
     unwanted: frozenset[str] = frozenset()
     unusable: tuple[Unusable, ...] = ()
-    held: frozenset[str] = frozenset()
+
+    def segment_seconds(self) -> dict[str, int]:
+        """Return how long the segments of each camera are."""
+        return {camera_id: spec.segment_seconds for camera_id, spec in self.specs.items()}
 
 
 def desired_state(rows: Iterable[Row], settings: Settings, volume: str) -> Desired:
-    """Return what should run, given all rows of the table and the id of the volume. Raises nothing for a bad row."""
+    """Return what should run, given all rows of the table and the id of the volume.
+
+    A row that can't be used becomes an `Unusable` and costs no other camera its mirror.
+    """
     specs, unwanted, unusable = {}, set(), []
     for row in rows:
         try:

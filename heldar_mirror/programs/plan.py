@@ -1,4 +1,4 @@
-"""The plan: what to change so that what is recorded in the state becomes what the table asks for. All pure."""
+"""The plan: what to change so that the saved launch specs become what the table asks for. All pure."""
 
 import difflib
 import re
@@ -13,7 +13,7 @@ from heldar_mirror.recorder import recorder
 
 @dataclass(frozen=True)
 class Saved:
-    """A launch spec as it lies in the state, with its generation. `spec` is None where the file is damaged."""
+    """A launch spec as the state directory holds it, with its generation. `spec` is None if the file is damaged."""
 
     spec: LaunchSpec | None
     generation: int
@@ -21,7 +21,7 @@ class Saved:
 
 @dataclass(frozen=True)
 class Change:
-    """A camera's launch spec before and after; `existing` or `new` is None where there is none."""
+    """A camera's launch spec before and after; `existing` or `new` is None if there is none."""
 
     camera_id: str
     existing: LaunchSpec | None
@@ -29,7 +29,7 @@ class Change:
     generation: int
 
     def lines(self) -> Iterator[str]:
-        """What changes, for people, as a diff without secrets."""
+        """Yield the change as lines of a diff for people, without secrets."""
         if self.existing is None or self.new is None:
             spec = self.new or self.existing
             yield f"{spec.masked_url()} → {spec.directory}" if spec else "its launch spec is damaged"
@@ -47,14 +47,15 @@ class Change:
 
 
 def _options(spec: LaunchSpec, secrets: tuple[str, ...]) -> list[str]:
-    """A launch spec's arguments, masked, each option on one line with its value."""
+    """Return a launch spec's arguments, masked, each option on one line with its value."""
     text = "\n".join(recorder.mask(arg, secrets) for arg in spec.args)
     return re.sub(r"^(-.*)\n(?!-)", r"\1 ", text, flags=re.MULTILINE).split("\n")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do, by camera; `generations` is all that is to stand in the programs file."""
+    """What to do, by camera. `kept` are cameras whose programs stay as they are although nothing new can be planned for
+    them; `generations` is the content of the programs file."""
 
     added: tuple[Change, ...]
     changed: tuple[Change, ...]
@@ -66,23 +67,27 @@ class Plan:
 
     @property
     def written(self) -> tuple[Change, ...]:
-        """The changes that write a launch spec."""
+        """Return the changes that write a launch spec."""
         return (*self.added, *self.changed, *(change for change in self.removed if change.existing))
 
 
-def make_plan(desired: Desired, saved: Mapping[str, Saved], now: int, forced: Collection[str] = ()) -> Plan:
+def make_plan(
+    desired: Desired, saved: Mapping[str, Saved], now: int, forced: Collection[str] = (), *, hold: bool = False
+) -> Plan:
     """Return the plan that leads from the `saved` launch specs to the `desired` ones.
 
     `now` is the Unix time in seconds; a changed launch spec's generation is the greater of it and the old one plus
-    one. Cameras in `forced` are given a new generation whether or not they changed. What runs for a camera that
-    can't be used, or is held, goes on: only a row that clearly asks for no mirror, or is not there, stops one.
+    one. Cameras in `forced` get a new generation whether or not they changed. With `hold` nothing is added or changed,
+    as when the volume can't be used. What runs for an unusable camera goes on: a mirror stops only if its row clearly
+    asks for none, or is gone.
 
-    A removed camera's launch spec is given another generation until it is gone, so that the program differs if it is
-    wanted again by who finds it stopped and not yet removed.
+    A removed camera's launch spec gets a new generation until the file is gone, so a camera that returns before its
+    removal gets a changed stanza and is restarted.
     """
+    wanted = {} if hold else desired.specs
     added, changed, unchanged = [], [], []
     generations = {}
-    for camera_id, spec in sorted(desired.specs.items()):
+    for camera_id, spec in sorted(wanted.items()):
         old = saved.get(camera_id)
         if old is None:
             added.append(Change(camera_id, None, spec, now))
@@ -93,7 +98,7 @@ def make_plan(desired: Desired, saved: Mapping[str, Saved], now: int, forced: Co
             generations[camera_id] = old.generation
     generations |= {change.camera_id: change.generation for change in added + changed}
 
-    kept = saved.keys() & (desired.held | {bad.camera_id for bad in desired.unusable})
+    kept = saved.keys() & ({bad.camera_id for bad in desired.unusable} | (desired.specs.keys() - wanted.keys()))
     generations |= {camera_id: saved[camera_id].generation for camera_id in kept}
     removed = [
         Change(camera_id, old.spec, None, old.generation + 1)

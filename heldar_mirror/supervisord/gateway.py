@@ -35,7 +35,13 @@ class Process:
     pid: int
 
     @property
+    def is_up(self) -> bool:
+        """Whether a process was started and is not known to have ended."""
+        return self.state in {"STARTING", "RUNNING"}
+
+    @property
     def is_down(self) -> bool:
+        """Whether there is no process, and none on its way."""
         return getattr(ProcessStates, self.state) in STOPPED_STATES
 
 

@@ -9,7 +9,7 @@ from heldar_mirror.programs.stanzas import render_programs
 from heldar_mirror.recorder import recorder
 from heldar_mirror.watcher.failures import Failures
 from heldar_mirror.watcher.probe import ANSWER_SECONDS
-from heldar_mirror.watcher.watcher import PROBE_SECONDS
+from heldar_mirror.watcher.reviver import PROBE_SECONDS
 from support.examples import settings
 
 # How long an ffmpeg lasts whose camera refuses it, and one whose camera is silent: the `-timeout` of its command.

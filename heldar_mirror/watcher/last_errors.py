@@ -1,0 +1,31 @@
+"""The last error of each camera."""
+
+import operator
+from collections.abc import Iterable
+
+from heldar_mirror.settings import Settings
+from heldar_mirror.status.recorder_log import last_errors
+
+
+class LastErrors:
+    """The last error of each camera, from its program's log or from the watcher itself: when, in Unix seconds, and the
+    text. A log is read only after its program ended, since nothing else adds an error to it."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, tuple[float, str]] = {}
+        self._unread: set[str] = set()
+
+    def mark_unread(self, camera_ids: Iterable[str]) -> None:
+        """Take note that these logs may hold a new error."""
+        self._unread.update(camera_ids)
+
+    def add(self, camera_id: str, at: float, text: str) -> None:
+        """Take note of an error that the watcher found itself."""
+        self.found[camera_id] = at, text
+
+    def read(self, settings: Settings, also: Iterable[str]) -> None:
+        """Read the logs that are unread, and those of the cameras in `also`. Raises OSError; then they stay unread."""
+        for camera_id, error in last_errors(self._unread.union(also), settings).items():
+            # A stall that the watcher found may be newer than the last line of the recorder.
+            self.found[camera_id] = max(error, self.found.get(camera_id, error), key=operator.itemgetter(0))
+        self._unread.clear()

@@ -1,0 +1,98 @@
+"""Our programs and their states, as supervisord's events and listings tell them."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+
+from heldar_mirror.settings import Settings
+from heldar_mirror.supervisord.events import Event
+from heldar_mirror.supervisord.gateway import Process
+from heldar_mirror.watcher.async_gateway import AsyncGateway
+from heldar_mirror.watcher.failures import Failures
+from heldar_mirror.watcher.last_errors import LastErrors
+from heldar_mirror.watcher.stalls import Stalls
+from heldar_mirror.watcher.waker import Waker
+
+# Events say everything in principle. All programs are listed this often in case one was lost.
+LISTING_SECONDS = 300.0
+
+
+@dataclass(eq=False)
+class ProgramTable:
+    """The programs whose names begin with our prefix, by camera. It hands every change on to those who act on it.
+
+    `clock` is monotonic, `wall_clock` gives Unix time, both in seconds.
+    """
+
+    settings: Callable[[], Settings]
+    gateway: AsyncGateway
+    failures: Failures
+    stalls: Stalls
+    last_errors: LastErrors
+    waker: Waker
+    clock: Callable[[], float]
+    wall_clock: Callable[[], float]
+
+    _programs: dict[str, Process] = field(default_factory=dict, init=False)
+    # The cameras that events were about since the last listing was asked for.
+    _news: set[str] = field(default_factory=set, init=False)
+    _listed_at: float | None = field(default=None, init=False)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether all programs have been listed at least once."""
+        return self._listed_at is not None
+
+    @property
+    def is_listing_due(self) -> bool:
+        """Whether the last listing is too old."""
+        return self._listed_at is None or self.clock() - self._listed_at >= LISTING_SECONDS
+
+    def heard(self, event: Event) -> None:
+        """Take note of an event."""
+        prefix = self.settings().prefix
+        if not event.group.startswith(prefix):
+            return
+        camera_id = event.group.removeprefix(prefix)
+        self._news.add(camera_id)
+        self.stalls.heard(camera_id, event)
+        if event.name == "PROCESS_GROUP_REMOVED":
+            self._programs.pop(camera_id, None)
+            self.failures.heard(camera_id, "STOPPED", self.clock())
+        elif event.state:
+            process = Process(event.state, int(self.wall_clock()), event.pid)
+            self._programs[camera_id] = process
+            self.waker.await_end(process)
+            if event.expected:  # else supervisord starts it again at once
+                self.failures.heard(camera_id, event.state, self.clock())
+            if not process.is_up:
+                self.last_errors.mark_unread([camera_id])
+
+    async def refresh(self) -> None:
+        """List all programs, and learn from that what events would have told. Raises MirrorError."""
+        self._news.clear()
+        found = await self.gateway.programs()
+        # An event that came while supervisord answered is newer than its answer.
+        for camera_id in self._news:
+            found.pop(camera_id, None)
+            if camera_id in self._programs:
+                found[camera_id] = self._programs[camera_id]
+        for camera_id, process in found.items():
+            if camera_id not in self._programs or self._programs[camera_id].state != process.state:
+                self.failures.heard(camera_id, process.state, self.clock())
+        self.last_errors.mark_unread(found.keys() - self._programs.keys())
+        self._programs = found
+        self.failures.keep(found.keys())
+        for process in found.values():
+            self.waker.await_end(process)
+        self._listed_at = self.clock()
+
+    def active(self, mirrored: Collection[str]) -> dict[str, Process]:
+        """Return our programs, by camera. In a supervisord that was joined others may have names like ours, so there
+        only cameras in `mirrored` count."""
+        if not self.settings().joined:
+            return dict(self._programs)
+        return {camera_id: process for camera_id, process in self._programs.items() if camera_id in mirrored}
+
+    def lacks(self, mirrored: Collection[str]) -> bool:
+        """Return whether one of the mirrored cameras has no program."""
+        return any(camera_id not in self._programs for camera_id in mirrored)

@@ -1,0 +1,89 @@
+"""Publishing what is known of every mirror."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from heldar_mirror.errors import MirrorError
+from heldar_mirror.proc.open_segments import OpenSegments, Segment
+from heldar_mirror.settings import Settings
+from heldar_mirror.status.publishing import publish
+from heldar_mirror.status.report import Facts, make_report
+from heldar_mirror.watcher.follower import TICK_SECONDS, Follower
+from heldar_mirror.watcher.last_errors import LastErrors
+from heldar_mirror.watcher.problems import Problems
+from heldar_mirror.watcher.program_table import ProgramTable
+from heldar_mirror.watcher.stalls import Stalls
+
+# The status is published every second, or less often if that would take more than this share of a core.
+PUBLISH_SECONDS = 1.0
+PUBLISH_SHARE = 0.003
+
+
+@dataclass(eq=False)
+class Publisher:
+    """Publishes the report. It keeps the last published file open: the lock on that file shows readers that the
+    watcher lives."""
+
+    settings: Callable[[], Settings]
+    follower: Follower
+    programs: ProgramTable
+    stalls: Stalls
+    last_errors: LastErrors
+    problems: Problems
+    # The segments that were open when the last report was made, by camera.
+    segments: dict[str, Segment] = field(default_factory=dict, init=False)
+
+    _open_segments: OpenSegments = field(init=False)
+    _published: int | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self._open_segments = OpenSegments(self.settings().specs_dir)
+
+    async def run(self) -> None:
+        """Publish what is known, at every tick at least, and as often as costs next to nothing."""
+        while True:
+            begun = time.thread_time()
+            try:
+                self.publish()
+                self.problems.clear("status")
+            except MirrorError as error:
+                self.problems.note("status", str(error))
+            cost = time.thread_time() - begun
+            await asyncio.sleep(min(max(cost / PUBLISH_SHARE, PUBLISH_SECONDS), TICK_SECONDS))
+
+    def publish(self) -> None:
+        """Look what is recorded, and publish a report. Raises StateError."""
+        active = self.programs.active(self.follower.mirrored)
+        up = [camera_id for camera_id, process in active.items() if process.is_up]
+        self.segments = self._open_segments.look(up)
+        # A program that supervisord takes for a running one may have ended: a busy supervisord looks late.
+        alive = [
+            camera_id for camera_id in up if camera_id in self.segments or camera_id in self._open_segments.ffmpegs
+        ]
+        self.stalls.seen({camera_id: self.segments.get(camera_id) for camera_id in alive})
+        refused = self._open_segments.refused
+        self.problems.note(
+            "open files", f"the open files of {refused} recorders can't be seen: see README" if refused else None
+        )
+        # A recorder that waits for its camera logs that while it is up.
+        self._read_logs(set() if refused else set(up) - set(alive))
+        lengths = self.follower.desired.segment_seconds()
+        facts = Facts(
+            self.follower.desired, active, self.segments, self.last_errors.found, self.stalls.stalled(lengths)
+        )
+        known = self.programs.is_known and not refused
+        # Unusable cameras have the reason in their own rows.
+        problems = self.problems.texts(without=["cameras"])
+        if not problems and not (known and self.follower.has_read):
+            problems = ["the watcher has only begun to look"]
+        report = make_report(facts, problems, known=known)
+        self._published = publish(report, self.settings(), self._published)
+
+    def _read_logs(self, waiting: set[str]) -> None:
+        try:
+            self.last_errors.read(self.settings(), waiting)
+            self.problems.clear("logs")
+        except OSError as error:
+            self.problems.note("logs", f"cannot read the programs' logs: {error}")
