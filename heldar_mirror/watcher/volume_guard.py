@@ -18,7 +18,7 @@ class VolumeGuard:
     """Checks the volume, and ends recorders that would write to a different one.
 
     `recording` gives the cameras that have a segment open. `adopted` is called when the mirror root has become a
-    different volume, so that the launch specs name the old one.
+    different volume, so that the launch specs name the old one. `place_of` says what is mounted at a path.
     """
 
     settings: Callable[[], Settings]
@@ -28,6 +28,7 @@ class VolumeGuard:
     log: Log
     recording: Callable[[], Collection[str]]
     adopted: Callable[[], object]
+    place_of: Callable[[Path], Place] = place_of
     # Whether the last check found nothing wrong. Before the first one, recorders check for themselves.
     usable: bool = field(default=True, init=False)
 
@@ -46,13 +47,13 @@ class VolumeGuard:
                 root = await self.call(check_room, settings.mirror_root, volume_id)
                 if volume_id != self._volume_id:
                     self.adopted()
-                self._proven, self._volume_id = (root, place_of(root)), volume_id
+                self._proven, self._volume_id = (root, self.place_of(root)), volume_id
             self.usable = True
             self.problems.clear("volume")
         except MirrorError as error:
             self.usable = False
             self.problems.note("volume", str(error))
-            if self._proven and place_of(self._proven[0]) != self._proven[1]:
+            if self._proven and self.place_of(self._proven[0]) != self._proven[1]:
                 await self._end_misplaced()
 
     async def _end_misplaced(self) -> None:

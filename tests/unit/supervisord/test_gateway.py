@@ -142,9 +142,10 @@ def test_a_recorder_that_does_not_stop_costs_its_own_camera_alone(
     supervisord.hung.add("mirror-gate")
     database.execute("UPDATE cameras SET segment_seconds = 30")
     database.add("yard")
-    with pytest.raises(SupervisordError, match="mirror-gate") as caught:
-        reconcile(joined)
-    assert "mirror-hall" not in str(caught.value)
+    problem = reconcile(joined).problem
+    assert isinstance(problem, SupervisordError)
+    assert "mirror-gate" in str(problem)
+    assert "mirror-hall" not in str(problem)
     assert supervisord.active.keys() == {"mirror-gate", "mirror-hall", "mirror-yard"}
     assert supervisord.active["mirror-gate"] == before["mirror-gate"]
     assert supervisord.active["mirror-hall"] > before["mirror-hall"]
@@ -163,8 +164,9 @@ def test_a_recorder_that_does_not_stop_is_still_known_when_its_camera_is_gone(
     supervisord.hung.add("mirror-gate")
     database.update("gate", mirror_enabled=0)
     for _ in range(2):
-        with pytest.raises(SupervisordError, match="mirror-gate"):
-            reconcile(joined)
+        problem = reconcile(joined).problem
+        assert isinstance(problem, SupervisordError)
+        assert "mirror-gate" in str(problem)
     supervisord.hung.clear()
     supervisord.states["mirror-gate"] = "STOPPED"
     reconcile(joined)
