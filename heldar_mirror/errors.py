@@ -1,8 +1,8 @@
-"""What can go wrong, and the exit code that says so. Told once, at the top."""
+"""The errors that a person sees, each with its exit code. cli/main.py reports them, once."""
 
 
 class MirrorError(Exception):
-    """An error for a person: what, where, what was expected, the next step. Never holds a secret."""
+    """An error for a person: what, where, what was expected, the next step. It never holds a secret."""
 
     exit_code = 1
 
@@ -14,7 +14,7 @@ class SettingsError(MirrorError):
 
 
 class DatabaseError(MirrorError):
-    """The cameras could not be read. That is not 'there are none': every mirror goes on."""
+    """The database could not be read. That doesn't mean that there are no cameras: every mirror goes on."""
 
     exit_code = 4
 
@@ -36,6 +36,6 @@ class HungError(VolumeError):
 
 
 class StateError(MirrorError):
-    """The state directory can't be read or written, or somebody else is at work in it."""
+    """The state directory can't be read or written, or another process holds its lock."""
 
     exit_code = 7

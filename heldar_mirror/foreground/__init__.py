@@ -1,1 +1,1 @@
-"""What `heldar-mirror up` does: run a supervisord of our own for as long as it is asked to."""
+"""How `heldar-mirror up` runs a supervisord of our own."""

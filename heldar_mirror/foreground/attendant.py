@@ -13,7 +13,7 @@ from heldar_mirror.errors import MirrorError, SupervisordError
 from heldar_mirror.settings import WATCH, Settings
 from heldar_mirror.supervisord.gateway import Gateway
 
-# A watcher that has published nothing for so long hangs: it does so every 10 s at least.
+# A watcher that has published nothing for this long hangs: it publishes every 10 s at least.
 HUNG_WATCHER_SECONDS = 90
 
 
@@ -23,8 +23,8 @@ MAX_PATIENCE_SECONDS = 3600
 def accompany(
     settings: Settings, tell: Callable[[str], None], reload: threading.Event, notify_socket: str | None
 ) -> None:
-    """Tell systemd when supervisord has read what is to run; then keep the watcher from hanging, and hand `reload`
-    on to it. Never returns."""
+    """Tell systemd when supervisord has read the programs file; then kill a watcher that hangs, and hand `reload` on to
+    it. Never returns."""
     gateway = Gateway(settings)
     while not _listens(settings.state_dir / "supervisor.sock"):
         time.sleep(0.2)
@@ -41,19 +41,20 @@ def accompany(
             published, since, patience = latest, now, HUNG_WATCHER_SECONDS
         elif now - since > patience:
             if _done(lambda: _end_watcher(gateway)):
-                tell(f"the watcher has published nothing for {now - since:.0f} s; see watch.log. It is started anew")
-            # It may be that it can't publish, which another one can't either.
+                tell(f"the watcher has published nothing for {now - since:.0f} s; see watch.log. It is started again")
+            # Perhaps it can't publish, and a new one can't either. So the next kill waits longer.
             since, patience = now, min(2 * patience, MAX_PATIENCE_SECONDS)
 
 
 def _listens(path: Path) -> bool:
-    """Whether supervisord has read its files. It answers only when it has started all programs, a minute's work."""
+    """Return whether supervisord has read its files. It listens by then, but answers only after it has started all
+    programs, which takes a minute for a thousand."""
     with socket.socket(socket.AF_UNIX) as sock:
         return sock.connect_ex(str(path)) == 0
 
 
 def _end_watcher(gateway: Gateway) -> None:
-    """Kill the watcher; supervisord starts it again. Raises SupervisordError, also where a person has stopped it."""
+    """Kill the watcher; supervisord starts it again. Raises SupervisordError, also if a person has stopped it."""
     watcher = gateway.processes_of([WATCH])[WATCH]
     if watcher is None or watcher.is_down:
         raise SupervisordError("the watcher does not run")
@@ -61,7 +62,7 @@ def _end_watcher(gateway: Gateway) -> None:
 
 
 def _published(settings: Settings) -> tuple[int, int] | None:
-    """What is another after each time that the watcher has published its status. The clock may step, so no age is."""
+    """Return what changes each time the watcher publishes. After a clock step, an age would mean nothing."""
     try:
         status = settings.status_file.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""A supervisord of our own, in the foreground, for as long as we are asked to run."""
+"""A supervisord of our own, in the foreground, until a signal ends it."""
 
 import os
 import pickle
@@ -24,8 +24,8 @@ from heldar_mirror.supervisord.configuration import render_supervisord
 from heldar_mirror.supervisord.gateway import STOP_SECONDS, Gateway
 from heldar_mirror.volume.asking import dismiss
 
-# Three descriptors a program (facts of supervisord 4.3 with redirect_stderr), and as many again for the cameras to
-# come. More is no safer: supervisord closes every one of them, open or not, in each child that it starts.
+# supervisord 4.3 holds three descriptors for each program with redirect_stderr. The limit leaves room for twice as many
+# cameras. A higher one is no safer: supervisord closes every descriptor up to it, open or not, in each child it starts.
 DESCRIPTORS_PER_PROGRAM = 3
 
 
@@ -39,9 +39,9 @@ DATABASE_SECONDS = 20
 def up(settings: Settings, tell: Callable[[str], None]) -> int:
     """Run a supervisord with a program for each camera that wants a mirror, until SIGTERM or SIGINT.
 
-    `tell` is given what a person should know. Returns the exit code: 0 after a signal, 1 where supervisord ended by
-    itself. Raises MirrorError where it can't begin. What the table asks for can't be known? Then what it asked for
-    when it was last read is mirrored.
+    `tell` is called with what a person should know. Returns 0, the exit code after a signal. Raises MirrorError if it
+    can't begin, or if supervisord ends by itself. If the table can't be read, it mirrors what the table asked for when
+    it was last read.
     """
     with opened_lock_file(settings.state_dir / "up.lock", settings) as lock:
         if not try_lock(lock):
@@ -54,7 +54,7 @@ def up(settings: Settings, tell: Callable[[str], None]) -> int:
                 intended = write(_read_rows(settings), settings)
                 plan, problem = intended.plan, intended.problem
                 if problem and not known:
-                    raise problem  # it was never up, so there is no last known good
+                    raise problem  # it was never up, so there is no last known good to go on with
                 # supervisord isn't up yet, so what the plan removes can't be running.
                 remove_specs(plan.removed, settings)
                 tell(f"cameras to mirror to {settings.mirror_root}: {len(plan.generations)}")
@@ -72,7 +72,7 @@ def up(settings: Settings, tell: Callable[[str], None]) -> int:
                 render_supervisord(settings, str(os.geteuid()), _descriptors(tell, settings), _working_directory()),
                 settings,
             )
-        dismiss()  # from now on the watcher asks
+        dismiss()  # from now on the watcher asks the volume
         return _run(configuration, settings, tell)
 
 
@@ -111,7 +111,7 @@ def _read_rows(settings: Settings) -> list[Row]:
 
 
 def _working_directory() -> str:
-    """Where relative paths of the settings begin; a directory that was removed since is nobody's."""
+    """Return the directory where relative paths of the settings begin, or `/` if it has been removed."""
     try:
         return os.getcwd()  # noqa: PTH109
     except FileNotFoundError:
@@ -131,7 +131,7 @@ def _run(configuration: Path, settings: Settings, tell: Callable[[str], None]) -
     stopping, reload = threading.Event(), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    if not os.isatty(0):  # where a terminal that is closed means it to end us
+    if not os.isatty(0):  # on a terminal, SIGHUP means that it was closed, and has to end us
         signal.signal(signal.SIGHUP, lambda *_: reload.set())
     notify_socket = os.environ.pop("NOTIFY_SOCKET", None)
     child = subprocess.Popen(
@@ -143,12 +143,12 @@ def _run(configuration: Path, settings: Settings, tell: Callable[[str], None]) -
         stdin=subprocess.DEVNULL,
         # In the foreground supervisord ignores its own umask setting.
         umask=settings.umask,
-        # Where we were started there may be files that are named like modules.
+        # The directory that `up` was started in may hold files that are named like modules.
         cwd="/",
-        # A terminal's Ctrl-C is for us: supervisord would stop one program after another.
+        # A terminal's Ctrl-C must reach only `up`: supervisord would stop one program after another.
         start_new_session=True,
     )
-    # In a thread, since a supervisord that hangs may not keep us from being stopped.
+    # In a thread, so that a supervisord that hangs can't keep `up` from being stopped.
     threading.Thread(target=accompany, args=(settings, tell, reload, notify_socket), daemon=True).start()
     while child.poll() is None and not stopping.wait(0.5):
         pass

@@ -11,7 +11,7 @@ from heldar_mirror.settings import Settings
 from heldar_mirror.state.secrets import without_secrets
 from heldar_mirror.volume.apart import check_apart
 
-# Before 5.0 `-timeout` meant 'listen', and recording fails at once.
+# Before 5.0 `-timeout` meant 'listen', so that recording fails at once.
 OLDEST_FFMPEG = 5
 
 
@@ -19,7 +19,7 @@ PTRACE_SCOPE = Path("/proc/sys/kernel/yama/ptrace_scope")
 
 
 def warnings(settings: Settings) -> list[str]:
-    """Return what a person should know before anything runs. Raises VolumeError for a mirror root that is refused."""
+    """Return the warnings to print before anything runs. Raises VolumeError for a mirror root that is refused."""
     found = [_place_warning(settings), _ffmpeg_warning(settings.ffmpeg)]
     if os.geteuid() == 0 and settings.user is None:
         found.append("recorders run as root: set HELDAR_MIRROR_USER to a user that needs to own nothing but the mirror")
@@ -30,11 +30,11 @@ def warnings(settings: Settings) -> list[str]:
 
 
 def _place_warning(settings: Settings) -> str | None:
-    assert settings.mirror_root is not None  # noqa: S101 - the caller's matter
+    assert settings.mirror_root is not None  # noqa: S101 - the callers check that mirroring is on
     try:
         return check_apart(settings.mirror_root, settings.recordings_dir)
     except HungError as error:
-        return f"{error} Whether the mirror root is apart from the primary's can't be told"
+        return f"{error} So it can't be checked whether the mirror root is apart from the primary's"
 
 
 def _ffmpeg_warning(ffmpeg: str) -> str | None:

@@ -8,7 +8,7 @@ from heldar_mirror.settings import Settings
 
 @dataclass(frozen=True)
 class LaunchSpec:
-    """What the recorder of one camera runs, and where. The file format is the recorder's."""
+    """What the recorder of one camera runs, and where. recorder/recorder.py defines the file format."""
 
     camera_id: str
     root: str
@@ -29,7 +29,7 @@ class LaunchSpec:
         return recorder.mask(self.url, self.secrets)
 
     def render(self, generation: int) -> str:
-        """Return the text of the recorder's file. Raises ValueError for a value that would be two of its lines."""
+        """Return the text of the recorder's file. Raises ValueError for a value that holds a line break."""
         fields = [
             ("generation", str(generation)),
             ("camera", self.camera_id),
@@ -61,6 +61,6 @@ def parse_launch_spec(text: str) -> tuple[LaunchSpec, int]:
     )
 
 
-# Texts, since a Path takes ten times as long to make.
+# A text, since making a Path takes ten times as long.
 def spec_path(camera_id: str, settings: Settings) -> str:
     return f"{settings.specs_dir}/{camera_id}.spec"

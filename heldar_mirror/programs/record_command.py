@@ -5,9 +5,10 @@ from heldar_mirror.recorder import recorder
 
 
 def build_record_command(ffmpeg: str, camera: Camera, url: str, directory: str) -> list[str]:
-    """Return the arguments of the primary's own recording command, with the mirror's directory.
+    """Return the arguments of the primary's own recording command, with the camera directory of the mirror.
 
-    `-nostdin` is left out, since ffmpeg 7.0 ignores its first SIGTERM with it, and segments last 4 s at least.
+    It differs in two points: `-nostdin` is left out, since with it ffmpeg 7.0 ignores the first SIGTERM, and segments
+    last at least 4 s.
     """
     return [
         *[ffmpeg, "-hide_banner", "-loglevel", "warning"],
@@ -16,6 +17,6 @@ def build_record_command(ffmpeg: str, camera: Camera, url: str, directory: str) 
         *["-f", "segment", "-segment_time", str(camera.segment_seconds), "-segment_format", "mp4"],
         *["-segment_format_options", "movflags=+frag_keyframe+empty_moov+default_base_moof"],
         *["-reset_timestamps", "1", "-strftime", "1"],
-        # strftime is given the whole path, so a '%' in the directory has to be doubled.
+        # ffmpeg gives strftime the whole path, so each '%' in the directory is doubled.
         f"{directory.replace('%', '%%')}/{recorder.SEGMENT_NAME}",
     ]

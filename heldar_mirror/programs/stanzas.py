@@ -13,19 +13,20 @@ from heldar_mirror.programs.launch_spec import spec_path
 from heldar_mirror.recorder import recorder
 from heldar_mirror.settings import Settings
 
-# By one name, whether we were called by python, python3 or python3.11: a stanza that changes restarts its recorder.
+# One name for Python, whether this process was started as python, python3 or python3.11: a changed stanza would restart
+# its recorder.
 _USUAL = Path(sys.prefix, "bin/python3")
 
 
 PYTHON = str(_USUAL) if _USUAL.exists() else sys.executable
 
 
-# Without a '^' it begins with a text that `re` looks for in one go.
+# It begins with a plain text instead of '^', which `re` finds much faster.
 STANZA = re.compile(r"\n\[program:(.+)\]\ncommand=.* (\d+)$", re.MULTILINE)
 
 
 def program_name(camera_id: str, settings: Settings) -> str:
-    """The program's name, which is its group's as well: a program outside a group is a group of its own."""
+    """Return the name of a camera's program and of its group: a program outside a group is a group of its own."""
     return f"{settings.prefix}{camera_id}"
 
 
@@ -34,8 +35,8 @@ def log_path(camera_id: str, settings: Settings) -> str:
 
 
 def render_programs(generations: Mapping[str, int], settings: Settings) -> str:
-    """Return the programs file: a stanza for each camera, which changes when its launch spec's generation does."""
-    # Quoting takes a while, and this is the same for all.
+    """Return the programs file: a stanza for each camera, which changes when the generation of its launch spec does."""
+    # Quoting is slow, and this part is the same for all cameras.
     recorder_command = python_command("-I", "-S", str(RECORDER))
     programs = [
         {
@@ -56,7 +57,7 @@ def render_programs(generations: Mapping[str, int], settings: Settings) -> str:
 
 
 def parse_programs(text: str) -> dict[str, int]:
-    """Return the names of a rendered file's programs, with the generations of their launch specs."""
+    """Return the program names of a rendered file, with the generations of their launch specs."""
     return {name: int(generation) for name, generation in STANZA.findall(text)}
 
 
@@ -66,7 +67,7 @@ def python_command(*args: str) -> str:
 
 
 def command_line(*args: str) -> str:
-    """Quote arguments for supervisord, which splits a command like a shell, but first cuts it at ' ;' and ' #'."""
+    """Quote arguments for supervisord, which splits a command as a shell does, but first cuts it at ' ;' and ' #'."""
     return " ".join(re.sub(r" (?=[;#])", " ''", shlex.quote(arg)) for arg in args)
 
 
@@ -74,7 +75,7 @@ def template(name: str) -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("heldar_mirror"),
         undefined=jinja2.StrictUndefined,
-        autoescape=False,  # noqa: S701 - not HTML; what supervisord would expand is doubled by the filter
+        autoescape=False,  # noqa: S701 - not HTML; the filter doubles what supervisord would expand
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

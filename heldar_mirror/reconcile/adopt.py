@@ -1,4 +1,4 @@
-"""The mirror root's volume: proven before each reconcile, or adopted."""
+"""The volume of the mirror root, which is proven before each reconcile, or adopted."""
 
 from heldar_mirror.errors import HungError
 from heldar_mirror.settings import Settings
@@ -9,8 +9,8 @@ from heldar_mirror.volume.marker import mark_volume, prove
 
 
 def open_volume(settings: Settings) -> str:
-    """Return the id of the proven volume; a root that was never used is made ours. Raises VolumeError."""
-    assert settings.mirror_root is not None  # noqa: S101 - the caller's matter
+    """Return the id of the proven volume; a root that was never used is adopted. Raises VolumeError."""
+    assert settings.mirror_root is not None  # noqa: S101 - the callers check that mirroring is on
     remembered = remembered_volume(settings)
     check_apart_or_known(settings, remembered)
     if remembered is None:
@@ -20,9 +20,11 @@ def open_volume(settings: Settings) -> str:
 
 
 def check_apart_or_known(settings: Settings, remembered: str | None) -> None:
-    """Refuse a mirror root in the primary's directory. A hung primary keeps no volume from being used that was
-    found apart before, only one from being marked. Raises VolumeError."""
-    assert settings.mirror_root is not None  # noqa: S101 - the caller's matter
+    """Refuse a mirror root in the primary's directory. Raises VolumeError.
+
+    If the primary hangs, this can't be checked: a root that passed before is allowed, a new one refused.
+    """
+    assert settings.mirror_root is not None  # noqa: S101 - the callers check that mirroring is on
     try:
         check_apart(settings.mirror_root, settings.recordings_dir)
     except HungError:

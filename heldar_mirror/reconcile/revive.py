@@ -12,7 +12,7 @@ from heldar_mirror.supervisord.gateway import FAILED, Gateway
 
 @dataclass(frozen=True)
 class Revival:
-    """Cameras whose programs were found down: `revived` had failed for good; `held` were stopped by a person."""
+    """Cameras whose programs were found down: `revived` had failed for good, `held` were stopped by a person."""
 
     revived: tuple[str, ...] = ()
     held: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""The state directory and its kin: made, checked, and written to by rename."""
+"""The directories of state, specs, logs and status: how they are made, checked and written to."""
 
 import os
 from collections.abc import Iterator
@@ -13,10 +13,10 @@ from heldar_mirror.state.identity import owner_ids
 def prepare(settings: Settings) -> None:
     """Make the directories of state, specs, logs and status. Raises StateError.
 
-    As root for another user it makes only what no other user could have put a link into; the rest is made when called
-    again as that user.
+    Called as root for a different user, it makes only directories into whose parents no other user could have put a
+    link. The rest is made when it is called again as that user.
     """
-    # A supervisord of root's hands specs to their user one by one: what it reads itself must stay root's.
+    # A supervisord that root runs hands each spec to the recorders' user. What it reads itself must stay root's.
     handed = settings.joined and owner_ids(settings) is not None
     ids = None if handed else owner_ids(settings)
     for variable, directory, mode in (
@@ -33,7 +33,7 @@ def prepare(settings: Settings) -> None:
             fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
                 if variable == "HELDAR_MIRROR_STATUS_DIR" and not made:
-                    # Others may use it as well, so its mode and owner are not ours to change.
+                    # Others may use it too, so its mode and owner stay as they are.
                     if os.fstat(fd).st_uid != (ids[0] if ids else os.geteuid()):
                         raise PermissionError(f"it belongs to user {os.fstat(fd).st_uid}")
                     continue
@@ -42,7 +42,7 @@ def prepare(settings: Settings) -> None:
             finally:
                 os.close(fd)
         except OSError as error:
-            if isinstance(error, PermissionError) and os.path.exists(directory):  # noqa: PTH110 - it may not be ours to see
+            if isinstance(error, PermissionError) and os.path.exists(directory):  # noqa: PTH110 - Path.exists() raises if we may not look there
                 raise _refused(error, settings) from None
             raise StateError(
                 f"cannot use {directory}: {error}. Expected a directory of the recorders' own user; "
@@ -51,7 +51,7 @@ def prepare(settings: Settings) -> None:
 
 
 def _make(directory: Path) -> bool:
-    """Make a directory. Return whether it was not there."""
+    """Make a directory. Return whether it was missing."""
     try:
         directory.mkdir(mode=0o700)
     except FileExistsError:
@@ -60,7 +60,7 @@ def _make(directory: Path) -> bool:
 
 
 def _make_parents(directory: Path) -> None:
-    """Make what is missing above a directory for everybody to pass and for nobody else to change, under any umask."""
+    """Make the missing parents of a directory with mode 0755, whatever the umask is."""
     for parent in reversed(directory.parents):
         with suppress(FileExistsError):
             parent.mkdir(mode=0o700)

@@ -1,4 +1,4 @@
-"""Who owns the state, and becoming that user."""
+"""Which user owns the state, and how a process becomes that user."""
 
 import os
 import pwd
@@ -8,7 +8,7 @@ from heldar_mirror.volume.asking import dismiss
 
 
 def owner_ids(settings: Settings) -> tuple[int, int] | None:
-    """User and group id of who shall own what is made here, where that is not who makes it."""
+    """Return the user and group id that shall own new files, or None if they are those of this process."""
     if os.geteuid() != 0 or settings.user is None:
         return None
     entry = pwd.getpwnam(settings.user)
@@ -16,8 +16,8 @@ def owner_ids(settings: Settings) -> tuple[int, int] | None:
 
 
 def become(user: str) -> None:
-    """Go on as `user`, for good, with that user's groups. Only root can."""
-    dismiss()  # who becomes somebody else may not ask as root
+    """Become `user`, with that user's groups, for good. Only root can."""
+    dismiss()  # the children that ask the volume would go on as root
     entry = pwd.getpwnam(user)
     os.initgroups(user, entry.pw_gid)
     os.setgid(entry.pw_gid)

@@ -16,21 +16,21 @@ LOCK_SECONDS = 60
 
 @contextmanager
 def locked(settings: Settings, name: str = "lock") -> Iterator[None]:
-    """Keep every other reconcile of this state waiting, or what else has a lock. Raises StateError when one does not
-    end."""
+    """Hold a lock of the state; the default one keeps every other reconcile waiting. Raises StateError if it is not to
+    be had within LOCK_SECONDS."""
     path = settings.state_dir / name
     with opened_lock_file(path, settings) as fd:
         deadline = time.monotonic() + LOCK_SECONDS
         while not try_lock(fd):
             if time.monotonic() > deadline:
-                raise StateError(f"another one has been at work for {LOCK_SECONDS} s: see who holds {path}")
+                raise StateError(f"another process has held the lock {path} for {LOCK_SECONDS} s: find it with fuser")
             time.sleep(0.1)
         yield
 
 
 @contextmanager
 def opened_lock_file(path: Path, settings: Settings) -> Iterator[int]:
-    """Open a file of the state to lock it, and return its descriptor. Raises StateError."""
+    """Open a lock file of the state, and yield its descriptor. Raises StateError."""
     with state_errors(settings):
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
@@ -40,7 +40,7 @@ def opened_lock_file(path: Path, settings: Settings) -> Iterator[int]:
 
 
 def try_lock(fd: int) -> bool:
-    """Take the lock of a file, if it can be had at once."""
+    """Take the lock of an open file if it is free. Return whether it was."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

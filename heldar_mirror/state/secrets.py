@@ -1,4 +1,4 @@
-"""Secrets that no child process inherits, and how the watcher gets them."""
+"""Secrets that no child process inherits, and the file by which the watcher gets them."""
 
 import os
 from collections.abc import Mapping
@@ -13,7 +13,10 @@ SECRETS = "secrets.env"
 
 
 def write_secrets(secrets: Mapping[str, str], settings: Settings) -> None:
-    """Keep variables that no child may inherit for the watcher, among the launch specs. Raises StateError."""
+    """Write the variables that no child may inherit into a file for the watcher, beside the launch specs.
+
+    Raises StateError.
+    """
     path = settings.specs_dir / SECRETS
     text = "".join(f"{name}={escape_env(value)}\n" for name, value in sorted(secrets.items()))
     with state_errors(settings):
@@ -24,12 +27,12 @@ def write_secrets(secrets: Mapping[str, str], settings: Settings) -> None:
 
 
 def read_secrets(specs_dir: Path) -> dict[str, str]:
-    """Return what `write_secrets` kept. Raises SettingsError where it can't be read."""
+    """Return the variables that `write_secrets` wrote. Raises SettingsError if they can't be read."""
     return read_env_file(specs_dir / SECRETS)
 
 
 def environment() -> dict[str, str]:
-    """Return our environment, with the secrets that `up` was given in its own and no child inherits."""
+    """Return this process's environment, and with it the secrets that `up` had in its own."""
     specs_dir = os.environ.get("HELDAR_MIRROR_SPECS_DIR")
     return (read_secrets(Path(specs_dir)) if specs_dir else {}) | dict(os.environ)
 
@@ -38,5 +41,5 @@ SECRET_NAMES = ("HELDAR_SECRET_KEY", "HELDAR_MIRROR_SUPERVISOR_PASSWORD")
 
 
 def without_secrets() -> dict[str, str]:
-    """Return our environment as a child may have it."""
+    """Return this process's environment as a child may have it."""
     return {name: value for name, value in os.environ.items() if name not in SECRET_NAMES}

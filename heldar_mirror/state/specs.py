@@ -1,4 +1,4 @@
-"""Launch specs and the programs file, as they lie in the state."""
+"""The launch specs and the programs file in the state directory."""
 
 import os
 from contextlib import suppress
@@ -19,7 +19,7 @@ Fingerprint = tuple[int, ...]
 
 
 def read_saved(settings: Settings) -> dict[str, Saved]:
-    """Return the launch specs of the state, by camera. Raises StateError where they can't be read."""
+    """Return the saved launch specs, by camera. Raises StateError if they can't be read."""
     with state_errors(settings):
         try:
             names = os.listdir(settings.specs_dir)
@@ -32,7 +32,7 @@ def read_saved(settings: Settings) -> dict[str, Saved]:
 
 
 def read_spec(camera_id: str, settings: Settings) -> LaunchSpec | None:
-    """Return the launch spec of one camera; None if there is none, or it is damaged. Raises StateError."""
+    """Return the saved launch spec of one camera, or None if there is none or it is damaged. Raises StateError."""
     with state_errors(settings), suppress(FileNotFoundError):
         return _read_spec(camera_id, settings).spec
     return None
@@ -46,7 +46,7 @@ def _read_spec(camera_id: str, settings: Settings) -> Saved:
 
 
 def read_programs(settings: Settings) -> dict[str, int]:
-    """Return the programs of the programs file, with their generations. Raises StateError where it can't be read."""
+    """Return the programs of the programs file, with their generations. Raises StateError if it can't be read."""
     with state_errors(settings):
         try:
             return parse_programs(settings.programs_file.read_text())
@@ -55,16 +55,16 @@ def read_programs(settings: Settings) -> dict[str, int]:
 
 
 def fingerprint(settings: Settings) -> Fingerprint:
-    """Return what is another after any reconcile that wrote something. Raises StateError."""
+    """Return a fingerprint that changes whenever a reconcile writes. Raises StateError."""
     with state_errors(settings):
         files = settings.programs_file.stat(), settings.specs_dir.stat()
     return tuple(number for file in files for number in (file.st_ino, file.st_mtime_ns))
 
 
 def write_specs(changes: tuple[Change, ...], settings: Settings) -> None:
-    """Write the launch specs that a plan changes, each whole or not at all. Raises StateError."""
+    """Write the launch specs that a plan changes; each is replaced as a whole. Raises StateError."""
     with state_errors(settings):
-        for leftover in settings.specs_dir.glob(".*.new"):  # of one that was killed
+        for leftover in settings.specs_dir.glob(".*.new"):  # of a reconcile that was killed
             leftover.unlink()
         for change in changes:
             spec = change.new or change.existing
@@ -74,29 +74,29 @@ def write_specs(changes: tuple[Change, ...], settings: Settings) -> None:
 
 
 def write_programs(text: str, settings: Settings) -> None:
-    """Replace the programs file, if it says something else: then it is no longer `applied`. Raises StateError."""
+    """Replace the programs file if its text changes; then it counts as not applied. Raises StateError."""
     with state_errors(settings):
         path = settings.programs_file
         if not path.exists() or path.read_text() != text:
             (settings.state_dir / APPLIED).unlink(missing_ok=True)
-            # No secret is in it, and in joined mode it is the machine's supervisord that reads it.
+            # It holds no secret, and if joined, the machine's supervisord reads it.
             replace_file(path, text, 0o644, None)
 
 
 def is_applied(settings: Settings) -> bool:
-    """Whether supervisord was brought to what the programs file says. Raises StateError."""
+    """Return whether supervisord has applied the programs file as it is. Raises StateError."""
     with state_errors(settings):
         return (settings.state_dir / APPLIED).exists()
 
 
 def set_applied(settings: Settings) -> None:
-    """Remember that supervisord was brought to what the programs file says. Raises StateError."""
+    """Remember that supervisord has applied the programs file as it is. Raises StateError."""
     with state_errors(settings):
         (settings.state_dir / APPLIED).touch(mode=0o600)
 
 
 def write_supervisord(text: str, settings: Settings) -> Path:
-    """Write the configuration of our own supervisord and return its path. Raises StateError."""
+    """Write the configuration of our own supervisord, and return its path. Raises StateError."""
     path = settings.state_dir / "supervisord.conf"
     with state_errors(settings):
         replace_file(path, text, 0o644, None)
@@ -104,7 +104,7 @@ def write_supervisord(text: str, settings: Settings) -> Path:
 
 
 def remove_specs(changes: tuple[Change, ...], settings: Settings) -> None:
-    """Remove the launch specs of cameras whose programs are gone, and those of before specs moved to a tmpfs.
+    """Remove the launch specs of cameras whose programs are gone, and those left from before specs moved to a tmpfs.
 
     Raises StateError.
     """

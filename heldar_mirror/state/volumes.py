@@ -1,4 +1,4 @@
-"""Which volume each mirror root was proven to be."""
+"""Which volume each mirror root is known to be."""
 
 import uuid
 from collections.abc import Mapping
@@ -6,17 +6,20 @@ from collections.abc import Mapping
 from heldar_mirror.settings import Settings
 from heldar_mirror.state.directory import replace_file, state_errors
 
-# Before a root in the list of volumes: it was about to be marked. No absolute path begins so.
+# Stands before a root that was about to be marked. No absolute path begins like this.
 INTENDED = "about to be "
 
 
 def remembered_volume(settings: Settings) -> str | None:
-    """Return the id of the volume that the mirror root was proven to be; None if it never was used."""
+    """Return the id of the mirror root's volume, or None if the root was never used. Raises StateError."""
     return _volumes(settings).get(str(settings.mirror_root))
 
 
 def intended_volume(settings: Settings) -> str:
-    """Return an id for a mirror root that is being marked: the same one, if that was cut off before."""
+    """Return an id to mark the mirror root with: the same as before if an earlier marking was interrupted.
+
+    Raises StateError.
+    """
     volumes = _volumes(settings)
     intended = volumes.setdefault(f"{INTENDED}{settings.mirror_root}", str(uuid.uuid4()))
     _write_volumes(volumes, settings)
@@ -24,9 +27,9 @@ def intended_volume(settings: Settings) -> str:
 
 
 def remember_volume(volume: str, settings: Settings) -> None:
-    """Remember the volume of the mirror root, beside those of earlier roots.
+    """Remember the volume of the mirror root, beside those of earlier roots. Raises StateError.
 
-    It lies on disk always: at a boot it tells a lost mount from a first use. Raises StateError.
+    This file is always on disk, never on a tmpfs: after a boot it tells a lost mount from a first use.
     """
     volumes = _volumes(settings) | {str(settings.mirror_root): volume}
     volumes.pop(f"{INTENDED}{settings.mirror_root}", None)

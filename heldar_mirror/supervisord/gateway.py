@@ -1,4 +1,4 @@
-"""The gateway to supervisord, over XML-RPC. Many programs are asked for, or changed, in one call."""
+"""The gateway to supervisord, over XML-RPC. One call asks for, or changes, many programs."""
 
 import http.client
 import time
@@ -14,11 +14,11 @@ from heldar_mirror.errors import SupervisordError
 from heldar_mirror.proc.processes import children
 from heldar_mirror.settings import WATCH, Settings
 
-# What a stop may take: stopwaitsecs of the stanzas, then a kill, and some time for a machine under load.
+# A stop may take the stanzas' stopwaitsecs of 8 s, then a kill, and some time on a busy machine.
 STOP_SECONDS = 8 + 12
 POLL_SECONDS = 0.2
 
-# What a call finds that came too late; whoever called looks again.
+# Faults of a call that came too late. The caller looks at the state again, so they do no harm.
 HARMLESS = {
     *(Faults.NOT_RUNNING, Faults.ALREADY_STARTED, Faults.STILL_RUNNING),
     *(Faults.ALREADY_ADDED, Faults.BAD_NAME),
@@ -27,8 +27,8 @@ HARMLESS = {
 
 @dataclass(frozen=True)
 class Process:
-    """A program's process as supervisord tells of it; `since` is when its state began, in Unix seconds, and `pid` is 0
-    where there is none or it was not told."""
+    """A program's process as supervisord reports it. `since` is when its state began, in Unix seconds. `pid` is 0 if
+    there is no process, or the report doesn't name it."""
 
     state: str
     since: int
@@ -47,7 +47,7 @@ class Process:
 
 @dataclass(frozen=True)
 class Difference:
-    """Names of the groups in which supervisord's files differ from what is active, of all programs, not ours alone."""
+    """The groups, of all programs and not just ours, in which supervisord's files differ from what is active."""
 
     added: frozenset[str]
     changed: frozenset[str]
@@ -55,8 +55,8 @@ class Difference:
 
 
 class Gateway:
-    """Calls to one supervisord. Each connects anew, since a transport is broken for good by one failed connect,
-    and raises SupervisordError where supervisord does not answer, or refuses.
+    """Calls to one supervisord. Each makes a new connection, since one failed connect breaks a transport for good. Each
+    raises SupervisordError if supervisord does not answer, or refuses.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -65,31 +65,31 @@ class Gateway:
         self._password = settings.supervisor_password
 
     def reload(self) -> Difference:
-        """Have supervisord read its files again, and return what it would have to apply. Nothing is applied yet."""
+        """Have supervisord read its files again, and return the difference. Nothing is applied yet."""
         ((added, changed, removed),) = self._call(lambda proxy: proxy.supervisor.reloadConfig())
         return Difference(frozenset(added), frozenset(changed), frozenset(removed))
 
     def greet(self) -> None:
-        """See whether supervisord answers; it costs it nothing."""
+        """See whether supervisord answers. This costs it next to nothing."""
         self._call(lambda proxy: proxy.supervisor.getState())
 
     def pid(self) -> int:
-        """Return supervisord's process id; it costs it nothing."""
+        """Return supervisord's process id. This costs it next to nothing."""
         return int(self._call(lambda proxy: proxy.supervisor.getPID()))
 
     def processes(self) -> dict[str, Process]:
-        """Return all programs, by the name of their group: half a second's work for supervisord at a thousand."""
+        """Return all programs, by the name of their group. This takes supervisord half a second for a thousand."""
         return {
             info["group"]: _process(info) for info in self._call(lambda proxy: proxy.supervisor.getAllProcessInfo())
         }
 
     def processes_of(self, names: Sequence[str]) -> dict[str, Process | None]:
-        """Return some programs, by the name of their group; None for one that supervisord does not know."""
+        """Return some programs, by the name of their group, with None for those that supervisord does not know."""
         infos = self._batch("getProcessInfo", [(_program(name),) for name in names])
         return {name: info and _process(info) for name, info in zip(names, infos, strict=True)}
 
     def start(self, names: Iterable[str]) -> None:
-        """Start programs, and don't wait for them."""
+        """Start programs without waiting for them."""
         self._batch("startProcess", [(_program(name), False) for name in names])
 
     def signal(self, names: Iterable[str], signal_name: str) -> None:
@@ -97,13 +97,13 @@ class Gateway:
         self._batch("signalProcess", [(_program(name), signal_name) for name in names])
 
     def add(self, names: Iterable[str]) -> None:
-        """Make programs active as the files have them, and start those that start by themselves."""
+        """Make programs active as the files have them, which starts them."""
         self._batch("addProcessGroup", [(name,) for name in names])
 
     def remove(self, names: Iterable[str]) -> frozenset[str]:
-        """Stop programs, all at once, and take them out of supervisord, each as soon as it is down.
+        """Stop programs, all at once, and take each out of supervisord as soon as it is down.
 
-        Returns those that did not stop within STOP_SECONDS: a recorder on a hung volume can't even be killed.
+        Returns those that did not stop within STOP_SECONDS, such as a recorder on a hung volume, which can't be killed.
         """
         remaining = sorted(names)
         deadline = time.monotonic() + STOP_SECONDS
@@ -111,7 +111,7 @@ class Gateway:
             known = {name: process for name, process in self.processes_of(remaining).items() if process}
             down = [name for name, process in known.items() if process.is_down]
             removed = self._batch("removeProcessGroup", [(name,) for name in down])
-            # Whoever is up is told, and told again if it ended by itself and was restarted before it was removed.
+            # A program may end by itself and be restarted before it is removed; then it is stopped again.
             up = [name for name, process in known.items() if not process.is_down and process.state != "STOPPING"]
             self._batch("stopProcess", [(_program(name), False) for name in up])
             gone = {name for name, done in zip(down, removed, strict=True) if done}
@@ -123,13 +123,16 @@ class Gateway:
         return frozenset(remaining)
 
     def shut_down(self) -> None:
-        """Stop every program of this supervisord, all at once, then end it; first the watcher, which may be adding."""
+        """Stop every program of this supervisord, all at once, then end it.
+
+        The watcher stops first, since it may be adding programs.
+        """
         pid = self.pid()
         self._batch("stopProcess", [(_program(WATCH), False)])
         self._call(lambda proxy: proxy.supervisor.stopAllProcesses(False))
         deadline = time.monotonic() + STOP_SECONDS
         while time.monotonic() < deadline:
-            # It has enough to do with their ends, so it is asked only where that can't be seen.
+            # supervisord is busy collecting its children, so it is asked only if they can't be seen in /proc.
             left = children(pid)
             if not left and (left is not None or all(process.is_down for process in self.processes().values())):
                 break
@@ -137,7 +140,7 @@ class Gateway:
         self._call(lambda proxy: proxy.supervisor.shutdown())
 
     def _batch(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Call one method many times in one request. A fault that the caller's loop heals gives None."""
+        """Call one method many times in one request. A harmless fault gives None."""
         if not arguments:
             return []
         calls = [{"methodName": f"supervisor.{method}", "params": list(args)} for args in arguments]

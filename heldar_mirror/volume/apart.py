@@ -8,10 +8,10 @@ from heldar_mirror.volume.asking import ask
 
 
 def check_apart(root: Path, recordings_dir: Path) -> str | None:
-    """Refuse a mirror root that equals, contains or lies in the primary's directory, links and bind mounts resolved.
+    """Refuse a mirror root that equals, contains or lies in the primary's directory, also by links and bind mounts.
 
-    Returns a warning where both are on one file system, else None. Raises VolumeError; HungError where one of them does
-    not answer, so that it can't be told.
+    Returns a warning if both are on one file system, else None. Raises VolumeError, or HungError if one of them does
+    not answer.
     """
     try:
         mirror, primary = Path(ask("real", root)), Path(ask("real", recordings_dir))

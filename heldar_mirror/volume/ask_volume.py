@@ -1,15 +1,19 @@
-"""Asks about paths in a process of its own, since whoever asks a hung volume may never come back.
+"""Answers questions about paths in a process of its own, since a call to a hung volume may never return.
 
-Started by path, as `python -I -S ask_volume.py`, with a socket of messages as standard input and output. A question is
-three texts with NUL between: `real`, PATH and nothing, for the path with links resolved; or `prove`, or `room`, ROOT
-and VOLUME, to look whether it could be recorded there, for the same. The answer is `+` and the path, or `-` and why
-not. It ends when the other end of the socket is closed.
+It is started by path, as `python -I -S ask_volume.py`, with a socket of messages as standard input and output, and ends
+when the other end of the socket is closed. A question is three texts with NUL between them:
+
+    real    PATH    (empty)    the path with links resolved
+    prove   ROOT    VOLUME     whether the mirror root is this volume
+    room    ROOT    VOLUME     the same, and whether a recording could begin there
+
+The answer is `+` and the path with links resolved, or `-` and the reason why not.
 """
 
 import os
 import sys
 
-# Last, so that nothing of this package can stand for a standard module.
+# At the end of the path, so that no module there can shadow a standard one.
 sys.path.append(__file__.rpartition("/volume/")[0] + "/recorder")
 
 QUESTION_BYTES = 1 << 16
@@ -42,12 +46,12 @@ def main() -> None:
             text = "+" + answer(*os.fsdecode(question).split("\0"))
         except OSError as error:
             text = f"-{error}"
-        os.closerange(3, 16)  # the marker: what is open would keep the volume from being unmounted, or adopted
+        os.closerange(3, 16)  # an open marker would keep the volume from being unmounted or adopted
         os.write(1, os.fsencode(text))
 
 
 if __name__ == "__main__":
     try:
         main()
-    except ConnectionError:  # whoever asked is gone
+    except ConnectionError:  # the process that asked has ended
         sys.exit()

@@ -1,4 +1,7 @@
-"""Asking a volume that may hang, by way of a child process."""
+"""Asking a volume that may hang, through a child process.
+
+See docs/decisions.md, "A volume is asked by a child process, which stays for the next question".
+"""
 
 import atexit
 import os
@@ -11,7 +14,7 @@ from pathlib import Path
 
 from heldar_mirror.errors import HungError
 
-# What a child process is given to answer, its start on a busy machine included.
+# A child that has not answered after this long hangs. Its start on a busy machine counts too.
 ANSWER_SECONDS = 10
 
 
@@ -24,7 +27,7 @@ ASK_VOLUME = Path(__file__).with_name("ask_volume.py")
 Child = tuple["subprocess.Popen[bytes]", socket.socket]
 
 
-# Those that wait for the next question, each with our end of its socket; and those that did not come back from one.
+# Children that wait for the next question, each with our end of its socket; and children that hang in a question.
 _idle: list[Child] = []
 
 
@@ -32,11 +35,11 @@ _stuck: dict[tuple[str, Path], "subprocess.Popen[bytes]"] = {}
 
 
 def ask(task: str, path: Path, volume: str = "") -> str:
-    """Return what a child process finds out. Raises OSError for a refusal, and HungError where nothing comes back."""
+    """Return a child's answer to a question. Raises OSError if the answer is no, and HungError if there is none."""
     hung = HungError(f"{path} does not answer within {ANSWER_SECONDS} s: is its volume hung?")
     if (task, path) in _stuck:
         if _stuck[task, path].poll() is None:
-            raise hung  # and no second process that is beyond all signals
+            raise hung  # a second child would hang as well, and could not be ended either
         del _stuck[task, path]
     for child, ours in _children():
         try:
@@ -44,7 +47,7 @@ def ask(task: str, path: Path, volume: str = "") -> str:
             answer = os.fsdecode(ours.recv(ANSWER_BYTES))
         except TimeoutError:
             ours.close()
-            child.kill()  # and no waiting: it may be beyond that
+            child.kill()  # not waited for: in a hung call it can't be killed
             _stuck[task, path] = child
             raise hung from None
         except ConnectionError:
@@ -59,7 +62,7 @@ def ask(task: str, path: Path, volume: str = "") -> str:
 
 
 def _children() -> Iterator[Child]:
-    """Yield those that wait, any of which may have been killed meanwhile, and at last one that is started now."""
+    """Yield the children that wait, any of which may have been killed meanwhile, and then a new one."""
     with suppress(IndexError):
         while True:
             yield _idle.pop()
@@ -67,24 +70,24 @@ def _children() -> Iterator[Child]:
 
 
 def _start() -> Child:
-    """Start a child that answers one message with one, until the other end of its socket is closed."""
+    """Start a child that answers each message with one, until our end of its socket is closed."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.settimeout(ANSWER_SECONDS)
     with theirs:
-        theirs.setblocking(True)  # whatever is the default
+        theirs.setblocking(True)  # socket.setdefaulttimeout() may have been called
         child = subprocess.Popen(
             [sys.executable, "-I", "-S", str(ASK_VOLUME)],
             stdin=theirs.fileno(),
             stdout=theirs.fileno(),
             cwd="/",
-            env={},  # no secret of ours is its business
-            start_new_session=True,  # nor is a terminal's Ctrl-C
+            env={},  # so that no secret reaches it
+            start_new_session=True,  # so that a terminal's Ctrl-C doesn't either
         )
     return child, ours
 
 
 def _end(child: "subprocess.Popen[bytes]", ours: socket.socket) -> None:
-    """End a child that is not at a question."""
+    """End a child that is not busy with a question."""
     ours.close()
     child.kill()
     child.wait()
@@ -92,6 +95,6 @@ def _end(child: "subprocess.Popen[bytes]", ours: socket.socket) -> None:
 
 @atexit.register
 def dismiss() -> None:
-    """End the children that wait for the next question: who becomes another user, or has no more, needs none."""
+    """End the children that wait for a question. Called at exit, and before the process becomes a different user."""
     while _idle:
         _end(*_idle.pop())

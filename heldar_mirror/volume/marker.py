@@ -1,4 +1,4 @@
-"""The marker in the mirror root, by which the volume is proven to be the one we know."""
+"""The marker in the mirror root, which proves that the volume is the one we know."""
 
 import fcntl
 import os
@@ -16,9 +16,9 @@ def prove(root: Path, volume: str) -> None:
 
 
 def check_room(root: Path, volume: str) -> Path:
-    """Check that a recording could begin in the mirror root: the volume that we know, with room. Raises VolumeError.
+    """Check that a recording could begin in the mirror root: it is the volume we know, writable and with room.
 
-    Returns the root with links resolved.
+    Returns the root with links resolved. Raises VolumeError.
     """
     return _check("room", root, volume)
 
@@ -31,7 +31,10 @@ def _check(task: str, root: Path, volume: str) -> Path:
 
 
 def make_root(root: Path, umask: int, owner: tuple[int, int] | None) -> None:
-    """Make a mirror root that is used for the first time, if it is missing; an empty one is handed to `owner`."""
+    """Make the mirror root if it is missing, and give an empty one to `owner` (user and group id).
+
+    Raises VolumeError.
+    """
     try:
         if not root.is_dir():
             root.mkdir(parents=True)
@@ -43,13 +46,13 @@ def make_root(root: Path, umask: int, owner: tuple[int, int] | None) -> None:
 
 
 def mark_volume(settings: Settings, volume: str, owner: tuple[int, int] | None, *, take_over: bool) -> None:
-    """Make the mirror root ours, with a marker that says `volume`. Raises VolumeError.
+    """Make the mirror root ours, with a marker that holds the id `volume`. Raises VolumeError.
 
-    The root is made where it is missing, for `owner` (user and group id) if given. A marker that says something else
-    is replaced to `take_over` alone, and never while recorders are at work: each of them has a shared lock on it.
+    The root is made if it is missing, for `owner` (user and group id) if given. A marker that holds a different id is
+    replaced only with `take_over`, and never while recorders run there: each of them holds a shared lock on it.
     """
     root = settings.mirror_root
-    assert root is not None  # noqa: S101 - the callers' matter
+    assert root is not None  # noqa: S101 - the callers check that mirroring is on
     make_root(root, settings.umask, owner)
     try:
         fd = os.open(root / MARKER, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)

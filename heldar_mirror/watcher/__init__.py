@@ -1,1 +1,1 @@
-"""Who follows the table, starts again what failed, restarts what stalls, and publishes the status."""
+"""How the table is followed, failed programs are revived, stalls are ended, and the report is published."""

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 
 from heldar_mirror.supervisord.gateway import FAILED
 
-# A camera that answers, and whose recorder failed for good all the same, waits this long between tries.
+# A camera that answers, and whose recorder fails all the same, is tried again after this long.
 RETRY_SECONDS = 30.0
 
 
 @dataclass
 class Failures:
-    """The programs that failed for good, and from when on each may be tried."""
+    """The programs that failed for good, and the time from which each may be tried."""
 
     due_at: dict[str, float] = field(default_factory=dict)
     tried_at: dict[str, float] = field(default_factory=dict)
@@ -30,7 +30,7 @@ class Failures:
         return sorted(name for name, at in self.due_at.items() if at <= now)
 
     def tried(self, names: Iterable[str], now: float) -> None:
-        """Take note of a try, of which nothing may come."""
+        """Take note that these programs were tried just now, whether or not it helps."""
         for name in names:
             self.tried_at[name] = now
             self.due_at[name] = now + RETRY_SECONDS

@@ -6,19 +6,19 @@ from dataclasses import dataclass, field
 from heldar_mirror.proc.open_segments import Segment
 from heldar_mirror.status.report import MAX_STALL_SECONDS, stall_seconds
 
-# Who did not look for so long has not seen whether a file grew.
+# After a longer pause between two looks, growth is measured anew.
 BLIND_SECONDS = 30.0
 
 
 @dataclass
 class Growth:
-    """When the open segment of each running recorder last grew, or was another one."""
+    """When the open segment of each running recorder last grew or changed."""
 
     since: dict[str, tuple[Segment | None, float]] = field(default_factory=dict)
     seen_at: float = 0.0
 
     def seen(self, segments: Mapping[str, Segment | None], now: float) -> None:
-        """Take note of what every running recorder has open; None where it has nothing open yet."""
+        """Take note of what every running recorder has open, or None if it has nothing open yet."""
         old = self.since if now - self.seen_at <= BLIND_SECONDS else {}
         self.seen_at = now
         self.since = {
@@ -27,7 +27,7 @@ class Growth:
         }
 
     def stalled(self, segment_seconds: Mapping[str, int]) -> list[str]:
-        """Return the cameras whose file was seen not to grow for too long."""
+        """Return the cameras whose file has not grown for too long."""
         return sorted(
             camera_id
             for camera_id, (_, since) in self.since.items()
@@ -35,5 +35,5 @@ class Growth:
         )
 
     def forget(self, camera_id: str) -> None:
-        """Begin anew with a camera whose program changed its state."""
+        """Measure anew for a camera whose program changed its state."""
         self.since.pop(camera_id, None)

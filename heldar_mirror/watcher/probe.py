@@ -1,4 +1,4 @@
-"""Whether a camera answers: a TCP connection costs microseconds and no process, where an ffmpeg costs both."""
+"""Whether a camera accepts a TCP connection. That costs microseconds and no process, unlike an ffmpeg."""
 
 import asyncio
 import urllib.parse
@@ -11,7 +11,7 @@ DEFAULT_PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 
 
 def address_of(url: str) -> Address | None:
-    """Return host and port of a camera's URL; None if it has none that can be asked."""
+    """Return host and port of a camera's URL, or None if it has none that can be asked."""
     try:
         parts = urllib.parse.urlsplit(url)
         host, port = parts.hostname, parts.port or DEFAULT_PORTS.get(parts.scheme)
@@ -21,7 +21,7 @@ def address_of(url: str) -> Address | None:
 
 
 async def answering(addresses: Iterable[Address]) -> set[Address]:
-    """Return those of the addresses at which somebody accepts a connection; all are asked at once."""
+    """Return the addresses that accept a connection. All are asked at once."""
     places = sorted(set(addresses))
     answers = await asyncio.gather(*map(_answers, places))
     return {place for place, answer in zip(places, answers, strict=True) if answer}
@@ -30,7 +30,7 @@ async def answering(addresses: Iterable[Address]) -> set[Address]:
 async def _answers(address: Address) -> bool:
     try:
         _, writer = await asyncio.wait_for(asyncio.open_connection(*address), ANSWER_SECONDS)
-    except (OSError, asyncio.TimeoutError, UnicodeError):  # the last: no name that could be looked up
+    except (OSError, asyncio.TimeoutError, UnicodeError):  # UnicodeError: the host can't be a name
         return False
     writer.close()
     return True
