@@ -1,1 +1,1 @@
-"""The process of one camera, which runs its ffmpeg."""
+"""How one camera is recorded: the process that runs its ffmpeg."""

@@ -1,8 +1,8 @@
-"""The recorder of one camera: waits for it, runs one ffmpeg for as long as it lasts, and says in one line how it ended.
+"""The recorder of one camera: it waits for the camera, runs one ffmpeg until that ends, and logs one line on its end.
 
-Started by supervisord as `python -I -S start_recorder.py SPEC GENERATION`. Its memory is paid once a camera, so it
-imports the few built-in modules that it needs and nothing else: `os` alone would cost a tenth more. Whoever wants a
-recording restarted, with backoff or without, is supervisord; the recorder never tries twice.
+supervisord starts it as `python -I -S start_recorder.py SPEC GENERATION`, and restarts it: the recorder itself never
+tries twice. Its memory is paid once per camera, so it imports only the few built-in modules that it needs; `os` alone
+would cost a tenth more.
 
 A launch spec is a file of `key=value` lines:
 
@@ -10,9 +10,9 @@ A launch spec is a file of `key=value` lines:
     root        the mirror root, which must hold the marker of `volume`
     volume      the volume's id
     directory   the camera's directory, a child of the root
-    secret      any number: texts that must never be shown
+    secret      any number of them: texts that must never be shown
     url         the URL that is recorded
-    arg         any number, in order: ffmpeg's argument list, the program first
+    arg         any number of them, in order: the command line of ffmpeg
 """
 
 import _socket
@@ -23,41 +23,40 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import signal as _signal  # the same for a type checker; at run time its enums would cost 0.7 MB
+    import signal as _signal  # for the type checker; at run time its enums would cost 0.7 MB
     from collections.abc import Callable
 else:
     import _signal
 
 TAIL_BYTES = 8192
-EROFS, ETIMEDOUT, EINPROGRESS = 30, 110, 115  # the module errno would be one more to load
+EROFS, ETIMEDOUT, EINPROGRESS = 30, 110, 115  # so that the module errno need not be loaded
 MARKER = ".heldar-mirror"
 LOCK = ".heldar-mirror.lock"
 SEGMENT_NAME = "%Y%m%d_%H%M%S.mp4"
 
-# With less than this a recording is not begun: ffmpeg crashes on a full volume, and each try leaves a stub.
+# With less free space no recording is begun: ffmpeg crashes on a full volume, and each try leaves a stub.
 MIN_FREE_BYTES = 64 << 20
 
-# The exit status of a recorder that ended within START_SECONDS, the stanza's startsecs, or waited so long in vain, and
-# was not asked to end. It is the one that supervisord does not restart at once where it takes the program for a running
-# one: for it waited, or a thousand that failed together keep supervisord busy for longer than that.
+# Exit status after a run shorter than START_SECONDS (the stanza's startsecs), or if the camera did not answer for that
+# long. The stanza expects it, so supervisord doesn't restart at once, even if it is so busy that it notices late.
 FAILED_SOON = 75
 START_SECONDS = 30
 
-# A camera that refuses its connection is asked again this often, and one that is silent is given this long, until the
-# program counts as running: then supervisord leaves it alone, and the watcher, which asks without a process, has it.
-# The last time it is given as long as ffmpeg's own `-timeout` would: a slow link may need that.
+# While it waits, the recorder asks for a connection this often, and gives a silent camera this long to answer. The last
+# attempt, after START_SECONDS, takes as long as ffmpeg's own `-timeout`, since a slow link may need that. Then the
+# recorder ends and leaves the asking to the watcher, which needs no process for it.
 KNOCK_SECONDS = 0.5
 ANSWER_SECONDS = 1.5
 LAST_ANSWER_SECONDS = 15.0
 RTSP_PORT = 554
 
-# Less than supervisord waits before it kills us, with no chance to tidy up.
+# Less than the stanza's stopwaitsecs, after which supervisord kills the recorder before it can tidy up.
 STOP_SECONDS = 7
 
-# As if a tenth of the machine's memory were ours: more than supervisord has, and less than a program that leaks.
+# Counts like a tenth of the machine's memory: more than supervisord uses, and less than a program that leaks.
 OOM_SCORE_ADJ = b"100"
 
-# A stub is looked for among the names of the last hour: no cut is ever further apart than a keyframe allows.
+# A stub is looked for among the names of the last hour. Cuts come at keyframes, and those are never further apart.
 STUB_SEARCH_SECONDS = 3600
 FIELDS = ("generation", "camera", "root", "volume", "directory", "secret", "url", "arg")
 
@@ -67,7 +66,7 @@ class RefusedError(Exception):
 
 
 def places(text: str, secrets: "tuple[str, ...] | list[str]") -> "list[tuple[int, int]]":
-    """Return where secrets begin and end in `text`, in order; those that overlap are one, or a part would stay."""
+    """Return where secrets begin and end in `text`, in order. Those that overlap are one, or a part would stay."""
     found = []
     for secret in filter(None, secrets):
         at = text.find(secret)
@@ -86,8 +85,8 @@ def places(text: str, secrets: "tuple[str, ...] | list[str]") -> "list[tuple[int
 def mask(text: str, secrets: "tuple[str, ...] | list[str]" = ()) -> str:
     """Return `text` without credentials.
 
-    Each of `secrets` is replaced wherever it stands; then, after every `://`, all up to the last `@` of the
-    authority, which ends at the next `/`, white space or quote. Text without credentials stays as it is.
+    Each of `secrets` is replaced wherever it stands. Then, after every `://`, everything up to the last `@` of the
+    authority is replaced; the authority ends at the next `/`, white space or quote. Other text stays as it is.
     """
     for start, end in reversed(places(text, secrets)):
         text = f"{text[:start]}***{text[end:]}"
@@ -105,7 +104,7 @@ def mask(text: str, secrets: "tuple[str, ...] | list[str]" = ()) -> str:
 
 
 def blot(url: str, secrets: "tuple[str, ...] | list[str]") -> str:
-    """Return `url` with every secret and all of its user information as stars, of the same length in bytes."""
+    """Return `url` with stars, as many as bytes, for every secret and all of the user information."""
     for start, end in reversed(places(url, secrets)):
         url = url[:start] + "*" * len(url[start:end].encode()) + url[end:]
     start = url.find("://") + 3
@@ -115,7 +114,7 @@ def blot(url: str, secrets: "tuple[str, ...] | list[str]") -> str:
 
 
 def parse_spec(text: str) -> "dict[str, list[str]]":
-    """Return a launch spec's fields, each with its values in order. Raises ValueError on what is not one."""
+    """Return the fields of a launch spec, each with its values in order. Raises ValueError if the text is not one."""
     spec: dict[str, list[str]] = {field: [] for field in FIELDS}
     for number, line in enumerate(text.split("\n"), 1):
         key, equals, value = line.partition("=")
@@ -137,23 +136,23 @@ def read(path: str) -> bytes:
             chunks.append(chunk)
         return b"".join(chunks)
     except OSError as error:
-        raise OSError(error.errno, error.strerror, path) from None  # what fails to read does not name it
+        raise OSError(error.errno, error.strerror, path) from None  # an error of read() doesn't name the file
     finally:
         posix.close(fd)
 
 
 def say(level: str, text: str) -> None:
-    """Print one line, the time first; what a terminal would obey is shown as `?`."""
+    """Print one line that begins with the time. Control characters are shown as `?`."""
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     line = "".join(c if c.isprintable() else "?" for c in text)
     try:
         posix.write(1, f"{stamp} {level} {line}\n".encode(errors="replace"))
     except OSError:
-        pass  # supervisord is gone, and with it whoever would read this
+        pass  # supervisord has ended, so nobody would read this
 
 
 def prove_volume(root: str, volume: str) -> int:
-    """Return a descriptor that marks the volume as in use. Raises RefusedError where it is not the one we know."""
+    """Return a descriptor that marks the volume as in use. Raises RefusedError if it is not the volume we know."""
     path = f"{root}/{MARKER}"
     try:
         fd = posix.open(path, posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_NONBLOCK)
@@ -162,7 +161,7 @@ def prove_volume(root: str, volume: str) -> int:
             f"mirror root {root} has lost its marker {MARKER}: is the volume mounted? "
             "For a new volume: heldar-mirror adopt-volume"
         ) from None
-    fcntl.flock(fd, fcntl.LOCK_SH)  # before it is read: whoever adopts the volume has it alone
+    fcntl.flock(fd, fcntl.LOCK_SH)  # before reading: whoever adopts the volume holds an exclusive lock
     if posix.read(fd, 200).decode(errors="replace").strip() != volume:
         raise RefusedError(
             f"mirror root {root} holds the marker of another volume or instance. Mount the right one, "
@@ -172,7 +171,7 @@ def prove_volume(root: str, volume: str) -> int:
 
 
 def is_read_only(marker: int) -> bool:
-    """Whether nothing can be written; an ext4 that was damaged while in use has no flag that says so."""
+    """Return whether the file system is read-only. A damaged ext4 is, without a flag in its mount options."""
     try:
         posix.utime(marker)
     except OSError as error:
@@ -181,14 +180,14 @@ def is_read_only(marker: int) -> bool:
 
 
 def check_room(root: str, marker: int) -> None:
-    """Raises RefusedError where nothing can be written to the volume, or too little to begin.
+    """Raise RefusedError if nothing can be written to the volume, or too little to begin a recording.
 
     `marker` is the descriptor of the proven marker.
     """
     volume = posix.statvfs(root)
     if is_read_only(marker):
         reason = "is read-only: expected to write there. See dmesg: a file system that is damaged becomes so"
-    elif volume.f_blocks and volume.f_bavail * volume.f_frsize < MIN_FREE_BYTES:  # some say 0 of 0, and don't know
+    elif volume.f_blocks and volume.f_bavail * volume.f_frsize < MIN_FREE_BYTES:  # 0 of 0 means unknown
         reason = f"is full: expected at least {MIN_FREE_BYTES >> 20} MiB of free space. Make room there"
     elif volume.f_files and not volume.f_favail:
         reason = "is full: it has no inode left, expected one for each segment. Make room there"
@@ -198,7 +197,10 @@ def check_room(root: str, marker: int) -> None:
 
 
 def lock_directory(directory: str) -> int:
-    """Make the camera's directory, never its parents, and return the descriptor of the lock that one writer has."""
+    """Make the camera directory, never its parents, take the lock of its one writer, and return the lock's descriptor.
+
+    Raises RefusedError.
+    """
     try:
         posix.mkdir(directory)
     except FileExistsError:
@@ -216,7 +218,7 @@ def lock_directory(directory: str) -> int:
     except BlockingIOError:
         raise RefusedError(f"another recorder is writing to {directory}: see who holds {LOCK} there") from None
     if not posix.fstat(fd).st_size:
-        # A copy of the directory is nobody's: pruning takes for ours what has its own name in here.
+        # Pruning deletes only from a directory whose lock file holds its name, so a copy of it is left alone.
         posix.write(fd, directory.rpartition("/")[2].encode())
     return fd
 
@@ -234,7 +236,7 @@ def segment_path(directory: str, seconds: float) -> str:
 
 
 def is_stub(path: str) -> bool:
-    """Whether an mp4 file holds no fragment: no `moof` box among its boxes (0, 28 and 4,096 bytes were seen)."""
+    """Return whether an mp4 file has no `moof` box, so that nothing was recorded in it."""
     fd = posix.open(path, posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_NONBLOCK)
     try:
         end, at = posix.fstat(fd).st_size, 0
@@ -252,9 +254,10 @@ def is_stub(path: str) -> bool:
 
 
 def peer_of(url: str) -> "tuple[int, tuple[str, int]] | None":
-    """Return family, address and port that ffmpeg connects to first for a URL; None where that can't be told.
+    """Return family, address and port of ffmpeg's first connection for a URL, or None if that isn't certain.
 
-    A name has to be looked up, a proxy may be in front of what is not plain RTSP, a raw password may look like a place.
+    It isn't if the host is a name, which has to be looked up, if the scheme isn't plain RTSP, so that a proxy may be
+    used, or if a raw password may look like an address.
     """
     scheme, _, rest = url.partition("://")
     end = next((i for i, c in enumerate(rest) if c in "/?#"), len(rest))
@@ -275,7 +278,7 @@ def peer_of(url: str) -> "tuple[int, tuple[str, int]] | None":
 
 
 def knock(family: int, place: "tuple[str, int]", patience: float, is_over: "Callable[[], bool]") -> str:
-    """Return why nobody accepts a connection at an address and port within some seconds; nothing if somebody does.
+    """Return why an address accepts no connection within `patience` seconds, or an empty text if it does.
 
     It gives up once `is_over()` returns true, which is called four times a second.
     """
@@ -296,8 +299,10 @@ def knock(family: int, place: "tuple[str, int]", patience: float, is_over: "Call
 
 
 def wait_for_camera(url: str, child: "Child") -> None:
-    """Wait until the camera accepts the connection that ffmpeg would begin with: an ffmpeg for each try would cost a
-    hundred times as much. Raises RefusedError where nobody has after START_SECONDS."""
+    """Wait until the camera accepts the connection that ffmpeg would begin with. A try costs a hundredth of an ffmpeg.
+
+    Raises RefusedError if the camera has accepted none after START_SECONDS.
+    """
     peer, told, until = peer_of(url), False, time.monotonic() + START_SECONDS
     while peer and not child.stopping:
         last = time.monotonic() > until
@@ -316,7 +321,7 @@ def wait_for_camera(url: str, child: "Child") -> None:
 
 
 def remove_stub(directory: str, begun: float, ended: float) -> None:
-    """Remove the last file of a run of ffmpeg (from `begun` to `ended`, Unix time) if nothing was recorded in it."""
+    """Remove the last file of an ffmpeg that ran from `begun` to `ended` (Unix time) if nothing was recorded in it."""
     for seconds in range(int(ended), max(int(begun), int(ended) - STUB_SEARCH_SECONDS) - 1, -1):
         path = segment_path(directory, seconds)
         if exists(path):
@@ -328,8 +333,8 @@ def remove_stub(directory: str, begun: float, ended: float) -> None:
 def hide_credentials(pid: int, url: bytes, blotted: bytes) -> bool:
     """Overwrite the URL in what `ps` shows of process `pid`. Return whether there is nothing left to do.
 
-    It waits for ffmpeg's first socket: by then ffmpeg has copied the URL. Where the kernel refuses (Yama's
-    ptrace_scope of 2 or 3) nothing changes, and mounting /proc with hidepid is the remedy.
+    It does so once ffmpeg has a socket: by then ffmpeg has copied the URL. If Linux refuses (Yama's ptrace_scope is 2
+    or 3), nothing changes; then /proc has to be mounted with hidepid.
     """
     proc = f"/proc/{pid}"
     try:
@@ -345,14 +350,14 @@ def hide_credentials(pid: int, url: bytes, blotted: bytes) -> bool:
             finally:
                 posix.close(memory)
     except (FileNotFoundError, ProcessLookupError):
-        return False  # a descriptor that was closed meanwhile; or ffmpeg ended, and its stderr will say so
+        return False  # a descriptor was closed meanwhile, or ffmpeg ended, and then its stderr ends too
     except OSError:
         return True
     return True
 
 
 class Child:
-    """The one ffmpeg, and the one SIGTERM that it gets: of two, it would lose its last segment."""
+    """The one ffmpeg, and the one SIGTERM that it gets. After a second one it would lose its last segment."""
 
     def __init__(self) -> None:
         self.pid = 0
@@ -361,7 +366,7 @@ class Child:
         self.told = False
 
     def lasted(self) -> float:
-        """Return for how many seconds ffmpeg has run; 0: it was not started."""
+        """Return for how many seconds ffmpeg has run, or 0 if it was not started."""
         return time.monotonic() - self.begun if self.begun else 0.0
 
     def stop(self, *_: object) -> None:
@@ -372,21 +377,21 @@ class Child:
                 posix.kill(self.pid, _signal.SIGTERM)
                 _signal.alarm(STOP_SECONDS)
             except ProcessLookupError:
-                pass  # it ended by itself, just now
+                pass  # it has just ended by itself
 
     def give_up(self, *_: object) -> None:
-        """Kill an ffmpeg that does not end: one whose camera sends no media reads on until a second signal."""
+        """Kill an ffmpeg that does not end: without media from its camera it goes on reading until a second signal."""
         if self.pid:
             posix.kill(self.pid, _signal.SIGKILL)
 
     def spawn(self, args: "list[str]", stderr: int) -> None:
-        """Start ffmpeg so that it dies with this process, and can never open a file that exists for writing."""
+        """Start ffmpeg so that it dies with this process, and can never open an existing file for writing."""
         guard = ["setpriv", "--pdeathsig", "KILL"]
         if posix.geteuid() == 0:
-            # Segments are born read-only, which binds root only where it can't override modes.
+            # Segments are created read-only. That binds root only without the capability to override modes.
             guard += ["--bounding-set=-dac_override", "--inh-caps=-dac_override"]
         environment = {k: v for k, v in posix.environ.items() if not k.startswith(b"HELDAR_")}
-        # Where we are killed before the signal is set, none comes: whoever has no parent any more must not begin.
+        # If we die before the parent-death signal is armed it never arrives, so sh checks its parent first.
         begin = 'test "$PPID" = "$1" && shift && exec "$@"'
         guard += ["--", "sh", "-c", begin, "heldar-mirror", str(posix.getpid())]
         null = posix.open("/dev/null", posix.O_RDWR)
@@ -418,8 +423,8 @@ class Child:
 def drain(stderr: int, hide: "Callable[[], bool]", abandoned: "Callable[[], None]") -> bytes:
     """Read `stderr` to its end and return its last bytes, whole lines of at most TAIL_BYTES.
 
-    Until `hide()` returns true, it is called about every 50 ms, later every second. `abandoned` is called once nobody
-    reads our own output any more: a supervisord that was killed before the signal was set that would have told us.
+    `hide()` is called until it returns true, at first every 50 ms, later every second. `abandoned` is called when the
+    reader of our own output is gone: supervisord was killed before our parent-death signal was armed.
     """
     tail, cut = b"", False
     poll = select.poll()
@@ -444,14 +449,14 @@ def drain(stderr: int, hide: "Callable[[], bool]", abandoned: "Callable[[], None
         tail += chunk
         if len(tail) > TAIL_BYTES:
             tail, cut = tail[-TAIL_BYTES:], True
-        # A camera whose time stamps run backwards makes a line a packet: reading them in bulk is what keeps it cheap.
+        # A camera whose timestamps run backwards makes ffmpeg write a line per packet. Bulk reads keep that cheap.
         time.sleep(0.1)
-    # The first line may begin in the middle of a password, where no mask would know it.
+    # The first line may begin in the middle of a password, which could not be recognized there.
     return tail.partition(b"\n")[2] if cut else tail
 
 
 def record(spec: "dict[str, list[str]]", child: Child) -> None:
-    """Record until ffmpeg ends, and say how."""
+    """Record until ffmpeg ends, and log how it ended."""
     directory, url, secrets = spec["directory"][0], spec["url"][0], spec["secret"]
     wait_for_camera(url, child)
     volume = prove_volume(spec["root"][0], spec["volume"][0])
@@ -459,7 +464,7 @@ def record(spec: "dict[str, list[str]]", child: Child) -> None:
     for fd in (volume, lock_directory(directory)):
         posix.set_inheritable(fd, True)
     while not child.stopping and exists(segment_path(directory, time.time())):
-        time.sleep(0.05)  # ffmpeg would begin a file of this second's name
+        time.sleep(0.05)  # ffmpeg would name its first file after this second
     if child.stopping:
         return
     reader, writer = posix.pipe()
@@ -484,7 +489,7 @@ def record(spec: "dict[str, list[str]]", child: Child) -> None:
 
 
 def offer_first() -> None:
-    """Have the kernel end us and our ffmpeg, where memory is short, before supervisord, the watcher and the primary."""
+    """Let Linux end this recorder and its ffmpeg, if memory is short, before supervisord, watcher and primary."""
     try:
         fd = posix.open("/proc/self/oom_score_adj", posix.O_WRONLY)
         try:
@@ -492,7 +497,7 @@ def offer_first() -> None:
         finally:
             posix.close(fd)
     except OSError:
-        pass  # somebody wants us to go even sooner
+        pass  # a higher score is set already, and may not be lowered
 
 
 def main(path: str) -> int:
@@ -504,7 +509,7 @@ def main(path: str) -> int:
     run(path, child)
     if child.stopping:
         return 0
-    # What supervisord makes of it may not depend on when a busy supervisord comes to look.
+    # The status says it, since a busy supervisord may notice the end too late to measure how short the run was.
     waited_in_vain = not child.begun
     return FAILED_SOON if waited_in_vain or time.monotonic() - begun < START_SECONDS else 1
 
