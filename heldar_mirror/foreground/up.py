@@ -1,9 +1,7 @@
 """A supervisord of our own, in the foreground, until a signal ends it."""
 
 import os
-import pickle
 import resource
-import select
 import signal
 import subprocess
 import sys
@@ -13,7 +11,6 @@ from pathlib import Path
 
 from heldar_mirror.errors import DatabaseError, MirrorError, StateError, SupervisordError
 from heldar_mirror.foreground.attendant import accompany
-from heldar_mirror.heldar.cameras import Row
 from heldar_mirror.programs.stanzas import render_programs
 from heldar_mirror.reconcile.reconcile import read_rows, write
 from heldar_mirror.settings import Settings
@@ -32,10 +29,6 @@ DESCRIPTORS_PER_PROGRAM = 3
 MIN_DESCRIPTORS = 4096
 
 
-# What a database is given to be read before what was last known is mirrored without it.
-DATABASE_SECONDS = 20
-
-
 def up(settings: Settings, tell: Callable[[str], None]) -> int:
     """Run a supervisord with a program for each camera that wants a mirror, until SIGTERM or SIGINT.
 
@@ -51,7 +44,7 @@ def up(settings: Settings, tell: Callable[[str], None]) -> int:
         with locked(settings):
             known = settings.programs_file.exists()
             try:
-                intended = write(_read_rows(settings), settings)
+                intended = write(read_rows(settings), settings)
                 plan, problem = intended.plan, intended.problem
                 if problem and not known:
                     raise problem  # it was never up, so there is no last known good to go on with
@@ -74,40 +67,6 @@ def up(settings: Settings, tell: Callable[[str], None]) -> int:
             )
         dismiss()  # from now on the watcher asks the volume
         return _run(configuration, settings, tell)
-
-
-def _read_rows(settings: Settings) -> list[Row]:
-    """Return the rows of all cameras, read by a child: whoever asks a disk that hangs may never come back.
-
-    Raises DatabaseError; also where nothing comes within DATABASE_SECONDS.
-    """
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.dup2(writer, 1)
-            os.closerange(3, resource.getrlimit(resource.RLIMIT_NOFILE)[0])  # or our locks would hang with it
-            try:
-                answer: object = read_rows(settings)
-            except MirrorError as error:
-                answer = error
-            with open(1, "wb", closefd=False) as file:
-                pickle.dump(answer, file)
-        finally:
-            os._exit(0)
-    os.close(writer)
-    with open(reader, "rb") as file:
-        if not select.select([file], [], [], DATABASE_SECONDS)[0]:
-            os.kill(child, signal.SIGKILL)  # and no waiting: it may be beyond that
-            raise DatabaseError(
-                f"cannot read the cameras in {settings.database}: no answer within {DATABASE_SECONDS} s. Does its "
-                "disk hang?"
-            )
-        found = pickle.load(file)  # noqa: S301 - our own child's
-    os.waitpid(child, 0)
-    if isinstance(found, MirrorError):
-        raise found
-    return list(found)
 
 
 def _working_directory() -> str:

@@ -1,7 +1,7 @@
-"""Reading Heldar's database without a trace: nothing is written, created or left behind beside it.
+"""Read Heldar's database, and write, create or leave behind nothing beside it.
 
-SQLite's `mode=ro` alone is not harmless: without a `-wal` it may create one, owned by us, and the kernel can't open its
-own database any more. So the database is looked at first, and opened in the one way that fits.
+SQLite's `mode=ro` alone may create a `-wal` that we own, and then Heldar can't open its own database. So `_read` looks
+at the files first and opens the database in the one way that suits them: `docs/decisions.md` names the three ways.
 """
 
 import fcntl
@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 import stat
 import tempfile
+import threading
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator
@@ -19,12 +20,16 @@ from typing import NamedTuple, TypeVar
 
 from heldar_mirror.errors import DatabaseError
 
-# The bytes that every connection to a SQLite database keeps a shared lock on; whoever wants to delete the `-wal`
-# needs them alone (SQLite's os.h: SHARED_FIRST, SHARED_SIZE).
+# The bytes of a SQLite database on which every connection holds a shared lock; to delete the `-wal`, a process needs
+# an exclusive lock on them (SQLite's os.h: SHARED_FIRST, SHARED_SIZE).
 SHARED_FIRST = 0x40000000 + 2
 
 
 SHARED_SIZE = 510
+
+
+# How long a whole read may take before its caller gives up on it.
+READ_SECONDS = 20.0
 
 
 BUSY_SECONDS = 2.0
@@ -45,17 +50,55 @@ T = TypeVar("T")
 Query = Callable[[sqlite3.Connection], T]
 
 
+# For each database, the last read that its caller gave up on.
+_stuck: dict[Path, threading.Thread] = {}
+
+
 class _ChangedError(Exception):
-    """What was looked at is no longer so; look again."""
+    """The files beside the database changed during the read, so it must be repeated."""
 
     def __str__(self) -> str:
         return "it changes all the time"
 
 
-def ask(path: Path, what: str, query: Query[T]) -> T:
+def ask(path: Path, what: str, query: Query[T], seconds: float = READ_SECONDS) -> T:
+    """Return what `query` finds in the database at `path`; `what` names that in an error.
+
+    The read runs in a thread, and the caller waits at most `seconds` for it: see "A read of the database" in
+    `docs/decisions.md`. While a thread is stuck, further reads of `path` fail at once. Raises DatabaseError, with the
+    reason and the next step; any other error of `query` is raised as it is.
+    """
+    hung = DatabaseError(
+        f"cannot read the {what} in {path}: it does not answer within {seconds:g} s: does its disk hang? "
+        "What runs goes on."
+    )
+    stuck = _stuck.get(path)
+    if stuck and stuck.is_alive():
+        raise hung
+    answers: list[T] = []
+    errors: list[BaseException] = []
+
+    def read() -> None:
+        try:
+            answers.append(_read_repeatedly(path, what, query))
+        except BaseException as error:  # the caller raises it again
+            errors.append(error)
+
+    thread = threading.Thread(target=read, name=f"read {path}", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        _stuck[path] = thread
+        raise hung
+    if errors:
+        raise errors[0]
+    return answers[0]
+
+
+def _read_repeatedly(path: Path, what: str, query: Query[T]) -> T:
     for attempt in range(ATTEMPTS):
         try:
-            # Beside a link SQLite finds no `-wal`, and neither do we.
+            # SQLite looks for the `-wal` beside the file that a link leads to, so we do as well.
             return _read(Path(os.path.realpath(path)), query, attempt)
         except (_ChangedError, OSError, sqlite3.Error) as error:
             reason: Exception = error
