@@ -7,7 +7,7 @@ from heldar_mirror.errors import SettingsError
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """Return the variables of an env file; none if there is no such file. Raises SettingsError if unreadable."""
+    """Return the variables of an env file; none if it does not exist. Raises SettingsError if it can't be read."""
     try:
         return parse_env_file(path.read_text())
     except FileNotFoundError:
@@ -17,7 +17,10 @@ def read_env_file(path: Path) -> dict[str, str]:
 
 
 def parse_env_file(text: str) -> dict[str, str]:
-    """Return the variables of a text as systemd's EnvironmentFile= reads it, without its line continuations."""
+    """Return the variables of an env file's text, read as systemd's EnvironmentFile= does, but for line continuations.
+
+    Raises SettingsError for a line that begins with `export`.
+    """
     variables = {}
     for line in map(str.strip, text.splitlines()):
         name, equals, value = line.partition("=")
@@ -37,5 +40,5 @@ def parse_env_file(text: str) -> dict[str, str]:
 
 
 def escape_env(value: str) -> str:
-    """Return a value of one line as it stands in an env file."""
+    """Return a value of one line, escaped so that an env file can hold it."""
     return re.sub(r"(.)", r"\\\1", value)

@@ -2,7 +2,7 @@
 
 
 def shown_size(size: float) -> str:
-    """Return a size in bytes for people."""
+    """Return a size in bytes as people read it: 512 B, 1.5 GiB."""
     for unit in ("B", "KiB", "MiB"):
         if abs(size) < 1024:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
@@ -11,7 +11,7 @@ def shown_size(size: float) -> str:
 
 
 def shown_span(seconds: float) -> str:
-    """A length of time in its two largest units at most: 7s, 3m12s, 5h03m, 2d04h."""
+    """Return a number of seconds in its two largest units at most: 7s, 3m12s, 5h03m, 2d04h."""
     total = max(int(seconds), 0)
     minutes, rest = divmod(total, 60)
     hours, minutes = divmod(minutes, 60)

@@ -1,1 +1,1 @@
-"""How segments are named, and how time spans are computed with."""
+"""Segments: their names, a camera's list of them, and spans of time."""

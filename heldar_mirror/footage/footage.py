@@ -1,23 +1,25 @@
-"""One camera's segments as a directory holds them."""
+"""A camera's segments, as its directory lists them."""
 
 from array import array
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-# The size of a segment that was not looked at yet.
+# The size of a segment that was not measured yet.
 UNKNOWN = -1
 
 
 @dataclass
 class Footage:
-    """One camera's segments, oldest first: when each was begun (Unix seconds), and its bytes, 0 where nothing was
-    recorded in it, or UNKNOWN. 16 bytes a segment, however many there are."""
+    """One camera's segments, oldest first: when each was begun (Unix seconds), and its size in bytes.
+
+    The size of a stub is 0, and may be UNKNOWN. A segment takes 16 bytes of memory.
+    """
 
     begun: "array[int]" = field(default_factory=lambda: array("q"))
     sizes: "array[int]" = field(default_factory=lambda: array("q"))
 
     def drop(self, indexes: Collection[int]) -> None:
-        """Forget segments; in runs, since those that go mostly lie side by side."""
+        """Remove the segments at these indexes, run by run, since most of them are neighbours."""
         end = start = -1
         for index in [*sorted(indexes, reverse=True), -2]:
             if index != start - 1:

@@ -5,11 +5,11 @@ import re
 import time
 from datetime import datetime, timezone
 
-# Heldar's own ids are slugs of a-z, 0-9 and '_'. An id becomes a directory, a file and a stanza's name.
+# The id names a directory, a file and a program. Heldar's own ids consist of a-z, 0-9 and '_'.
 CAMERA_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}")
 
 
-# The recorder's SEGMENT_NAME, with all that strftime can make of it.
+# What the recorder's SEGMENT_NAME gives: YYYYMMDD_HHMMSS.mp4.
 NAME = re.compile(r"([0-9]{8})_([01][0-9]|2[0-3])([0-5][0-9])([0-5][0-9])\.mp4")
 
 
@@ -20,7 +20,7 @@ def segment_name(begun: int) -> str:
 
 
 def segment_begun(name: str) -> int | None:
-    """Return when a segment was begun, from its name, in Unix seconds; None if the name is not a segment's."""
+    """Return the Unix time at which a segment was begun, from its name; None for the name of anything else."""
     match = NAME.fullmatch(name)
     midnight = _midnight(match[1]) if match else None
     if match is None or midnight is None or midnight < 0:
@@ -28,7 +28,7 @@ def segment_begun(name: str) -> int | None:
     return midnight + int(match[2]) * 3600 + int(match[3]) * 60 + int(match[4])
 
 
-# A million names hold few days, and cameras the same minutes.
+# Cached, because a million names fall on few days, and those of all cameras on the same minutes.
 @functools.lru_cache(1 << 16)
 def _minute(minutes: int) -> str:
     return time.strftime("%Y%m%d_%H%M", time.gmtime(minutes * 60))

@@ -1,4 +1,4 @@
-"""Spans of time: sorted, merged and searched."""
+"""Spans of time, sorted and merged, that can be searched for an overlap."""
 
 import math
 from bisect import bisect_right
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(init=False)
 class Spans:
-    """The times of a camera whose segments must stay, those that touch as one, in order."""
+    """Spans of Unix time in order; spans that overlap or touch are merged into one."""
 
     spans: list[tuple[float, float]]
 
@@ -24,6 +24,6 @@ class Spans:
         return bool(self.spans)
 
     def overlap(self, start: float, end: float) -> bool:
-        """Whether a span touches a locked time."""
+        """Return whether one of the spans overlaps or touches the time from `start` to `end`."""
         index = bisect_right(self.spans, (end, math.inf))
         return index > 0 and self.spans[index - 1][1] >= start

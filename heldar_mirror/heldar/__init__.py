@@ -1,1 +1,1 @@
-"""What Heldar's database says."""
+"""Heldar's database: how it is read, and what its rows mean."""

@@ -1,4 +1,4 @@
-"""The URL that is recorded, and which parts of it are secrets."""
+"""The URL that a camera is recorded from, and the parts of it that are secrets."""
 
 import ipaddress
 import re
@@ -6,7 +6,7 @@ import urllib.parse
 
 from heldar_mirror.heldar.cameras import Camera, CameraError
 
-# Far more than a camera needs. What is to be masked grows with the square of it.
+# Far more than a camera needs. There is a limit because the secrets to mask grow with the square of the length.
 MAX_URL = 2048
 
 SCHEMES = ("rtsp", "rtsps", "http", "https")
@@ -19,12 +19,12 @@ PATHS = {
 
 # Cameras take credentials in the query (?user=admin&password=x) and in the path (/user=admin_password=x_channel=1).
 SECRET_NAMES = ("pass", "passwd", "password", "pwd", "pw", "psw", "token", "secret", "key", "auth", "signature", "sig")
-# Raw, a value may hold what looks like its end, so each length that it can have is a secret.
+# An unencoded value may itself hold what looks like its end, so the text up to each possible end is a secret.
 VALUE_END = re.compile(r"[&;?#/'\"]|_[a-z]+=|$", re.IGNORECASE)
 
 
 def record_url(camera: Camera) -> str:
-    """Return the URL that Heldar records `camera` from. Raises CameraError where there is none, or none to allow."""
+    """Return the URL that Heldar records `camera` from. Raises CameraError if there is none, or it is not allowed."""
     url = camera.stream_url or _built_url(camera)
     if len(url) > MAX_URL:
         raise CameraError(f"its URL has {len(url)} characters, expected at most {MAX_URL}; shorten it in Heldar")
@@ -32,7 +32,7 @@ def record_url(camera: Camera) -> str:
     if "://" not in url or scheme not in SCHEMES:
         shown = scheme if "://" in url and re.fullmatch(r"[a-z0-9+.-]{1,20}", scheme) else "none"
         raise CameraError(f"the scheme of {camera.stream}_stream_url is {shown}, expected one of {', '.join(SCHEMES)}")
-    if " " in url or not url.isprintable():  # which no other white space is
+    if " " in url or not url.isprintable():  # no white space but the blank is printable
         where = f"{camera.stream}_stream_url" if camera.stream_url else "address"
         raise CameraError(f"{where} holds white space or control characters; percent-encode them, or take them out")
     return url
@@ -62,7 +62,7 @@ def encode(text: str) -> str:
 
 
 def _host(address: str) -> str:
-    """ffmpeg takes an IPv6 address in brackets alone; Heldar leaves them out."""
+    """Return the address as a URL's host: ffmpeg needs brackets around an IPv6 address, and Heldar has none there."""
     try:
         return f"[{address}]" if ipaddress.ip_address(address).version == 6 else address
     except ValueError:
@@ -70,9 +70,9 @@ def _host(address: str) -> str:
 
 
 def secrets(camera: Camera, url: str) -> tuple[str, ...]:
-    """Return the texts that must be masked wherever they stand: each secret raw and percent-encoded.
+    """Return the texts that must be masked everywhere: each secret of `url`, raw and percent-encoded.
 
-    None holds a line break: of a raw secret with one, each line is a text of its own.
+    No text holds a line break: each line of a secret that has some is a text of its own.
     """
     found = {camera.password}
     for equals in re.finditer("=", url):
@@ -80,7 +80,7 @@ def secrets(camera: Camera, url: str) -> tuple[str, ...]:
             value = url[equals.end() :]
             found |= {value[: end.start()] for end in VALUE_END.finditer(value)}
     rest = url.partition("://")[2]
-    # The user information ends at the last '@' of the authority; or at a later one, if a raw password cuts that short.
+    # The user information ends at the last '@' before the path, or at a later '@' if a raw password holds / or ? or #.
     first = re.split(r"[/?#]", rest, maxsplit=1)[0].rfind("@")
     for user in (rest[: at.start()] for at in re.finditer("@", rest) if at.start() >= first):
         found |= {user, user.partition(":")[2]}

@@ -1,11 +1,11 @@
-"""Camera rows of Heldar's table: which want a mirror, and which can't be understood."""
+"""The rows of Heldar's table `cameras`: which of them want a mirror, and which are unusable."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from heldar_mirror.footage.names import CAMERA_ID
 
-# What is read, by name: each release of Heldar adds columns.
+# The columns that are read, by name, since each release of Heldar adds some.
 COLUMNS = (
     "id",
     "vendor",
@@ -27,8 +27,8 @@ COLUMNS = (
 Row = Mapping[str, object]
 
 
-# Shorter ones can share the second that names them: ffmpeg joins amid a stream, looks at up to 3 s of it before it
-# writes, and then writes them at once.
+# Two shorter segments can begin in the same second, and so get the same name: see "Segments last 4 s at least" in
+# docs/decisions.md.
 MIN_SEGMENT_SECONDS = 4
 
 
@@ -36,12 +36,12 @@ MAX_SEGMENT_SECONDS = 86_400
 
 
 class CameraError(Exception):
-    """One camera can't be used; the text says why and what to do, and holds no secret."""
+    """A camera is unusable; the text says why and what to do, and holds no secret."""
 
 
 @dataclass(frozen=True)
 class Unusable:
-    """A camera that may want a mirror and can't have one (or not a new one), and why."""
+    """A camera that may want a mirror and can't have one, or whose mirror can't be changed; and the reason."""
 
     camera_id: str
     reason: str
@@ -49,7 +49,7 @@ class Unusable:
 
 @dataclass(frozen=True)
 class Camera:
-    """A camera that wants a mirror, its credentials opened."""
+    """A camera that wants a mirror, with its credentials in plain text."""
 
     id: str
     vendor: str
@@ -64,16 +64,17 @@ class Camera:
 
 
 def should_mirror(row: Row) -> bool:
-    """Whether a camera is enabled, recorded and mirrored; schedule and mode are the primary's matter.
+    """Return whether a camera is enabled, recorded and mirrored; schedule and mode only concern the primary.
 
-    Any flag that is 0 says no. Raises CameraError where none does and one is not 1: that says nothing.
+    A flag that is 0 decides, whatever the others hold. Raises CameraError if none is 0 and one is not 1, since such
+    a row says neither yes nor no.
     """
     flags = ("enabled", "record_enabled", "mirror_enabled")
     return 0 not in [row[flag] for flag in flags] and all(_flag(row, flag) for flag in flags)
 
 
 def camera_id(row: Row) -> str:
-    """Return a row's id. Raises CameraError for one that can't name a directory and a stanza."""
+    """Return a row's id. Raises CameraError if it can't be the name of a directory and of a program."""
     value = row["id"]
     if not isinstance(value, str) or not CAMERA_ID.fullmatch(value):
         raise CameraError("the id must be of letters, digits, '_' and '-', at most 100; give the camera another id")
@@ -91,13 +92,13 @@ def shown_id(row: Row) -> str:
 
 
 def parse_camera(row: Row, unseal: Callable[[str], str]) -> Camera:
-    """Return the camera of a row, its sealed values opened by `unseal`. Raises CameraError."""
+    """Return the camera of a row, with its sealed values opened by `unseal`. Raises CameraError."""
     stream = _text(row, "record_stream")
     if stream not in {"main", "sub"}:
         raise CameraError(f"record_stream is {_shown(stream)}, expected main or sub")
     url_column = f"{stream}_stream_url"
     stream_url = _opened(row, url_column, unseal).strip()
-    # With an explicit URL the columns that would build one are of no account.
+    # The other columns would only build a URL, so with an explicit one they are not even checked.
     built = not stream_url
     return Camera(
         id=camera_id(row),
@@ -134,7 +135,7 @@ def _opened(row: Row, column: str, unseal: Callable[[str], str]) -> str:
 
 
 def integer(row: Row, column: str, low: int | None, high: int) -> int:
-    """Return a whole number of a row. Raises CameraError."""
+    """Return the whole number in a column, from `low` (None: no limit) to `high`. Raises CameraError."""
     value = row[column]
     if not isinstance(value, int) or value > high or (low is not None and value < low):
         span = f"at most {high}" if low is None else f"{low} to {high}"
@@ -150,7 +151,7 @@ def _flag(row: Row, column: str) -> bool:
 
 
 def _shown(value: object) -> str:
-    """A value of a column that holds no secret, short enough for a message."""
+    """Return a value, of a column without secrets, so short that it fits into a message."""
     if value is None:
         return "NULL"
     text = ascii(value)

@@ -109,7 +109,10 @@ def _read_repeatedly(path: Path, what: str, query: Query[T]) -> T:
 
 
 def _passes(path: Path, error: Exception) -> bool:
-    """Whether a kernel that is just starting or ending gives such an error: its `-wal` went, its `-shm` is empty."""
+    """Return whether the error comes from a Heldar that is just starting or ending, so that another try may succeed.
+
+    Its `-wal` has gone by then, or its `-shm` is still empty.
+    """
     return (
         isinstance(error, _ChangedError)
         or (isinstance(error, FileNotFoundError) and path.exists())
@@ -119,27 +122,27 @@ def _passes(path: Path, error: Exception) -> bool:
 
 def _next_step(path: Path, error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
-        return "Is HELDAR_DATABASE_URL the kernel's own? A relative path in it is relative to where you are."
+        return "Is HELDAR_DATABASE_URL the one that Heldar has? A relative path in it begins where the command runs."
     if isinstance(error, PermissionError) or "unable to open" in str(error):
         return f"It must be readable to this user, with its -wal and -shm, and so must {path.parent} be."
     if "locked" in str(error) or isinstance(error, _ChangedError):
         return "Try again when its writer is done."
-    return "Is HELDAR_DATABASE_URL the database of a Heldar kernel, and is it whole?"
+    return "Is HELDAR_DATABASE_URL Heldar's database, and is it whole?"
 
 
 def _read(path: Path, query: Query[T], attempt: int) -> T:
     with _held(path):
         before = _look(path)
         if Path(f"{path}-journal").exists():
-            raise sqlite3.DatabaseError(f"a writer is at work, or crashed, by way of {path.name}-journal")
+            raise sqlite3.DatabaseError(f"{path.name}-journal exists: a writer is at work or has crashed")
         try:
             if not before.wal:
                 return _query(path, "immutable=1", query)
             if before.shm:
-                # As a reader among others; readonly_shm, because what we may write is not ours to write.
+                # readonly_shm, since SQLite would write the `-shm` otherwise, which belongs to Heldar.
                 return _query(path, "mode=ro&readonly_shm=1", query)
             if attempt == 0:
-                time.sleep(STARTING_SECONDS)  # a kernel that is just starting has one without the other, too
+                time.sleep(STARTING_SECONDS)  # Heldar may be just starting, with its `-shm` still to come
                 raise _ChangedError
             return _query_copy(path, query)
         finally:
@@ -148,7 +151,10 @@ def _read(path: Path, query: Query[T], attempt: int) -> T:
 
 
 class _Look(NamedTuple):
-    """What lies beside a database; and what would show a change, where it is not a running kernel's to change."""
+    """Which files lie beside a database, and the versions of those that may not change during a read.
+
+    With `-wal` and `-shm` there is no such file: a running Heldar may write, and SQLite's locking copes with that.
+    """
 
     wal: bool
     shm: bool
@@ -163,7 +169,7 @@ def _look(path: Path) -> _Look:
 
 
 def _query_copy(path: Path, query: Query[T]) -> T:
-    """Read a private copy: whoever opens a `-wal` without its index, and be it read-only, tidies up when done."""
+    """Read a private copy: SQLite deletes a `-wal` without its `-shm` at the end, even if it was opened read-only."""
     with tempfile.TemporaryDirectory(prefix="heldar-mirror-") as directory:
         copy = Path(directory, path.name)
         for suffix in ("", "-wal"):
@@ -173,7 +179,7 @@ def _query_copy(path: Path, query: Query[T]) -> T:
 
 @contextmanager
 def _held(path: Path) -> Iterator[None]:
-    """Take part in SQLite's locking as one more reader: a kernel that ends meanwhile leaves its `-wal` where it is."""
+    """Hold the shared lock of a reader of SQLite's, so that a Heldar that ends meanwhile leaves its `-wal` in place."""
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
@@ -191,7 +197,7 @@ def _held(path: Path) -> Iterator[None]:
 def _share(fd: int) -> bool:
     try:
         fcntl.lockf(fd, fcntl.LOCK_SH | fcntl.LOCK_NB, SHARED_SIZE, SHARED_FIRST)
-    except (BlockingIOError, PermissionError):  # POSIX leaves it open which of the two a held lock gives
+    except (BlockingIOError, PermissionError):  # POSIX allows either error for a lock that is held elsewhere
         return False
     return True
 

@@ -1,4 +1,4 @@
-"""What Heldar's rows say of how long footage stays: policies and locks. All pure."""
+"""How long footage stays, by Heldar's rows: policies and locks."""
 
 import math
 import re
@@ -9,15 +9,15 @@ from datetime import datetime
 from heldar_mirror.footage.spans import Spans
 from heldar_mirror.heldar.cameras import MIN_SEGMENT_SECONDS, Row, integer
 
-# Whose column it is says what is read, by name.
+# The columns that are read of `cameras` and of `segments`.
 CAMERA_COLUMNS = ("id", "segment_seconds", "retention_hours", "storage_quota_bytes")
 
 
 LOCK_COLUMNS = ("camera_id", "start_time", "end_time")
 
 
-# A file of the mirror and one of the primary that hold the same moment may be named some seconds apart: each ffmpeg
-# names its file when the first packet is written, after it has looked at the stream.
+# The same moment may lie in files of the mirror and of the primary that are named some seconds apart: a file gets its
+# name when ffmpeg writes the first packet, after it has probed the stream.
 SKEW_SECONDS = 15
 
 
@@ -26,8 +26,8 @@ TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9:]{8})(\.[0-9]+)?(Z|[+-
 
 @dataclass(frozen=True)
 class Policy:
-    """What goes of one camera: what ended longer ago than `keep_seconds`, and the oldest beyond `quota` bytes; None:
-    nothing by that rule. `gone`: the camera was deleted so long ago that all of it goes."""
+    """What is deleted of one camera: segments that ended longer ago than `keep_seconds`, and the oldest beyond `quota`
+    bytes. With None, nothing is deleted by that rule. `gone`: the camera was deleted so long ago that everything is."""
 
     keep_seconds: float | None = None
     quota: int | None = None
@@ -36,7 +36,7 @@ class Policy:
 
 
 def parse_policy(row: Row) -> Policy:
-    """Return what a camera's row says, as Heldar reads it. Raises CameraError for values that can't be understood."""
+    """Return the policy of a camera's row, as Heldar understands it. Raises CameraError for a bad value."""
     quota = row["storage_quota_bytes"]
     return Policy(
         keep_seconds=3600.0 * max(integer(row, "retention_hours", None, 10_000_000), 1),
@@ -46,7 +46,7 @@ def parse_policy(row: Row) -> Policy:
 
 
 def parse_locks(rows: Iterable[Row]) -> tuple[dict[str, Spans], list[str]]:
-    """Return the locked times by camera, and what could not be understood: such a camera keeps everything."""
+    """Return the locked times by camera, and a problem for each camera with a bad time: it keeps everything."""
     spans: dict[str, list[tuple[float, float]]] = {}
     problems: dict[str, str] = {}
     for row in rows:
@@ -62,7 +62,7 @@ def parse_locks(rows: Iterable[Row]) -> tuple[dict[str, Spans], list[str]]:
 
 
 def parse_time(value: object) -> float:
-    """Return an RFC 3339 time in Unix seconds; UTC, if it does not say. Raises ValueError."""
+    """Return an RFC 3339 time in Unix seconds; without a zone it is UTC. Raises ValueError."""
     match = TIME.fullmatch(value) if isinstance(value, str) else None
     if not match:
         raise ValueError(f"time is {ascii(value)[:40]}, expected one such as 2026-01-31T12:00:00Z")

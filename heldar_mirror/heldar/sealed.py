@@ -1,4 +1,4 @@
-"""Values that Heldar stores sealed: `enc:v1:` and base64 of nonce, AES-256-GCM ciphertext and tag."""
+"""Values that Heldar stores sealed: `enc:v1:`, then base64 of a nonce, the AES-256-GCM ciphertext and its tag."""
 
 import base64
 
@@ -9,21 +9,21 @@ KEY_BYTES = 32
 
 
 def unseal(value: str, secret_key: str | None) -> str:
-    """Return the plain text of a value; one without the prefix is plain already, key or no key.
+    """Return the plain text of a value. A value without the prefix is plain already, and needs no key.
 
-    `secret_key` is HELDAR_SECRET_KEY, base64 of 32 bytes. Raises ValueError, which says what is wrong
-    without any of the key, the value or the plain text.
+    `secret_key` is HELDAR_SECRET_KEY, base64 of 32 bytes. Raises ValueError, whose text says what is wrong and holds
+    nothing of the key, the value or the plain text.
     """
     if not value.startswith(PREFIX):
         return value
     if secret_key is None:
-        raise ValueError("HELDAR_SECRET_KEY is not set; give the mirror the kernel's key")
+        raise ValueError("HELDAR_SECRET_KEY is not set; give the mirror Heldar's key")
     try:
         key = base64.b64decode(secret_key, validate=True)
     except ValueError:
         key = b""
     if len(key) != KEY_BYTES:
-        raise ValueError(f"HELDAR_SECRET_KEY: expected base64 of {KEY_BYTES} bytes; give the mirror the kernel's key")
+        raise ValueError(f"HELDAR_SECRET_KEY: expected base64 of {KEY_BYTES} bytes; give the mirror Heldar's key")
     try:
         box = base64.b64decode(value.removeprefix(PREFIX), validate=True)
     except ValueError:
@@ -31,13 +31,15 @@ def unseal(value: str, secret_key: str | None) -> str:
     if len(box) < NONCE_BYTES + TAG_BYTES:
         raise ValueError("what is stored is too short; set it again in Heldar")
 
-    # A tenth of a second that only those pay who have sealed values.
+    # Imported here, since it takes a tenth of a second and is needed for sealed values alone.
     from cryptography.exceptions import InvalidTag  # noqa: PLC0415
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
 
     try:
         return AESGCM(key).decrypt(box[:NONCE_BYTES], box[NONCE_BYTES:], None).decode()
     except InvalidTag:
-        raise ValueError("HELDAR_SECRET_KEY is another one, or the value is damaged; set it again in Heldar") from None
+        raise ValueError(
+            "HELDAR_SECRET_KEY is a different one, or the value is damaged; set it again in Heldar"
+        ) from None
     except UnicodeDecodeError:
-        raise ValueError("what was sealed is not UTF-8; set it again in Heldar") from None
+        raise ValueError("the plain text is not UTF-8; set it again in Heldar") from None

@@ -1,4 +1,4 @@
-"""The queries: which rows of Heldar's tables are read, and with which columns."""
+"""The queries: which rows and columns of Heldar's tables are read."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -10,26 +10,26 @@ from heldar_mirror.heldar.retention import CAMERA_COLUMNS, LOCK_COLUMNS
 
 
 def read_cameras(path: Path) -> list[Row]:
-    """Return all rows of `cameras`, with the columns of COLUMNS; texts that are not UTF-8 hold surrogates.
+    """Return all rows of `cameras`, with the columns of COLUMNS. Bytes of a text that are not UTF-8 become surrogates.
 
-    Raises DatabaseError where they can't be read, with the reason and the next step.
+    Raises DatabaseError if they can't be read, with the reason and the next step.
     """
     return ask(path, "cameras", lambda connection: _cameras(connection, COLUMNS))
 
 
 def read_policies(path: Path) -> list[Row]:
-    """Return what is said of how long each camera's footage stays. Raises DatabaseError, as `read_cameras`."""
+    """Return all rows of `cameras`, with the columns that retention needs. Raises DatabaseError, as `read_cameras`."""
     return ask(path, "cameras", lambda connection: _cameras(connection, CAMERA_COLUMNS))
 
 
 def read_locked(path: Path) -> list[Row]:
-    """Return the primary's segments that are locked for either reason. Raises DatabaseError, as `read_cameras`."""
+    """Return the primary's locked segments, of either kind of lock. Raises DatabaseError, as `read_cameras`."""
     return ask(path, "locked segments", _locked)
 
 
 def _cameras(connection: sqlite3.Connection, columns: Sequence[str]) -> list[Row]:
     _expect(connection, "cameras", columns)
-    # A page that was written to the wrong place may be a good one of another table, and rows vanish without a word.
+    # If a disk wrote a valid page of another table over one of this table, SQLite leaves out rows without an error.
     for (problem,) in connection.execute("PRAGMA integrity_check(cameras)"):
         if problem != "ok":
             raise sqlite3.DatabaseError(f"the table cameras is damaged: {problem}")
@@ -42,7 +42,7 @@ def _locked(connection: sqlite3.Connection) -> list[Row]:
     return [
         dict(row)
         for column in ("locked", "evidence_locked")
-        # One by one, since only so SQLite takes Heldar's index; whatever is not 0 is locked.
+        # Any value but 0 is a lock. SQLite uses Heldar's index only for one column and one comparison at a time.
         for condition in ("> 0", "< 0")
         for row in connection.execute(f"{select} {column} {condition}")
     ]
@@ -54,5 +54,5 @@ def _expect(connection: sqlite3.Connection, table: str, columns: Sequence[str]) 
         raise sqlite3.DatabaseError(f"it has no table {table}")
     if missing := [column for column in columns if column not in present]:
         raise sqlite3.DatabaseError(
-            f"the table {table} lacks the column {', '.join(missing)}: Heldar's schema is not one that is known here"
+            f"the table {table} lacks the column {', '.join(missing)}: Heldar's schema is unknown to this mirror"
         )

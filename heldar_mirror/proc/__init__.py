@@ -1,1 +1,1 @@
-"""What the kernel's /proc says of mounts, processes and open files."""
+"""Mounts, processes and open files, read from Linux's /proc."""

@@ -1,4 +1,4 @@
-"""What is mounted where, from /proc/self/mountinfo: no path is touched, nor has to be there."""
+"""Find what is mounted where, from /proc/self/mountinfo. No path is touched, and none has to exist."""
 
 import re
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class Place:
 
 
 def place_of(path: Path) -> Place:
-    """Return where a path lies; its links have to be resolved already."""
+    """Return where a path lies. The caller has resolved its links."""
     return find_place(path, Path("/proc/self/mountinfo").read_text(errors="surrogateescape"))
 
 
@@ -25,7 +25,7 @@ def find_place(path: Path, mountinfo: str) -> Place:
     for line in mountinfo.splitlines():
         before, _, after = line.partition(" - ")
         device, inside, point = (re.sub(r"\\(\d{3})", _unescaped, text) for text in before.split()[2:5])
-        if path.is_relative_to(point) and len(point) >= longest:  # of two on one point, the later hides the earlier
+        if path.is_relative_to(point) and len(point) >= longest:  # of two mounts on one point, the later is on top
             place, longest = Place(device, Path(inside) / path.relative_to(point), after.split()[0]), len(point)
     return place
 

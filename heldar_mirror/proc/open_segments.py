@@ -1,4 +1,4 @@
-"""Which segment each camera's ffmpeg has open, from /proc. The volume is not asked: it may be hung, and it is large."""
+"""Find the segment that each camera's ffmpeg has open, from /proc: the volume is large and may hang."""
 
 import os
 from collections.abc import Collection, Iterator
@@ -13,7 +13,7 @@ from heldar_mirror.proc.recorders import recorder_of
 
 @dataclass(frozen=True)
 class Segment:
-    """A segment that is being written: its path, the bytes that are in it, and when it was begun (Unix seconds)."""
+    """A segment that is being written: its path, how many bytes it holds, and when it was begun (Unix seconds)."""
 
     path: str
     size_bytes: int
@@ -30,8 +30,11 @@ class OpenSegments:
         self.ffmpegs: set[str] = set()
 
     def look(self, expected: Collection[str] = ()) -> dict[str, Segment]:
-        """Return the open segments by camera. All processes are looked at only if one of `expected` is not found where
-        it was; `refused` is how many of them we may not look into, and `ffmpegs` the cameras that had one then."""
+        """Return the open segments by camera.
+
+        All processes are searched only if the segment of one of the cameras `expected` is not where it was. A search
+        sets `refused`, the number of ffmpegs that we may not look into, and `ffmpegs`, the cameras that have one.
+        """
         found = self._again()
         if not self._places or any(camera_id not in found for camera_id in expected):
             self._search()
@@ -43,7 +46,7 @@ class OpenSegments:
         for camera_id, (pid, fd, last) in self._places.items():
             with suppress(*GONE, PermissionError):
                 segment = _segment(pid, fd, last)
-                # The number may be another's by now.
+                # By now the pid or the descriptor may stand for something else.
                 if segment and os.path.dirname(segment.path) == os.path.dirname(last.path):  # noqa: PTH120
                     found[camera_id] = segment
                     self._places[camera_id] = pid, fd, segment
@@ -65,11 +68,11 @@ class OpenSegments:
                 self.refused += not _is_zombie(pid)
 
     def _children(self) -> Iterator[tuple[int, str]]:
-        """The children of recorders, with their cameras."""
+        """Yield the pid and the camera of each recorder's child."""
         parents = {}
         for pid in all_pids():
             with suppress(*GONE, PermissionError):
-                # The name, in brackets, may hold anything; after it come the state and the parent.
+                # The name, in parentheses, may hold any byte; the state and the parent's pid follow it.
                 stat = Path(f"/proc/{pid}/stat").read_bytes()
                 parents[pid] = int(stat.rpartition(b")")[2].split()[1])
         recorders = {pid: recorder_of(pid, self._specs_dir) for pid in set(parents.values())}
@@ -79,7 +82,7 @@ class OpenSegments:
 
 
 def _is_zombie(pid: int) -> bool:
-    """Whether a process has ended and its parent has yet to notice: it has nothing open, and only root may look."""
+    """Return whether a process has ended and waits for its parent. It has nothing open, but only root may look."""
     try:
         return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] in {b"Z", b"X"}
     except GONE:
@@ -87,7 +90,7 @@ def _is_zombie(pid: int) -> bool:
 
 
 def _segment(pid: int, fd: str, last: Segment | None) -> Segment | None:
-    """The segment that a descriptor is open on. Its size is the file position: a stat would ask the volume."""
+    """Return the segment that a descriptor has open, or None. Its size is the file position: a stat asks the volume."""
     path = os.readlink(f"/proc/{pid}/fd/{fd}")  # noqa: PTH115
     begun = last.begun if last and last.path == path else segment_begun(os.path.basename(path))  # noqa: PTH119
     if begun is None:

@@ -4,13 +4,15 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 
-# What a process that ends while it is looked at gives.
+# The errors from /proc for a process that ends meanwhile.
 GONE = (FileNotFoundError, ProcessLookupError)
 
 
 def children(pid: int) -> list[int] | None:
-    """Return the children of a process of one thread; None where they can't be seen. While some end, others may lack,
-    but never all."""
+    """Return the children of a process that has one thread; None if they can't be seen.
+
+    If some end meanwhile, others may be missing from the list, but never all of them.
+    """
     with suppress(*GONE, PermissionError), open(f"/proc/{pid}/task/{pid}/children", "rb") as file:
         return list(map(int, file.read().split()))
     return None

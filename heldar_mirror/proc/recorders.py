@@ -1,4 +1,4 @@
-"""Which recorders run, from /proc: 20 ms for a thousand, where supervisord takes half a second to list them."""
+"""Find the recorders that run, from /proc: 20 ms for a thousand, which supervisord takes half a second to list."""
 
 import os
 from contextlib import suppress
@@ -14,15 +14,16 @@ _RECORDER = os.fsencode(RECORDER)
 
 
 def recorders_of(supervisord: int, specs_dir: Path) -> dict[str, int]:
-    """Return the recorders that are children of a supervisord: the generation of its launch spec, by camera. Where
-    they can't be seen there are none."""
+    """Return the generation of each recorder among a supervisord's children, by camera; none if they can't be seen."""
     directory = os.fsencode(specs_dir)
     return dict(filter(None, (recorder_of(pid, directory) for pid in children(supervisord) or ())))
 
 
 def recorder_of(pid: int, specs_dir: bytes) -> tuple[str, int] | None:
-    """Return camera and generation of a process that is a recorder of these specs: `… start_recorder.py SPEC
-    GENERATION`."""
+    """Return camera and generation of a process if it is a recorder with a spec in `specs_dir`, else None.
+
+    Its command line is `… start_recorder.py SPEC GENERATION`.
+    """
     with suppress(*GONE, PermissionError, ValueError):
         arguments = recorder.read(f"/proc/{pid}/cmdline").split(b"\0")
         if len(arguments) >= 4 and arguments[-4] == _RECORDER:

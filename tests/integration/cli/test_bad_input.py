@@ -221,7 +221,7 @@ def test_bad_columns_are_reported_by_camera_and_reason(goes_on: Mirror) -> None:
     ("key", "reason"),
     [
         (base64.b64encode(KEY).decode()[:-8], "expected base64 of 32 bytes"),
-        (base64.b64encode(OTHER_KEY).decode(), "HELDAR_SECRET_KEY is another one, or the value is damaged"),
+        (base64.b64encode(OTHER_KEY).decode(), "HELDAR_SECRET_KEY is a different one, or the value is damaged"),
         ("!", "expected base64 of 32 bytes"),
         (" ", "HELDAR_SECRET_KEY is not set"),
     ],
