@@ -10,7 +10,8 @@ from support.examples import KEY, settings
 
 from heldar_mirror.env_file import parse_env_file
 from heldar_mirror.errors import SettingsError
-from heldar_mirror.settings import LOG_DIR, RUN_DIR, STATE_DIR, Settings, load_settings, parse_settings
+from heldar_mirror.setting_table import LOG_DIR, RUN_DIR, STATE_DIR
+from heldar_mirror.settings import Settings, load_settings, parse_settings
 
 USER = pwd.getpwuid(os.geteuid()).pw_name
 HERE = Path.cwd()
