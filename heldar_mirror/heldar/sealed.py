@@ -42,4 +42,4 @@ def unseal(value: str, secret_key: str | None) -> str:
             "HELDAR_SECRET_KEY is a different one, or the value is damaged; set it again in Heldar"
         ) from None
     except UnicodeDecodeError:
-        raise ValueError("the plain text is not UTF-8; set it again in Heldar") from None
+        raise ValueError("what was sealed is not UTF-8; set it again in Heldar") from None
