@@ -59,7 +59,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     if root := heldar.get("HELDAR_MIRROR_RECORDINGS_DIR", "").strip():
         raise SettingsError(
             f"HELDAR_MIRROR_RECORDINGS_DIR={root} stands in Heldar's own env file "
-            f"{heldar_file}, so the kernel mirrors too, into the same files. "
+            f"{heldar_file}, so Heldar's kernel mirrors too, into the same files. "
             f"Move that line to {mirror_file} and restart Heldar."
         )
     layers = (heldar, mirror, environ)

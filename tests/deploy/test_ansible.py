@@ -56,7 +56,7 @@ def test_a_kernel_that_mirrors_is_refused(own: Managed, place: str) -> None:
     else:
         own.host.write("/etc/heldar/heldar.env", "#HELDAR_MIRROR_RECORDINGS_DIR=/mnt/copy\n")
         own.host.shell("systemd-run -q -u heldar -E HELDAR_MIRROR_RECORDINGS_DIR=/mnt/copy sleep infinity")
-        told = "heldar.service runs with HELDAR_MIRROR_RECORDINGS_DIR=/mnt/copy, so the kernel mirrors too"
+        told = "heldar.service runs with HELDAR_MIRROR_RECORDINGS_DIR=/mnt/copy, so Heldar's kernel mirrors too"
     try:
         assert told in " ".join(own.play(failed=True).split())
     finally:
