@@ -13,15 +13,15 @@ from heldar_mirror.programs.plan import Plan
 from heldar_mirror.reconcile.reconcile import dry_run as plan_only
 from heldar_mirror.reconcile.reconcile import reconcile
 from heldar_mirror.reconcile.revive import Revival, revive
-from heldar_mirror.status.advice import stopped_by_hand
+from heldar_mirror.status.advice import how_to_start
 
 
 @click.command("reconcile")
 @click.argument("camera_ids", metavar="[ID]...", nargs=-1)
-@click.option("--dry-run", is_flag=True, help="Show the plan, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Show the plan and change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 def command(camera_ids: tuple[str, ...], *, dry_run: bool, as_json: bool) -> None:
-    """Bring what is mirrored to what the cameras table asks for; restart the cameras that are named."""
+    """Apply what the cameras table asks for, and restart the cameras that are named."""
     settings = settings_if_on(as_json=as_json)
     if dry_run:
         plan, revival = plan_only(settings, camera_ids), None
@@ -39,7 +39,7 @@ def command(camera_ids: tuple[str, ...], *, dry_run: bool, as_json: bool) -> Non
 
 
 def plan_json(plan: Plan, revival: Revival | None) -> dict[str, Any]:
-    """Return a plan as a machine reads it; `revival` is None for a plan that was only shown."""
+    """Return a plan for machines; `revival` is None for a plan that was not applied."""
     groups = {"added": plan.added, "changed": plan.changed, "removed": plan.removed}
     return {
         "applied": revival is not None,
@@ -53,7 +53,7 @@ def plan_json(plan: Plan, revival: Revival | None) -> dict[str, Any]:
 
 
 def plan_lines(plan: Plan, revival: Revival | None) -> Iterator[str]:
-    """Return a plan as a diff, and what was done beyond it; `revival` is None for a plan that was only shown."""
+    """Yield a plan as a diff, then what was found down; `revival` is None for a plan that was not applied."""
     for sign, color, changes in (("+", "green", plan.added), ("~", "yellow", plan.changed), ("-", "red", plan.removed)):
         for change in changes:
             yield style(f"{sign} {change.camera_id}", color)
@@ -62,7 +62,7 @@ def plan_lines(plan: Plan, revival: Revival | None) -> Iterator[str]:
         kept = " (what runs for it goes on)" if bad.camera_id in plan.kept else ""
         yield style(f"! {bad.camera_id}: {bad.reason}{kept}", "red")
     for camera_id in revival.held if revival else ():
-        yield style(f"= {camera_id}: {stopped_by_hand(camera_id)}", "yellow")
+        yield style(f"= {camera_id}: stopped by hand; {how_to_start(camera_id)}", "yellow")
     for camera_id in revival.revived if revival else ():
         yield style(f"= {camera_id}: had failed for good, and was started again", "yellow")
     counts = {

@@ -1,7 +1,6 @@
 """`heldar-mirror status`."""
 
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -14,19 +13,22 @@ from click import style
 from heldar_mirror.cli.common import PIPE_WIDTH, become_user, settings_if_on, show, width
 from heldar_mirror.cli.table import aligned
 from heldar_mirror.errors import StateError
+from heldar_mirror.recorder.recorder import NO_CONNECTION
 from heldar_mirror.settings import Settings
-from heldar_mirror.status.advice import advice, stopped_by_hand
 from heldar_mirror.status.gather import gather
 from heldar_mirror.status.publishing import read_report
 from heldar_mirror.status.report import CameraStatus, Report
 from heldar_mirror.units import shown_size, shown_span
 
+# A report that is older than this is shown with its age.
+FRESH_SECONDS = 3
+
 
 @click.command("status")
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-@click.option("--watch", is_flag=True, help="Show it anew every second, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.option("--watch", is_flag=True, help="Show it again every second, until Ctrl-C.")
 def command(*, as_json: bool, watch: bool) -> None:
-    """Show what each camera's mirror is doing: one row a camera."""
+    """Show what each camera's mirror is doing, and why one is not well."""
     settings = settings_if_on(as_json=as_json)
     if watch:
         watch_report(settings)
@@ -39,7 +41,7 @@ def command(*, as_json: bool, watch: bool) -> None:
 
 
 def latest_report(settings: Settings) -> Report:
-    """Return what the watcher published, which anybody can read; else what can be found out without one."""
+    """Return what the watcher published, which anybody may read; without a watcher, what we can find out ourselves."""
     try:
         return read_report(settings)
     except StateError as error:
@@ -49,7 +51,7 @@ def latest_report(settings: Settings) -> Report:
 
 
 def watch_report(settings: Settings) -> None:
-    """Show the report anew every second, until Ctrl-C ends the command."""
+    """Show the report again every second, until Ctrl-C ends the command."""
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
@@ -66,12 +68,8 @@ def watch_report(settings: Settings) -> None:
             sys.exit(0)
 
 
-# What was seen longer ago than this is said to be so.
-SEEN_SECONDS = 3
-
-
 def status_lines(report: Report, width: int) -> Iterator[str]:
-    """Return one row a camera, and below the table what ails one, or ailed it last."""
+    """Yield a table with a row for each camera, and below it a note on each that isn't well or had an error."""
     now = report.at
     rows = []
     for camera in report.cameras:
@@ -80,9 +78,9 @@ def status_lines(report: Report, width: int) -> Iterator[str]:
             (
                 camera.camera_id,
                 {True: "yes", False: "no", None: "?"}[camera.wanted],
-                (camera.state or "-").lower(),
+                camera.activity,
                 shown_span(now - camera.since) if camera.since else "-",
-                os.path.basename(segment.path) if segment else "-",  # noqa: PTH119
+                segment.path.rpartition("/")[2] if segment else "-",
                 shown_size(segment.size_bytes) if segment else "-",
                 shown_span(now - segment.begun) if segment else "-",
             )
@@ -91,24 +89,45 @@ def status_lines(report: Report, width: int) -> Iterator[str]:
     yield from aligned(("camera", "wanted", "state", "for", "segment", "size", "age"), "<<<<<>>", rows, width, ill)
     wanted = [camera for camera in report.cameras if camera.wanted is not False]
     recording = sum(camera.segment is not None for camera in wanted)
-    seen = time.time() - now
+    age = time.time() - now
     yield style(
         f"{recording if report.known else '?'} of {len(wanted)} mirrors record"
-        + (f" (seen {shown_span(seen)} ago)" if seen > SEEN_SECONDS else ""),
+        + (f" (seen {shown_span(age)} ago)" if age > FRESH_SECONDS else ""),
         "green" if report.well else "red",
     )
-    yield from filter(None, (_note(camera, now) for camera in report.cameras))
+    for camera in report.cameras:
+        if note := _note(camera, now):
+            text = f"{camera.camera_id}: {note}"
+            yield style(text, dim=True) if camera.well else style(text, _color(camera))
     yield from (style(f"! {problem}", "red") for problem in report.problems)
 
 
+def _color(camera: CameraStatus) -> str:
+    return "yellow" if camera.activity == "stopped" else "red"
+
+
 def _note(camera: CameraStatus, now: float) -> str | None:
-    if camera.wanted and camera.state == "STOPPED":
-        return style(f"{camera.camera_id}: {stopped_by_hand(camera.camera_id)}", "yellow")
-    if camera.stalled:
-        return style(f"{camera.camera_id}: its segment is open far longer than one lasts: does the camera send?", "red")
-    if not camera.last_error:
-        return None
-    ago = f"{shown_span(now - camera.last_error_at)} ago, " if camera.last_error_at else ""
-    hint = "" if camera.well else advice(camera.last_error)
-    text = f"{camera.camera_id}: {ago}{camera.last_error}{hint}"
-    return style(text, dim=True) if camera.well else style(text, "red")
+    """Return what a camera's mirror is doing, why, and what to do about it; None if the table says it all."""
+    activity = camera.activity
+    hint = f" → {camera.advice}" if camera.advice else ""
+    if activity == "stopped":
+        return f"stopped by hand; {camera.advice}"
+    if activity == "stalled":
+        return f"its file does not grow though ffmpeg runs{hint}"
+    if camera.last_error:
+        return _with_error(camera, camera.last_error, now) + hint
+    if activity == "recording" and camera.wanted is False:
+        return "recording, though its row asks for no mirror"
+    return "failed; it is tried again" if activity == "failed" else None
+
+
+def _with_error(camera: CameraStatus, error: str, now: float) -> str:
+    if camera.last_error_at is None:
+        goes_on = "" if camera.activity == "unusable" else "what runs for it goes on, but "
+        return f"{goes_on}its row can't be used: {error}"
+    ago = f"{shown_span(now - camera.last_error_at)} ago"
+    if camera.activity == "waiting":
+        return f"waiting for its camera{error.removeprefix(NO_CONNECTION)} ({ago})"
+    if camera.activity == "failed":
+        return f"failed {ago}; it is tried again: {error}"
+    return f"{camera.activity}; its last error, {ago}: {error}"

@@ -1,4 +1,4 @@
-"""Tables that fit a terminal. They are aligned here, since rich takes half a second for a thousand rows."""
+"""Tables that fit a terminal. We align them ourselves, since rich takes half a second for a thousand rows."""
 
 from collections.abc import Collection, Iterator, Sequence
 
@@ -10,15 +10,18 @@ GUTTER = "  "
 def aligned(
     head: Sequence[str], sides: str, rows: Sequence[Sequence[str]], width: int, ill: Collection[str] = ()
 ) -> Iterator[str]:
-    """Return a table whose columns lean to the `sides` given, `<` or `>`. The names in the first one are folded where
-    `width` is too small for it, and red if they are `ill`."""
+    """Yield the lines of a table. `sides` has a character for each column: `<` aligns it left, `>` right.
+
+    The first column holds names. It is folded if the table would be wider than `width`, but is never narrower than its
+    head; the other columns are never folded. Names in `ill` are red.
+    """
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     rest = sum(widths[1:]) + len(GUTTER) * (len(head) - 1)
     first = max(min(widths[0], width - rest), len(head[0]))
     template = GUTTER.join(f"{{:{side}{size}}}" for side, size in zip(sides[1:], widths[1:], strict=True))
     yield style(f"{head[0]:{first}}{GUTTER}{template.format(*head[1:]).rstrip()}", bold=True)
     for name, *cells in rows:
-        pieces = [f"{name[at : at + first]:{first}}" for at in range(0, max(len(name), 1), first)]
+        pieces = [f"{name[:first]:{first}}", *(name[at : at + first] for at in range(first, len(name), first))]
         if name in ill:
             pieces = [style(piece, "red") for piece in pieces]
         yield f"{pieces[0]}{GUTTER}{template.format(*cells).rstrip()}"

@@ -49,6 +49,8 @@ KNOCK_SECONDS = 0.5
 ANSWER_SECONDS = 1.5
 LAST_ANSWER_SECONDS = 15.0
 RTSP_PORT = 554
+# How the log line of a recorder begins whose camera accepts none; `status` knows it by that.
+NO_CONNECTION = "no connection to the camera"
 
 # Less than the stanza's stopwaitsecs, after which supervisord kills the recorder before it can tidy up.
 STOP_SECONDS = 7
@@ -311,7 +313,7 @@ def wait_for_camera(url: str, child: "Child") -> None:
         if not reason or child.stopping:
             break
         address, port = peer[1]
-        problem = f"no connection to the camera at {address}, port {port}: {reason}"
+        problem = f"{NO_CONNECTION} at {address}, port {port}: {reason}"
         if last:
             raise RefusedError(f"{problem}. It is started again as soon as it accepts one")
         if not told:

@@ -1,1 +1,1 @@
-"""What each camera's mirror is doing."""
+"""What is each camera's mirror doing?"""

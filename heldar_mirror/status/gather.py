@@ -1,24 +1,22 @@
-"""A report made without a watcher, by whoever asks."""
+"""A report made without a watcher, by the command that shows it."""
 
 import time
 
 from heldar_mirror.errors import MirrorError
 from heldar_mirror.heldar.tables import read_cameras
-from heldar_mirror.proc.open_segments import OpenSegments, Segment
+from heldar_mirror.proc.open_segments import OpenSegments
 from heldar_mirror.programs.desired import Desired, desired_state
-from heldar_mirror.programs.launch_spec import LaunchSpec
 from heldar_mirror.settings import Settings
 from heldar_mirror.state.specs import read_programs
+from heldar_mirror.status.facts import Facts
 from heldar_mirror.status.recorder_log import last_errors
-from heldar_mirror.status.report import Facts, Report, make_report
+from heldar_mirror.status.report import Report, make_report
+from heldar_mirror.status.stall_rule import is_overdue
 from heldar_mirror.supervisord.gateway import Gateway, Process
-
-# A segment that is open for longer, and for three times its length, is one that no media comes for.
-OLD_SECONDS = 120
 
 
 def gather(settings: Settings) -> Report:
-    """Return a report of our own making. What can't be learnt is told as a problem in it, not raised."""
+    """Return a report of what we can find out ourselves. What can't be found out is a problem in it, not an error."""
     desired, active, errors = Desired({}), None, dict[str, tuple[float, str]]()
     problems = []
     try:
@@ -29,23 +27,33 @@ def gather(settings: Settings) -> Report:
         active = active_programs(settings)
     except MirrorError as error:
         problems.append(str(error))
-    places = OpenSegments(settings.specs_dir)
-    segments = places.look()
-    if places.refused:
+    open_segments = OpenSegments(settings.specs_dir)
+    segments = open_segments.look()
+    if open_segments.refused:
         problems.append(
-            f"the open files of {places.refused} recorders can't be seen: run this as root, or as their user"
+            f"the open files of {open_segments.refused} recorders can't be seen: run this as root, or as their user"
         )
     try:
         errors = last_errors(desired.specs, settings)
     except OSError as error:
         problems.append(f"cannot read the programs' logs: {error}. Run this as root, or as the recorders' user")
-    stalled = [camera_id for camera_id, segment in segments.items() if _is_old(segment, desired.specs.get(camera_id))]
-    known = active is not None and not places.refused
-    return make_report(Facts(desired, active or {}, segments, errors, stalled), problems, known=known)
-
-
-def _is_old(segment: Segment, spec: LaunchSpec | None) -> bool:
-    return time.time() - segment.begun > max(3 * spec.segment_seconds if spec else 0, OLD_SECONDS)
+    now = time.time()
+    facts = Facts(
+        desired=desired,
+        programs=active or {},
+        segments=segments,
+        ffmpegs=open_segments.ffmpegs,
+        errors=errors,
+        # The length of a camera's segments is known from its row alone.
+        stalled=[
+            camera_id
+            for camera_id, spec in desired.specs.items()
+            if camera_id in segments and is_overdue(segments[camera_id], spec.segment_seconds, now)
+        ],
+        programs_known=active is not None,
+        files_known=not open_segments.refused,
+    )
+    return make_report(facts, problems)
 
 
 def active_programs(settings: Settings) -> dict[str, Process]:

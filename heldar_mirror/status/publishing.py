@@ -1,4 +1,4 @@
-"""The report as a small file that the watcher publishes and anybody reads."""
+"""The report as a small file, which the watcher publishes and anybody may read."""
 
 import fcntl
 import json
@@ -12,19 +12,22 @@ from heldar_mirror.proc.open_segments import Segment
 from heldar_mirror.settings import Settings
 from heldar_mirror.status.report import CameraStatus, Report
 
-# A watcher that has published nothing for so long hangs.
+# A watcher that has published nothing for this long hangs.
 SILENT_SECONDS = 60
 
 
 def publish(report: Report, settings: Settings, last: int | None) -> int:
-    """Put a report where anybody can read it. Returns the descriptor to hand in as `last` the next time: it keeps a
-    lock on the file, by which a reader knows that its writer lives. Raises StateError."""
+    """Replace the status file by a report. Raises StateError.
+
+    Returns a descriptor that holds a lock on the new file, by which readers see that the writer is alive. Hand it in as
+    `last` the next time, so that the lock on the old file is released.
+    """
     path = settings.status_file
     temporary = path.with_name(f".{path.name}.new")
     fd = None
     try:
         temporary.unlink(missing_ok=True)
-        # Nobody else can open it, and hold a lock on it, before we do.
+        # Mode 0600 at first, so that nobody else can lock the file before we do.
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         with open(fd, "w", closefd=False) as file:
@@ -41,15 +44,15 @@ def publish(report: Report, settings: Settings, last: int | None) -> int:
 
 
 def read_report(settings: Settings) -> Report:
-    """Return the report that the watcher published. Raises StateError where no watcher lives, or it can't be read."""
+    """Return the report that the watcher published. Raises StateError if there is none, or no watcher runs."""
     path = settings.status_file
     try:
         while True:
             with path.open() as file:
-                if not _is_left(file.fileno()):
-                    return _parse(json.load(file), path)
+                if not _is_abandoned(file.fileno()):
+                    return _parse(file.read(), path)
                 if os.fstat(file.fileno()).st_ino == path.stat().st_ino:
-                    break  # else it was replaced while we looked
+                    break  # otherwise it was replaced while we looked
     except FileNotFoundError:
         pass
     except OSError as error:
@@ -60,7 +63,8 @@ def read_report(settings: Settings) -> Report:
     )
 
 
-def _is_left(fd: int) -> bool:
+def _is_abandoned(fd: int) -> bool:
+    """Whether the writer of an open file has ended, so that its lock is gone."""
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -68,16 +72,17 @@ def _is_left(fd: int) -> bool:
     return True
 
 
-def _parse(published: dict[str, Any], path: Path) -> Report:
+def _parse(text: str, path: Path) -> Report:
     try:
+        published = json.loads(text)
         cameras = tuple(_camera(**camera) for camera in published["cameras"])
         at, problems = published["at"], tuple(published["problems"])
         if (silent := time.time() - at) > SILENT_SECONDS:
-            problems += (f"the watcher has told nothing for {silent:.0f} s. If it hangs: supervisorctl restart watch",)
-        return Report(at, cameras, problems, published["known"])
-    except (KeyError, TypeError) as error:
+            problems += (f"the watcher has not reported for {silent:.0f} s. If it hangs: supervisorctl restart watch",)
+        return Report(at, cameras, problems, published["known"], published["version"])
+    except (KeyError, TypeError, ValueError) as error:
         raise StateError(f"{path} is of another version ({error}): supervisorctl restart watch") from None
 
 
-def _camera(*, well: bool, segment: dict[str, Any] | None, **fields: Any) -> CameraStatus:  # noqa: ARG001 - it follows
+def _camera(*, well: bool, segment: dict[str, Any] | None, **fields: Any) -> CameraStatus:  # noqa: ARG001 - computed
     return CameraStatus(segment=Segment(**segment) if segment else None, **fields)

@@ -9,19 +9,20 @@ from heldar_mirror.programs.stanzas import log_path
 from heldar_mirror.recorder.recorder import TAIL_BYTES
 from heldar_mirror.settings import Settings
 
+# A line that the recorder's `say()` printed as an error.
 RECORDER_ERROR = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) ERROR (.*)$", re.MULTILINE)
 
 
 def last_errors(camera_ids: Iterable[str], settings: Settings) -> dict[str, tuple[float, str]]:
-    """Return time and text of the last error in each camera's log, where there is one. Raises OSError."""
+    """Return time (Unix seconds) and text of the last error in each camera's log that has one. Raises OSError."""
     found = {camera_id: read_last_error(log_path(camera_id, settings)) for camera_id in camera_ids}
     return {camera_id: error for camera_id, error in found.items() if error}
 
 
 def read_last_error(log: str) -> tuple[float, str] | None:
-    """Return when a program's log last tells of an error (Unix seconds), and of which; None if it tells of none.
+    """Return time (Unix seconds) and text of the last error near the end of a program's log; None if there is none.
 
-    Raises OSError where it can't be read.
+    Raises OSError if the log can't be read.
     """
     try:
         with open(log, "rb") as file:
@@ -33,7 +34,7 @@ def read_last_error(log: str) -> tuple[float, str] | None:
 
 
 def last_error(text: str) -> tuple[float, str] | None:
-    """Return time and text of the last error line that a recorder wrote into `text`."""
+    """Return time (Unix seconds) and text of the last error in a recorder's log; None if there is none."""
     matches = RECORDER_ERROR.findall(text)
     if not matches:
         return None

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from heldar_mirror.proc.open_segments import Segment
-from heldar_mirror.status.report import MAX_STALL_SECONDS, stall_seconds
+from heldar_mirror.status.stall_rule import MAX_STALL_SECONDS, stall_seconds
 
 # After a longer pause between two looks, growth is measured anew.
 BLIND_SECONDS = 30.0

@@ -59,7 +59,10 @@ class ProgramTable:
             self._programs.pop(camera_id, None)
             self.failures.heard(camera_id, "STOPPED", self.clock())
         elif event.state:
-            process = Process(event.state, int(self.wall_clock()), event.pid)
+            since = int(self.wall_clock())
+            if event.state == "RUNNING" and camera_id in self._programs:
+                since = self._programs[camera_id].since  # the same process, 30 s later; a listing says so too
+            process = Process(event.state, since, event.pid)
             self._programs[camera_id] = process
             self.waker.await_end(process)
             if event.expected:  # else supervisord starts it again at once

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from heldar_mirror.errors import MirrorError
 from heldar_mirror.proc.open_segments import OpenSegments, Segment
 from heldar_mirror.settings import Settings
+from heldar_mirror.status.facts import Facts
 from heldar_mirror.status.publishing import publish
-from heldar_mirror.status.report import Facts, make_report
+from heldar_mirror.status.report import make_report
 from heldar_mirror.watcher.follower import TICK_SECONDS, Follower
 from heldar_mirror.watcher.last_errors import LastErrors
 from heldar_mirror.watcher.problems import Problems
@@ -71,14 +72,20 @@ class Publisher:
         self._read_logs(set() if refused else set(up) - set(alive))
         lengths = self.follower.desired.segment_seconds()
         facts = Facts(
-            self.follower.desired, active, self.segments, self.last_errors.found, self.stalls.stalled(lengths)
+            desired=self.follower.desired,
+            programs=active,
+            segments=self.segments,
+            ffmpegs=self._open_segments.ffmpegs,
+            errors=self.last_errors.found,
+            stalled=self.stalls.stalled(lengths),
+            programs_known=self.programs.is_known,
+            files_known=not refused,
         )
-        known = self.programs.is_known and not refused
         # Unusable cameras have the reason in their own rows.
         problems = self.problems.texts(without=["cameras"])
-        if not problems and not (known and self.follower.has_read):
+        if not problems and not (facts.programs_known and facts.files_known and self.follower.has_read):
             problems = ["the watcher has only begun to look"]
-        report = make_report(facts, problems, known=known)
+        report = make_report(facts, problems)
         self._published = publish(report, self.settings(), self._published)
 
     def _read_logs(self, waiting: set[str]) -> None:

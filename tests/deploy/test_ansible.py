@@ -103,6 +103,7 @@ def test_what_is_optional_is_there(own: Managed) -> None:
     for rule in group["rules"]:
         (name,) = re.findall(r"heldar_mirror_\w+", rule["expr"])
         assert f"# TYPE {name} gauge\n" in metrics.read_text()
+    assert re.search(r'^heldar_mirror_info\{version="[^"]+"\} 1$', metrics.read_text(), re.MULTILINE)
     assert own.host.run("runuser", "-u", "nobody", "--", "pgrep", "-f", "ffmpeg", code=1).stdout == ""
 
 

@@ -129,7 +129,7 @@ def test_what_a_person_stopped_stays_stopped_while_others_are_followed(watched: 
     watched.supervisorctl("stop", "mirror-gate")
     watched.database.update("hall", segment_seconds=81)
     wait_for(lambda: is_recorded_in(watched, "hall", 81))
-    held = "gate: stopped by hand, and left so; to start it: heldar-mirror reconcile gate"
+    held = "gate: stopped by hand; to start it: heldar-mirror reconcile gate"
     wait_until_shown(watched, held, "2 of 3 mirrors record")
     assert recorders(watched).keys() == CAMERAS - {"gate"}
     watched.run("reconcile", "gate")

@@ -289,7 +289,7 @@ def test_what_a_person_stopped_stays_stopped(running: Mirror) -> None:
     assert "mirror-paused: stopped" in running.supervisorctl("stop", "mirror-paused")
     assert not ffmpegs(running, "paused")
     result = running.run("reconcile")
-    assert "= paused: stopped by hand, and left so; to start it: heldar-mirror reconcile paused" in result.stdout
+    assert "= paused: stopped by hand; to start it: heldar-mirror reconcile paused" in result.stdout
     assert running.json("reconcile")["stopped_by_hand"] == ["paused"]
     assert running.status()["paused"]["state"] == "STOPPED"
     assert "paused: stopped by hand" in running.run("status", code=1).stdout

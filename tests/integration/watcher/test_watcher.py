@@ -541,7 +541,7 @@ def test_the_status_file_is_replaced_whole(watched: Mirror) -> None:
                     with status_file(watched).open() as file:
                         report = json.load(file)
                         inodes.add(os.fstat(file.fileno()).st_ino)
-                    assert {"at", "cameras", "problems", "known", "well"} == report.keys()
+                    assert {"at", "cameras", "problems", "known", "version", "well"} == report.keys()
                     reads += 1
     assert reads > 100
 

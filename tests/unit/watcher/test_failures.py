@@ -20,7 +20,7 @@ from support.outage_simulation import (
 )
 
 from heldar_mirror.proc.open_segments import Segment
-from heldar_mirror.status.report import MIN_STALL_SECONDS, stall_seconds
+from heldar_mirror.status.stall_rule import MIN_STALL_SECONDS, stall_seconds
 from heldar_mirror.supervisord.gateway import FAILED
 from heldar_mirror.watcher.failures import RETRY_SECONDS, Failures
 from heldar_mirror.watcher.growth import Growth

@@ -1,0 +1,68 @@
+"""What a camera's mirror is doing, in one word."""
+
+from typing import Literal
+
+from heldar_mirror.recorder.recorder import NO_CONNECTION
+from heldar_mirror.status.facts import Facts
+from heldar_mirror.supervisord.gateway import FAILED
+
+Activity = Literal[
+    "recording",  # a segment is open, and it grows
+    "stalled",  # ffmpeg runs, and its file does not grow
+    "starting",  # the program is about to start, or its ffmpeg has not opened a segment yet
+    "waiting",  # the camera accepts no connection; its recorder, or the watcher, asks again and again
+    "failed",  # supervisord has given up; the watcher tries again
+    "stopping",
+    "stopped",  # a person stopped it, and it stays stopped
+    "not wanted",
+    "unusable",  # the row can't be used, and nothing runs
+    "unknown",  # supervisord can't be asked, or the open files can't be seen
+]
+
+
+def activity_of(camera_id: str, facts: Facts) -> Activity:
+    """Return what the mirror of a camera is doing."""
+    process = facts.programs.get(camera_id)
+    if process and process.state == "STOPPING":
+        return "stopping"
+    if camera_id in facts.stalled:
+        return "stalled"
+    if camera_id in facts.segments:
+        return "recording"
+    if process is None:
+        return _without_program(camera_id, facts)
+    return _down(camera_id, process.state, facts) if process.is_down else _up(camera_id, process.state, facts)
+
+
+def _without_program(camera_id: str, facts: Facts) -> Activity:
+    wanted = camera_id in facts.desired.specs
+    # A program that supervisord does not report may run all the same. Its open segment would be seen.
+    if not facts.programs_known and (wanted or not facts.files_known):
+        return "unknown"
+    if wanted:
+        return "starting"
+    return "unusable" if camera_id in facts.unusable else "not wanted"
+
+
+def _down(camera_id: str, state: str, facts: Facts) -> Activity:
+    if camera_id in facts.desired.unwanted:
+        return "not wanted"
+    if camera_id in facts.unusable:
+        return "unusable"
+    if state in FAILED:
+        return "waiting" if _is_away(camera_id, facts) else "failed"
+    return "stopped" if state == "STOPPED" else "unknown"
+
+
+def _up(camera_id: str, state: str, facts: Facts) -> Activity:
+    if state == "BACKOFF":  # supervisord pauses before it tries again, so there is no process to look at
+        return "starting"
+    if not facts.files_known:
+        return "unknown"
+    return "waiting" if camera_id not in facts.ffmpegs and _is_away(camera_id, facts) else "starting"
+
+
+def _is_away(camera_id: str, facts: Facts) -> bool:
+    """Whether the camera refused, or did not answer, when its recorder last asked for a connection."""
+    _, text = facts.errors.get(camera_id, (0, ""))
+    return text.startswith(NO_CONNECTION)

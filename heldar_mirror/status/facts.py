@@ -1,0 +1,34 @@
+"""What a report is made from: everything that is known about the mirrors at one moment."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from heldar_mirror.proc.open_segments import Segment
+from heldar_mirror.programs.desired import Desired
+from heldar_mirror.supervisord.gateway import Process
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the table asks for, and what supervisord, /proc and the programs' logs say, each by camera.
+
+    `ffmpegs` are the cameras whose recorder has started an ffmpeg; it matters only for those without an open segment.
+    `errors` are the last ones logged, each with its time (Unix seconds). `stalled` are the cameras whose file does not
+    grow. `programs_known` is false if supervisord could not be asked, and `files_known` if some of the recorders' open
+    files could not be seen: then a camera that is missing in `programs` or `segments` may be there all the same.
+    """
+
+    desired: Desired
+    programs: Mapping[str, Process]
+    segments: Mapping[str, Segment]
+    ffmpegs: Collection[str]
+    errors: Mapping[str, tuple[float, str]]
+    stalled: Collection[str]
+    programs_known: bool
+    files_known: bool
+
+    @cached_property
+    def unusable(self) -> Mapping[str, str]:
+        """Why a row can't be used, by camera."""
+        return {bad.camera_id: bad.reason for bad in self.desired.unusable}
