@@ -1,4 +1,4 @@
-"""The demo: a camera server, a database of Heldar's with four cameras, and the mirror at work on it."""
+"""The demo: a camera server, a Heldar database with four cameras, and the mirror at work on it."""
 
 import contextlib
 import os
@@ -17,12 +17,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from heldar_mirror.cli.status import status_lines
-from heldar_mirror.errors import StateError
+from heldar_mirror.cli.status import latest_report, status_lines
 from heldar_mirror.settings import Settings, load_settings
-from heldar_mirror.status.gather import gather
-from heldar_mirror.status.publishing import read_report
-from heldar_mirror.status.report import Report
 
 SUPPORT = Path(__file__).parent.parent / "tests/support"
 USER, PASSWORD = "admin", "p@ss/w:rd"
@@ -39,7 +35,7 @@ def heldar_mirror(*args: str) -> list[str]:
 
 @contextlib.contextmanager
 def child(name: str, command: list[str], home: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run a process in the background, its output in a log, until the block ends; it dies with us in any case."""
+    """Run a process until the block ends, with its output in a log file. If we are killed, it is ended too."""
     with (home / f"{name}.log").open("wb") as log:
         process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "TERM", "--", *command], stdout=log, stderr=log, start_new_session=True
@@ -52,7 +48,7 @@ def child(name: str, command: list[str], home: Path) -> Iterator["subprocess.Pop
 
 
 def make_database(path: Path, port: int) -> None:
-    """Make Heldar's database: two cameras that mirror, one that doesn't, and one that wants to and has no URL."""
+    """Make a Heldar database: two cameras that mirror, one that doesn't, and one that wants to but has no URL."""
     with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         connection.executescript("PRAGMA journal_mode=WAL;" + (SUPPORT / "heldar.sql").read_text())
         for camera_id, vendor, mirror_enabled in (
@@ -69,7 +65,7 @@ def make_database(path: Path, port: int) -> None:
 
 
 def watch(seconds: float) -> None:
-    """Show the status table, live on a terminal and every five seconds elsewhere."""
+    """Show the status table: live on a terminal, otherwise every five seconds."""
     settings = load_settings(os.environ)
     end = time.monotonic() + seconds
     if not console.is_terminal:
@@ -84,15 +80,7 @@ def watch(seconds: float) -> None:
 
 
 def table(settings: Settings) -> Text:
-    return Text.from_ansi("\n".join(status_lines(report(settings), console.width)))
-
-
-def report(settings: Settings) -> Report:
-    """Return what the watcher published; before its first time, what can be seen without it."""
-    try:
-        return read_report(settings)
-    except StateError:
-        return gather(settings)
+    return Text.from_ansi("\n".join(status_lines(latest_report(settings), console.width)))
 
 
 def playable(segment: Path) -> int:
@@ -104,7 +92,7 @@ def playable(segment: Path) -> int:
 
 
 def found(root: Path) -> bool:
-    """Say what was recorded. Return whether the two cameras that mirror from the start have playable segments."""
+    """Print what was recorded. Return whether both cameras that mirror from the start have playable segments."""
     frames = {
         camera_id: [playable(segment) for segment in sorted((root / camera_id).glob("*.mp4"))]
         for camera_id in ("gate", "yard", "hall")
@@ -116,14 +104,14 @@ def found(root: Path) -> bool:
 
 
 def play(home: Path, seconds: float) -> None:
-    """Both acts, `seconds` in all."""
+    """Play both acts, which last `seconds` together."""
     with child("camera", ["/usr/bin/python3", str(SUPPORT / "rtsp_camera.py"), "0", USER, PASSWORD], home) as camera:
         while not (ready := (home / "camera.log").read_text()).startswith("ready"):
             if camera.poll() is not None:
                 raise click.ClickException(f"the camera server ended: {ready}")
             time.sleep(0.1)
         make_database(home / "heldar.db", int(ready.split()[1]))
-        console.print("Two cameras mirror, one doesn't, one wants to and has no URL.", style="bold")
+        console.print("Two cameras mirror, one doesn't, and one wants to but has no URL.", style="bold")
         with child("up", heldar_mirror("up"), home) as mirror:
             while not (home / "state/supervisor.sock").exists():
                 if mirror.poll() is not None:
@@ -131,7 +119,7 @@ def play(home: Path, seconds: float) -> None:
                 time.sleep(0.1)
             first = min(FIRST_ACT_SECONDS, seconds / 2)
             watch(first)
-            console.print("\nNow somebody switches two mirrors over in Heldar, and that is all:", style="bold")
+            console.print("\nNow somebody switches two mirrors over in Heldar, and does nothing else:", style="bold")
             console.print(f"{SECOND_ACT}\n", soft_wrap=True)
             with contextlib.closing(sqlite3.connect(home / "heldar.db")) as connection, connection:
                 connection.execute(SECOND_ACT)
@@ -139,9 +127,11 @@ def play(home: Path, seconds: float) -> None:
 
 
 @click.command()
-@click.option("--seconds", type=click.FloatRange(min=20), default=float("inf"), help="End by itself; else at Ctrl-C.")
+@click.option(
+    "--seconds", type=click.FloatRange(min=20), default=float("inf"), help="End by itself; without it at Ctrl-C."
+)
 def main(seconds: float) -> None:
-    """Mirror two real RTSP cameras before your eyes."""
+    """Show the mirror at work on real RTSP streams, in a directory of its own."""
     home = Path(tempfile.mkdtemp(prefix="heldar-mirror-demo-"))
     for directory in ("recordings", "mirror"):
         (home / directory).mkdir()
@@ -158,9 +148,11 @@ def main(seconds: float) -> None:
     signal.signal(signal.SIGTERM, interrupt)
     with contextlib.suppress(KeyboardInterrupt):
         play(home, seconds)
-    console.print("\nTaken down.", style="bold")
+    console.print("\nThe mirror is stopped.", style="bold")
     good = found(home / "mirror")
-    console.print(f"The files are in {home}/mirror, the logs in {home}/state/log; yours to delete.", soft_wrap=True)
+    console.print(
+        f"The files are in {home}/mirror, the logs in {home}/state/log; delete them as you like.", soft_wrap=True
+    )
     sys.exit(0 if good else 1)
 
 

@@ -9,11 +9,12 @@ from heldar_mirror.state.locks import locked
 
 @click.command("adopt-volume")
 def command() -> None:
-    """Make the mirror root ours: for a new disk, or one that was another instance's."""
+    """Make the mirror root ours: a new disk, or the volume of a different instance."""
     settings = settings_if_on()
     get_ready(settings)
     with locked(settings):
         adopt_volume(settings, take_over=True)
     click.echo(
-        f"{settings.mirror_root} is ours now; the watcher records there, or without one: heldar-mirror reconcile"
+        f"{settings.mirror_root} is ours now. The watcher starts to record there; "
+        "if no watcher runs: heldar-mirror reconcile"
     )

@@ -1,4 +1,4 @@
-"""What several commands need: the settings, the recorders' user, and printing."""
+"""What several commands share: the settings, the recorders' user, and printing."""
 
 import json
 import os
@@ -16,12 +16,15 @@ from heldar_mirror.state.volumes import remembered_volume
 from heldar_mirror.volume.apart import check_apart
 from heldar_mirror.volume.marker import make_root
 
-# A pipe has no width; this is wide enough for every table.
+# For output into a pipe, which has no width: every table fits.
 PIPE_WIDTH = 200
 
 
 def settings_if_on(*, as_json: bool = False) -> Settings:
-    """Return the settings if mirroring is on; else say that it is off, and end the command with exit code 0."""
+    """Return the settings if mirroring is on; otherwise say that it is off and end the command with exit code 0.
+
+    Raises SettingsError.
+    """
     settings = load_settings(os.environ)
     if settings.mirror_root is None:
         reason = (
@@ -31,13 +34,13 @@ def settings_if_on(*, as_json: bool = False) -> Settings:
         click.echo(json.dumps({"mirroring": False, "reason": reason}) if as_json else f"mirroring is off: {reason}")
         sys.exit(0)
     if not settings.recorder_enabled:
-        warn("HELDAR_RECORDER_ENABLED is false: no camera is to be mirrored")
+        warn("HELDAR_RECORDER_ENABLED is false, so no camera is mirrored")
     return settings
 
 
 def get_ready(settings: Settings) -> None:
-    """Make the directories that a command writes to, and become the recorders' user. Raises MirrorError."""
-    assert settings.mirror_root is not None  # noqa: S101 - settings_if_on() saw to it
+    """Make the directories that a command writes to, and go on as the recorders' user. Raises MirrorError."""
+    assert settings.mirror_root is not None  # noqa: S101 - settings_if_on() has checked it
     prepare(settings)
     if remembered_volume(settings) is None:
         check_apart(settings.mirror_root, settings.recordings_dir)
@@ -47,7 +50,7 @@ def get_ready(settings: Settings) -> None:
 
 
 def become_user(settings: Settings) -> None:
-    """Go on as HELDAR_MIRROR_USER if root started us, for good."""
+    """Go on as HELDAR_MIRROR_USER, for good, if root started us. Raises MirrorError."""
     if os.geteuid() == 0 and settings.user and not settings.joined:
         become(settings.user)
 
@@ -58,7 +61,7 @@ def warn(message: str) -> None:
 
 
 def log(message: str) -> None:
-    """Print a message on standard error, each of its lines with the time, for a log file."""
+    """Print a message on standard error for a log file: each line begins with the time."""
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     for line in message.splitlines():
         click.echo(f"{stamp} {line}", err=True)
@@ -70,5 +73,5 @@ def show(lines: Iterable[str]) -> None:
 
 
 def width() -> int:
-    """Return how many columns a table may take."""
+    """Return how many columns wide a table may be."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPE_WIDTH

@@ -10,10 +10,18 @@ import click
 from heldar_mirror import __version__
 from heldar_mirror.errors import MirrorError
 
-# A supervisord that hangs must not hang us.
+# A supervisord that hangs must not make a command hang.
 RPC_SECONDS = 60
 
-COMMANDS = ("adopt-volume", "prune", "reconcile", "status", "up", "watch")
+# What `--help` says of each command. It is here, so that `--help` imports none of them.
+COMMANDS = {
+    "up": "Run the mirror in the foreground, until SIGTERM or Ctrl-C.",
+    "status": "Show what each camera's mirror is doing.",
+    "reconcile": "Apply what the cameras table asks for.",
+    "prune": "Delete footage that is over its time or its quota.",
+    "adopt-volume": "Make the mirror root ours, such as a new disk.",
+    "watch": "Follow the cameras table; supervisord runs this.",
+}
 
 EXIT_CODES = """\b
 Exit codes:
@@ -21,7 +29,7 @@ Exit codes:
   1  something is not as it should be; status and reconcile show what
   2  wrong usage
   3  a setting can't be used
-  4  the database can't be read (what runs goes on)
+  4  the database can't be read; what runs goes on
   5  supervisord does not answer, or refuses
   6  the mirror root is not the volume that it should be
   7  the state directory can't be used
@@ -29,19 +37,38 @@ Exit codes:
 
 
 class Commands(click.Group):
-    """The commands, each in a module of its own name that is imported when it is called: half of a `status` would be
-    the imports of the others."""
+    """The commands, each in a module of its own name, which is imported only when the command is called: importing all
+    of them would take as long as the rest of a `status`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own signature
+        """Return the names of the commands, the most used first."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import a command and return it; None if there is none of that name."""
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"heldar_mirror.cli.{cmd_name.replace('-', '_')}").command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the arguments name. Raises UsageError, which names what may be meant."""
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            meant = difflib.get_close_matches(args[0], COMMANDS, n=1) or COMMANDS
+            ctx.fail(f"No such command '{args[0]}': expected {', '.join(meant)}.")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write what `--help` says of the commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
     def invoke(self, ctx: click.Context) -> Any:
+        """Run a command, and report the error that ends it."""
         try:
             return super().invoke(ctx)
         except MirrorError as error:

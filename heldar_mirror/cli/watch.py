@@ -15,20 +15,21 @@ from heldar_mirror.state.directory import prepare
 from heldar_mirror.state.secrets import environment
 from heldar_mirror.watcher.watcher import watch
 
-# Long enough for supervisord to take it for a run: its backoff would have no end, and be hours after a month.
+# We end only after this long, so that supervisord counts it as a run and starts us again at once. After a shorter run
+# its backoff grows by a second each time, without an end: after a month it would be hours.
 WATCH_AGAIN_SECONDS = 10
 
 
 @click.command("watch")
-@click.option("--directory", type=click.Path(), default=".", help="Where relative paths of the settings begin.")
+@click.option("--directory", type=click.Path(), default=".", help="Where relative paths in the settings begin.")
 def command(directory: str) -> None:
     """Follow the cameras table, and start what failed when its camera answers.
 
-    An event listener of supervisord's, which `up` brings along; of no use on a terminal.
+    supervisord runs this as an event listener, and `up` sets that up. It is of no use on a terminal.
     """
     if "SUPERVISOR_SERVER_URL" not in os.environ:
         raise click.UsageError(
-            "expected supervisord on the other side of a pipe: heldar-mirror up brings a watcher along"
+            "only supervisord can run the watcher, over a pipe: heldar-mirror up brings a watcher along"
         )
     with suppress(OSError):
         os.chdir(directory)
@@ -43,4 +44,4 @@ def command(directory: str) -> None:
         raise
     except Exception:
         traceback.print_exc()
-        os._exit(1)  # a thread may be at a call that never ends
+        os._exit(1)  # not sys.exit(): a thread may be in a call that never ends
