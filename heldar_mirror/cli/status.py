@@ -125,9 +125,9 @@ def _with_error(camera: CameraStatus, error: str, now: float) -> str:
     if camera.last_error_at is None:
         goes_on = "" if camera.activity == "unusable" else "what runs for it goes on, but "
         return f"{goes_on}its row can't be used: {error}"
-    ago = f"{shown_span(now - camera.last_error_at)} ago"
     if camera.activity == "waiting":
-        return f"waiting for its camera{error.removeprefix(NO_CONNECTION)} ({ago})"
+        return f"waiting for its camera{error.partition(NO_CONNECTION)[2]}"
+    ago = f"{shown_span(now - camera.last_error_at)} ago"
     if camera.activity == "failed":
         return f"failed {ago}; it is tried again: {error}"
     return f"{camera.activity}; its last error, {ago}: {error}"

@@ -49,7 +49,7 @@ KNOCK_SECONDS = 0.5
 ANSWER_SECONDS = 1.5
 LAST_ANSWER_SECONDS = 15.0
 RTSP_PORT = 554
-# How the log line of a recorder begins whose camera accepts none; `status` knows it by that.
+# A recorder logs this when its camera refuses or is silent; `status` knows by it that the recorder waits.
 NO_CONNECTION = "no connection to the camera"
 
 # Less than the stanza's stopwaitsecs, after which supervisord kills the recorder before it can tidy up.

@@ -65,4 +65,4 @@ def _up(camera_id: str, state: str, facts: Facts) -> Activity:
 def _is_away(camera_id: str, facts: Facts) -> bool:
     """Whether the camera refused, or did not answer, when its recorder last asked for a connection."""
     _, text = facts.errors.get(camera_id, (0, ""))
-    return text.startswith(NO_CONNECTION)
+    return NO_CONNECTION in text

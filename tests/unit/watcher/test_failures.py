@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 from support.examples import camera_ids
 from support.outage_simulation import (
@@ -20,7 +20,7 @@ from support.outage_simulation import (
 )
 
 from heldar_mirror.proc.open_segments import Segment
-from heldar_mirror.status.stall_rule import MIN_STALL_SECONDS, stall_seconds
+from heldar_mirror.status.stall_rule import MIN_STALL_SECONDS
 from heldar_mirror.supervisord.gateway import FAILED
 from heldar_mirror.watcher.failures import RETRY_SECONDS, Failures
 from heldar_mirror.watcher.growth import Growth
@@ -101,15 +101,6 @@ def test_what_failed_for_good_is_due_and_never_twice_within_the_pause(
         assert failures.due(now) == due
     failures.keep([])
     assert failures == Failures()
-
-
-@given(st.integers(2, 10_000))
-@example(2)
-@example(60)
-@example(3600)
-def test_how_long_a_file_may_not_grow(segment_seconds: int) -> None:
-    """Three times the segment's length, and neither less than 60 s nor more than 300 s."""
-    assert stall_seconds(segment_seconds) == sorted([60.0, 3.0 * segment_seconds, 300.0])[1]
 
 
 def look(growth: Growth, found: Mapping[str, Segment | None], begun: int, end: int) -> None:

@@ -1,0 +1,119 @@
+"""The report as a file: written by the watcher, read by anybody."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.examples import settings
+from support.known_facts import AWAY, UNAUTHORIZED, facts
+
+from heldar_mirror import __version__
+from heldar_mirror.errors import StateError
+from heldar_mirror.settings import Settings
+from heldar_mirror.status.publishing import publish, read_report
+from heldar_mirror.status.report import Report, make_report
+
+REPORTS = [
+    make_report(facts("wanted", "RUNNING", "segment", error=UNAUTHORIZED), []),
+    make_report(facts("wanted", "EXITED", "no files", error=AWAY), ["the disk hangs"]),
+    make_report(facts("unusable"), []),
+    make_report(facts("nothing"), []),
+]
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Settings:
+    return settings(MIRROR_STATE_DIR=str(tmp_path), MIRROR_STATUS_DIR=str(tmp_path))
+
+
+def fresh(report: Report) -> Report:
+    """Return a report as if it were made now."""
+    return Report(time.time(), report.cameras, report.problems, report.known)
+
+
+@pytest.mark.parametrize("report", REPORTS)
+def test_it_is_read_as_it_was_published(here: Settings, report: Report) -> None:
+    """All of it, for as long as its writer lives; each file replaces the last one, for anybody to read."""
+    last = None
+    for _ in range(3):
+        now = fresh(report)
+        last = publish(now, here, last)
+        assert read_report(here) == now
+    assert here.status_file.stat().st_mode & 0o777 == 0o644
+    assert os.listdir(here.status_file.parent) == ["status.json"]
+    os.close(last or 0)
+    with pytest.raises(StateError, match=r"the watcher is not running.*supervisorctl start watch"):
+        read_report(here)
+
+
+def test_without_a_file_there_is_no_watcher(here: Settings) -> None:
+    """That is what is said, and how to start it."""
+    with pytest.raises(StateError, match="the watcher is not running"):
+        read_report(here)
+
+
+def test_a_watcher_that_hangs_is_a_problem_of_the_report(here: Settings) -> None:
+    """What it last published is shown, with how long ago that was."""
+    report = Report(time.time() - 70, REPORTS[0].cameras, ("late",), known=True)
+    fd = publish(report, here, None)
+    read = read_report(here)
+    os.close(fd)
+    assert read.cameras == report.cameras
+    late, silent = read.problems
+    assert late == "late"
+    assert silent.startswith("the watcher has not reported for 70 s. If it hangs: supervisorctl restart watch")
+
+
+def altered(here: Settings, change: Callable[[dict[str, Any]], None]) -> Report:
+    """Publish a report, change the JSON in place, and read it."""
+    fd = publish(fresh(REPORTS[0]), here, None)
+    try:
+        published = json.loads(here.status_file.read_text())
+        change(published)
+        here.status_file.write_text(json.dumps(published))
+        return read_report(here)
+    finally:
+        os.close(fd)
+
+
+def test_the_version_is_that_of_the_watcher(here: Settings) -> None:
+    """It may differ from that of the command that shows it, until the watcher is restarted."""
+    assert altered(here, lambda _: None).version == __version__
+    assert altered(here, lambda report: report.update(version="9.9.9")).version == "9.9.9"
+
+
+def test_a_further_field_of_the_report_does_no_harm(here: Settings) -> None:
+    """A later version may publish more about all cameras together."""
+    assert altered(here, lambda report: report.update(mood="good")).cameras == REPORTS[0].cameras
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda report: report["cameras"][0].update(mood="good"),
+        lambda report: report["cameras"][0].pop("activity"),
+        lambda report: report["cameras"][0]["segment"].update(mood="good"),
+        lambda report: report["cameras"].append("hall"),
+        lambda report: report.pop("version"),
+        lambda report: report.update(at="noon"),
+        lambda report: report.clear(),
+    ],
+)
+def test_a_report_of_another_version_is_named_as_such(here: Settings, change: Callable[[dict[str, Any]], None]) -> None:
+    """A camera with a field that is unknown or missing can't be shown for certain: the watcher has to be restarted."""
+    with pytest.raises(StateError, match=r"status.json is of another version \(.*\): supervisorctl restart watch"):
+        altered(here, change)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '"status"'])
+def test_a_file_that_is_no_report_is_named_as_such(here: Settings, text: str) -> None:
+    """Whatever it holds, reading it is an error for a person."""
+    fd = publish(REPORTS[0], here, None)
+    here.status_file.write_text(text)
+    with pytest.raises(StateError, match="is of another version"):
+        read_report(here)
+    os.close(fd)

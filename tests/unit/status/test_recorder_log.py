@@ -1,0 +1,86 @@
+"""What the recorder prints is what `status` finds in its log."""
+
+import itertools
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.examples import row, settings
+from support.known_facts import UNAUTHORIZED, facts
+
+from heldar_mirror.programs.desired import desired_state
+from heldar_mirror.recorder import recorder
+from heldar_mirror.status.activity import activity_of
+from heldar_mirror.status.recorder_log import last_error, read_last_error
+
+
+@pytest.mark.parametrize("text", [UNAUTHORIZED, "ended | with\x1b[2J a\nbreak", "not ERROR, but this", "ä → ö", ""])
+def test_a_line_that_the_recorder_prints_is_found(capfd: pytest.CaptureFixture[str], text: str) -> None:
+    """Its time and text are read back as they were printed: as one line, without what a terminal would obey."""
+    before = int(time.time())
+    recorder.say("INFO", "before it")
+    recorder.say("ERROR", text)
+    recorder.say("INFO", "stopped after 3 s, exit status 255")
+    found = last_error(capfd.readouterr().out)
+    assert found is not None
+    assert before <= found[0] <= time.time()
+    assert found[1] == "".join(c if c.isprintable() else "?" for c in text)
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port of 127.0.0.1 at which connections are refused: it is bound, and nobody listens."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
+
+
+def test_a_recorder_that_waits_says_so_in_its_log(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, closed_port: int
+) -> None:
+    """The line that it prints while its camera refuses is the one by which `status` sees that it waits."""
+    child = recorder.Child()
+    with monkeypatch.context() as patched:
+        patched.setattr(time, "sleep", child.stop)
+        recorder.wait_for_camera(f"rtsp://127.0.0.1:{closed_port}/x", child)
+    found = last_error(capfd.readouterr().out)
+    assert found is not None
+    assert f"the camera at 127.0.0.1, port {closed_port}: Connection refused. Asking" in found[1]
+    assert activity_of("gate", facts("wanted", "STARTING", error=found[1])) == "waiting"
+
+
+def test_a_recorder_that_gives_up_says_so_in_its_log(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, closed_port: int, tmp_path: Path
+) -> None:
+    """So it is with the line that it ends with half a minute later, when it leaves the camera to the watcher."""
+    wanted = desired_state([row(address="127.0.0.1", rtsp_port=closed_port)], settings(), "volume")
+    spec = tmp_path / "gate.spec"
+    spec.write_text(wanted.specs["gate"].render(7))
+    with monkeypatch.context() as patched:
+        patched.setattr(time, "monotonic", itertools.count(0, 40).__next__)
+        recorder.run(str(spec), recorder.Child())
+    found = last_error(capfd.readouterr().out)
+    assert found is not None
+    assert f"the camera at 127.0.0.1, port {closed_port}: Connection refused. It is started again" in found[1]
+    assert activity_of("gate", facts("wanted", "EXITED", error=found[1])) == "waiting"
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=200))
+def test_any_other_text_is_no_error(text: str) -> None:
+    """Only a line that begins with a time and ERROR counts."""
+    assert last_error(text.replace("ERROR", "INFO")) is None
+
+
+def test_the_last_one_counts(tmp_path: Path) -> None:
+    """Of several the last is returned, from the end of a log that may be large; without a log there is none."""
+    log = tmp_path / "gate.log"
+    assert read_last_error(str(log)) is None
+    log.write_text("")
+    assert read_last_error(str(log)) is None
+    lines = [f"2026-11-22T16:18:{second:02}Z ERROR number {second}" for second in range(60)]
+    log.write_text("\n".join([*["x" * 99] * 10_000, *lines, "2026-11-22T16:19:00Z INFO stopped after 3 s"]))
+    assert read_last_error(str(log)) == (1795364339.0, "number 59")
