@@ -123,8 +123,7 @@ def _note(camera: CameraStatus, now: float) -> str | None:
 
 def _with_error(camera: CameraStatus, error: str, now: float) -> str:
     if camera.last_error_at is None:
-        goes_on = "" if camera.activity == "unusable" else "what runs for it goes on, but "
-        return f"{goes_on}its row can't be used: {error}"
+        return error if camera.activity == "unusable" else f"what runs goes on, but its row can't be used: {error}"
     if camera.activity == "waiting":
         return f"waiting for its camera{error.partition(NO_CONNECTION)[2]}"
     ago = f"{shown_span(now - camera.last_error_at)} ago"
