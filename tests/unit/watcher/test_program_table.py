@@ -53,12 +53,18 @@ class Bench:
 
 
 def test_an_event_sets_the_state() -> None:
-    """The last event about a program says what it is doing, since when, and as which process."""
+    """The last event about a program says what it is doing, since when, and as which process.
+
+    RUNNING is the process that STARTING was about, half a minute later.
+    """
     bench = Bench()
     bench.table.heard(state_event("gate", "STARTING", pid=7))
     bench.clock.pass_by(30)
     bench.table.heard(state_event("gate", "RUNNING", pid=7))
-    assert bench.table.active(()) == {"gate": Process("RUNNING", 1030, 7)}
+    assert bench.table.active(()) == {"gate": Process("RUNNING", 1000, 7)}
+    bench.clock.pass_by(30)
+    bench.table.heard(state_event("gate", "EXITED"))
+    assert bench.table.active(()) == {"gate": Process("EXITED", 1060, 0)}
 
 
 def test_a_removed_program_is_gone() -> None:
