@@ -65,7 +65,7 @@ def test_the_whole_of_it() -> None:
 
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_a_table_fits_where_it_can(width: int) -> None:
-    """Where the terminal is too narrow, long names are folded, and all other columns are whole and aligned."""
+    """If the terminal is too narrow, long names are folded, and all other columns are whole and aligned."""
     lines = shown(camera(LONG, "wanted", "RUNNING", "segment"), camera("b", "wanted", "EXITED"), width=width)
     head, *rows = lines[: next(i for i, line in enumerate(lines) if "mirrors record" in line)]
     first = head.index("wanted") - 2

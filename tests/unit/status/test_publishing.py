@@ -111,7 +111,7 @@ def test_a_report_of_another_version_is_named_as_such(here: Settings, change: Ca
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '"status"'])
 def test_a_file_that_is_no_report_is_named_as_such(here: Settings, text: str) -> None:
-    """Whatever it holds, reading it is an error for a person."""
+    """Reading it ends with a message, not with a traceback."""
     fd = publish(REPORTS[0], here, None)
     here.status_file.write_text(text)
     with pytest.raises(StateError, match="is of another version"):
