@@ -60,14 +60,12 @@ class Publisher:
         up = [camera_id for camera_id, process in active.items() if process.is_up]
         self.segments = self._open_segments.look(up)
         # A program that supervisord takes for a running one may have ended: a busy supervisord looks late.
-        alive = [
-            camera_id for camera_id in up if camera_id in self.segments or camera_id in self._open_segments.ffmpegs
-        ]
+        ffmpegs = self._open_segments.ffmpegs
+        alive = [camera_id for camera_id in up if camera_id in self.segments or camera_id in ffmpegs]
         self.stalls.seen({camera_id: self.segments.get(camera_id) for camera_id in alive})
         refused = self._open_segments.refused
-        self.problems.note(
-            "open files", f"the open files of {refused} recorders can't be seen: see README" if refused else None
-        )
+        unseen = f"the open files of {refused} recorders can't be seen: the watcher must run as their user"
+        self.problems.note("open files", unseen if refused else None)
         # A recorder that waits for its camera logs that while it is up.
         self._read_logs(set() if refused else set(up) - set(alive))
         lengths = self.follower.desired.segment_seconds()
@@ -75,7 +73,7 @@ class Publisher:
             desired=self.follower.desired,
             programs=active,
             segments=self.segments,
-            ffmpegs=self._open_segments.ffmpegs,
+            ffmpegs=ffmpegs,
             errors=self.last_errors.found,
             stalled=self.stalls.stalled(lengths),
             programs_known=self.programs.is_known,
