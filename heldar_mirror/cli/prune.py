@@ -2,40 +2,35 @@
 
 import json
 import os
-import pickle
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import NoReturn
 
 import click
 from click import style
 
 from heldar_mirror.cli.common import become_user, log, settings_if_on, show, width
 from heldar_mirror.cli.table import aligned
-from heldar_mirror.pruning.child import keep_pruning
+from heldar_mirror.pruning.child import receive_settings, run_child
 from heldar_mirror.pruning.outcome import Pruned
-from heldar_mirror.pruning.pruner import Pruner
+from heldar_mirror.pruning.pruner import make_pruner
+from heldar_mirror.pruning.settings import PruningSettings
 from heldar_mirror.units import shown_size
 
 
 @click.command("prune")
 @click.option("--dry-run", is_flag=True, help="Show what would go, and delete nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-@click.option("--forever", is_flag=True, hidden=True, help="As the watcher has it: settings and end on standard input.")
+@click.option("--forever", is_flag=True, hidden=True, help="As the watcher's child, which has its settings from there.")
 def command(*, dry_run: bool, as_json: bool, forever: bool) -> None:
-    """Delete what is over its time or its quota, and the oldest where the volume would fill.
+    """Delete what is over its time or its quota, and the oldest if the volume would fill.
 
-    The watcher does it by itself; what is locked in Heldar stays.
+    The watcher does that by itself. What is locked in Heldar stays.
     """
     if forever:
-        with suppress(BrokenPipeError), open(0, "rb", buffering=0, closefd=False) as pipe:
-            try:
-                settings = pickle.load(pipe)  # noqa: S301 - the watcher's own
-            except (pickle.UnpicklingError, EOFError, KeyboardInterrupt):
-                raise click.UsageError("expected the watcher on the other side of a pipe") from None
-            keep_pruning(settings, log)
-        os._exit(0)  # a thread may be at a read that never ends
+        _prune_for_watcher()
     from rich.console import Console
     from rich.progress import Progress
 
@@ -47,7 +42,7 @@ def command(*, dry_run: bool, as_json: bool, forever: bool) -> None:
         def progress(what: str, done: int, total: int) -> None:
             bar.update(task, description=what, completed=done, total=total)
 
-        pruned = Pruner(settings, dry_run=dry_run, progress=progress).prune()
+        pruned = make_pruner(PruningSettings.of(settings), dry_run=dry_run, progress=progress).prune()
     if as_json:
         click.echo(json.dumps({"dry_run": dry_run, **pruned.to_json()}, indent=2))
     else:
@@ -57,8 +52,19 @@ def command(*, dry_run: bool, as_json: bool, forever: bool) -> None:
     sys.exit(1 if pruned.problems or pruned.shortages else 0)
 
 
+def _prune_for_watcher() -> NoReturn:
+    """Prune until the watcher closes standard input. Raises UsageError if somebody else is at its other end."""
+    try:
+        settings = receive_settings(0)
+    except (OSError, ValueError, KeyboardInterrupt) as error:
+        raise click.UsageError(f"expected the watcher on the other side of a pipe: {error}") from None
+    with suppress(BrokenPipeError):  # the watcher is gone
+        run_child(settings, log)
+    os._exit(0)  # a thread may be at a read of the database that never ends
+
+
 def prune_lines(pruned: Pruned, width: int, *, dry_run: bool) -> Iterator[str]:
-    """Return what went, or would go, by camera and rule, and below it what room there is and what is wrong."""
+    """Return the lines that show what was or would be deleted, and below it how much is free and what is wrong."""
     rows = []
     for (camera_id, rule), tally in sorted(pruned.tallies.items()):
         ends = (name.removesuffix(".mp4") for name in tally.names())

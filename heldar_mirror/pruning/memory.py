@@ -1,47 +1,54 @@
-"""What pruning has to know for longer than it runs."""
+"""What pruning must know for longer than its process lives, in the file `retention.json` of the state directory."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import math
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 
 from heldar_mirror.footage.spans import Spans
-from heldar_mirror.pruning.clock import Clock
-from heldar_mirror.settings import Settings
-from heldar_mirror.state.directory import replace_file, state_errors
+from heldar_mirror.heldar.retention import Policy
+from heldar_mirror.pruning.clock import Clocks, WallClock
+from heldar_mirror.pruning.outcome import Pruned
+from heldar_mirror.state.directory import StateSettings, replace_file, state_errors
 
 RETENTION = "retention.json"
 
 
 @dataclass(frozen=True)
 class Retention:
-    """What pruning has to know for longer than it runs: the cameras that the table had or has, when those that it has
-    no more were missed first (Unix seconds), the clock, and what was locked when that was last read."""
+    """What is remembered.
+
+    `known` are the cameras that are in the table or were. `deleted` gives for each that is not in it any more when it
+    was first missed (Unix seconds). `locks` are the locked times as they were read last.
+    """
 
     known: frozenset[str] = frozenset()
     deleted: Mapping[str, float] = field(default_factory=dict)
-    clock: Clock | None = None
+    clock: WallClock | None = None
     locks: Mapping[str, Spans] = field(default_factory=dict)
 
 
-def read_retention(settings: Settings) -> Retention:
-    """Return what was remembered of the cameras' retention. Raises StateError; ValueError where it is damaged."""
+def read_retention(settings: StateSettings) -> Retention:
+    """Return what is remembered. Raises StateError, and ValueError if the file is damaged."""
+    path = settings.state_dir / RETENTION
     with state_errors(settings):
         try:
-            saved = json.loads((settings.state_dir / RETENTION).read_text())
+            saved = json.loads(path.read_text())
             return Retention(
                 frozenset(map(str, saved["known"])),
                 {name: float(since) for name, since in saved["deleted"].items()},
-                Clock(**saved["clock"]) if saved["clock"] else None,
+                WallClock(**saved["clock"]) if saved["clock"] else None,
                 {name: Spans(map(tuple, spans)) for name, spans in saved["locks"].items()},
             )
         except FileNotFoundError:
             return Retention()
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"{settings.state_dir / RETENTION} is damaged: {error}") from None
+            raise ValueError(f"{path} is damaged: {error}") from None
 
 
-def write_retention(retention: Retention, settings: Settings) -> None:
-    """Remember the cameras' retention. Raises StateError."""
+def write_retention(retention: Retention, settings: StateSettings) -> None:
+    """Replace what is remembered. Raises StateError."""
     saved = {
         "known": sorted(retention.known),
         "deleted": retention.deleted,
@@ -50,3 +57,99 @@ def write_retention(retention: Retention, settings: Settings) -> None:
     }
     with state_errors(settings):
         replace_file(settings.state_dir / RETENTION, json.dumps(saved), 0o600, None)
+
+
+class Memory:
+    """Recalls once what is remembered, and saves it whenever it changed.
+
+    `read` and `write` are `read_retention` and `write_retention` for a state directory; a dry run writes nothing. Of a
+    camera that was deleted from the table everything is removed `deleted_seconds` after it was first missed.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], Retention],
+        write: Callable[[Retention], None],
+        deleted_seconds: float,
+        clocks: Clocks,
+    ) -> None:
+        self._read = read
+        self._write = write
+        self._deleted_seconds = deleted_seconds
+        self._clocks = clocks
+        self._saved: Retention | None = None
+
+    @property
+    def is_recalled(self) -> bool:
+        """Whether `recall` was called."""
+        return self._saved is not None
+
+    @property
+    def retention(self) -> Retention:
+        """What is remembered. `recall` must have been called."""
+        assert self._saved is not None  # noqa: S101 - the pruner recalls it first
+        return self._saved
+
+    def recall(self, pruned: Pruned) -> None:
+        """Read what is remembered. If it is damaged, begin anew and add a problem. Raises StateError."""
+        try:
+            self._saved = self._read()
+        except ValueError as error:
+            pruned.add_problem(
+                f"{error}. It is begun anew, so the footage of deleted cameras stays for its whole time again"
+            )
+            self._saved = Retention()
+
+    def note_cameras(
+        self,
+        in_table: Collection[str],
+        listed: Collection[str],
+        directories: Collection[str],
+        locks: Mapping[str, Spans],
+    ) -> None:
+        """Note which cameras are in the table, and save that, the locks and the state of the wall clock.
+
+        `listed` are the cameras whose footage was listed, `directories` all directories in the mirror root: a camera
+        whose directory could not be listed this time is not forgotten. Raises StateError.
+        """
+        before, now = self.retention, self._clocks.wall()
+        clock = self._clocks.read(before.clock)
+        missing = ((before.deleted.keys() & set(directories)) | set(listed)) - set(in_table)
+        # A remembered time that lies ahead was read from a wrong clock.
+        deleted = {name: min(before.deleted.get(name, now), now) for name in missing}
+        known = frozenset({*in_table, *deleted, *(before.known & set(directories))})
+        self._save(Retention(known, deleted, clock, locks))
+
+    def forget_deleted(self, camera_ids: Collection[str]) -> None:
+        """Forget when deleted cameras were missed, since nothing of them is left. Raises StateError."""
+        left = {name: since for name, since in self.retention.deleted.items() if name not in camera_ids}
+        self._save(replace(self.retention, deleted=left))
+
+    def believed_now(self, pruned: Pruned) -> float:
+        """Return the time by which age is judged: now, or -math.inf and a problem while the wall clock is doubted."""
+        now, up, clock = self._clocks.wall(), self._clocks.uptime(), self.retention.clock
+        if clock is None or up >= clock.doubted_until:
+            return now
+        until = time.strftime("%H:%M", time.gmtime(now + clock.doubted_until - up))
+        pruned.add_problem(
+            f"the clock was set forward: nothing goes by age until {until} of its time, UTC. "
+            "If it is wrong, set it right until then"
+        )
+        return -math.inf
+
+    def deleted_policies(self, now: float, pruned: Pruned) -> dict[str, Policy]:
+        """Return the policies of the cameras that were deleted from the table, at `now` as `believed_now` gives it.
+
+        Those whose time is not over yet are added to what waits.
+        """
+        policies = {}
+        for name, since in self.retention.deleted.items():
+            policies[name] = Policy(gone=now - since >= self._deleted_seconds)
+            if not policies[name].gone:
+                pruned.waiting[name] = since + self._deleted_seconds
+        return policies
+
+    def _save(self, retention: Retention) -> None:
+        if retention != self._saved:
+            self._write(retention)
+            self._saved = retention

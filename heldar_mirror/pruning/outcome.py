@@ -1,7 +1,8 @@
-"""What a prune did, or would do: what went by camera and rule, and why something did not. All pure."""
+"""What a prune removed or would remove, by camera and rule, and why something stayed. Pure."""
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,10 +10,17 @@ from heldar_mirror.errors import DatabaseError
 from heldar_mirror.footage.names import segment_name
 from heldar_mirror.units import shown_size
 
+# Called with what is being done, how much of it is done, and how much there is in all.
+Progress = Callable[[str, int, int], None]
+
+
+def no_progress(what: str, done: int, total: int) -> None:
+    """Show no progress."""
+
 
 @dataclass(frozen=True)
 class Tally:
-    """How many segments of one camera went by one rule, their bytes, and when the first and the last were begun."""
+    """How many segments of one camera one rule removed, their bytes, and when the first and the last began."""
 
     segments: int = 0
     bytes: int = 0
@@ -28,17 +36,20 @@ class Tally:
         )
 
     def names(self) -> tuple[str, str]:
-        """Return the names of the first and the last."""
+        """Return the names of the first and the last segment."""
         return segment_name(int(self.oldest)), segment_name(int(self.newest))
 
 
 @dataclass
 class Pruned:
-    """What went, by camera and rule; the directories that went; `waiting`: cameras that were deleted from the table,
-    and when (Unix seconds) all of theirs goes.
+    """The outcome of one prune. Every part of the pruner adds to it what it did and what it met.
 
-    `problems`: why something did not go; `shortages`: why there is no more room, or how it was made. `free` and `floor`
-    are bytes, after it was done. `database_error`: nothing could go by age or quota.
+    `tallies` are by camera and rule. `directories` are the camera directories that were removed. `waiting` gives for
+    each camera that was deleted from the table when all its footage will be removed (Unix seconds).
+
+    `problems` say why something stayed; `shortages` say why there is too little room, or how room was made. `free` and
+    `floor` are bytes, after the prune. With a `database_error` nothing was removed by age, by quota, as a stub, or
+    because its camera was deleted.
     """
 
     tallies: dict[tuple[str, str], Tally] = field(default_factory=dict)
@@ -50,18 +61,31 @@ class Pruned:
     floor: int = 0
     database_error: DatabaseError | None = None
 
+    def add(self, camera_id: str, rule: str, tally: Tally) -> None:
+        """Add segments that a rule removed of a camera."""
+        self.tallies[camera_id, rule] = self.tallies.get((camera_id, rule), Tally()) + tally
+
+    def add_problem(self, *texts: str) -> None:
+        """Add reasons why something stayed, each once."""
+        self.problems += [text for text in dict.fromkeys(texts) if text not in self.problems]
+
+    def add_shortage(self, text: str) -> None:
+        """Add a reason why there is too little room, or how room was made, once."""
+        if text not in self.shortages:
+            self.shortages.append(text)
+
     @property
     def segments(self) -> int:
-        """How many segments went."""
+        """How many segments were removed."""
         return sum(tally.segments for tally in self.tallies.values())
 
     @property
     def bytes(self) -> int:
-        """How large they were."""
+        """How many bytes the removed segments had."""
         return sum(tally.bytes for tally in self.tallies.values())
 
     def line(self) -> str:
-        """Return in a line what went."""
+        """Return in one line what was removed."""
         rules = Counter[str]()
         for (_, rule), tally in self.tallies.items():
             rules[rule] += tally.segments
@@ -70,7 +94,7 @@ class Pruned:
         return f"pruned {self.segments} segments, {shown_size(self.bytes)} ({by_rule or 'none'}){directories}"
 
     def to_json(self) -> dict[str, Any]:
-        """Return what a machine reads."""
+        """Return the outcome as `prune --json` prints it."""
         return {
             "segments": self.segments,
             "bytes": self.bytes,

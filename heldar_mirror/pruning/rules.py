@@ -1,7 +1,7 @@
-"""Which segments go, and by which rule. All pure; times are Unix seconds, lengths seconds, sizes bytes.
+"""Which segments are removed, and by which rule. Pure; times are Unix seconds, lengths seconds, sizes bytes.
 
-A segment is taken to last until the next one begins: that is never too short, whatever the camera's row said when it
-was recorded, and errs by one segment for each gap.
+A segment lasts until the next one begins. That is never too short, whatever the camera's row said when the segment was
+recorded, and it is too long by one segment for each gap.
 """
 
 import heapq
@@ -14,21 +14,23 @@ from heldar_mirror.footage.footage import Footage
 from heldar_mirror.footage.spans import Spans
 from heldar_mirror.heldar.retention import Policy
 
-# A file that holds nothing for so long is not being written.
+# A stub that is older than this is not being written any more.
 STUB_SECONDS = 3600
 
-
-# Names that lie further ahead come from a clock that was wrong. They would be the newest for years, and push out what
-# is recorded now: so they count as the oldest.
+# A name that lies further ahead than this comes from a clock that was wrong. As the newest it would stay for years and
+# push out what is recorded now, so it counts as the oldest.
 AHEAD_SECONDS = 30 * 86_400
 
 
 def choose(
     footage: Footage, policy: Policy, locks: Spans, kept: Collection[int], now: float
 ) -> Iterator[tuple[int, str]]:
-    """Return indexes of the segments that go by the camera's own rules, and by which: the oldest first by `deleted`,
-    `age` or `quota`, then each `stub`. Those begun at a time in `kept` stay."""
-    ahead, free = _ahead(footage, now), _removable(footage, policy, locks, kept, now)
+    """Return the indexes of the segments that a camera's own rules remove, each with its rule.
+
+    The oldest come first, by `deleted`, `age` or `quota`; then come the stubs, by `stub`. Segments that began at a time
+    in `kept` stay. A `now` of -math.inf makes nothing old. All sizes must be known.
+    """
+    ahead, removable = _first_ahead(footage, now), _removable(footage, policy, locks, kept, now)
     excess = over_quota(footage, policy, locks)
     cutoff = -math.inf if policy.keep_seconds is None else now - policy.keep_seconds
     count = len(footage.begun)
@@ -39,7 +41,7 @@ def choose(
             if index < ahead:
                 left = index
                 break
-        elif free(index):
+        elif removable(index):
             yield index, "deleted" if policy.gone else "age" if aged else "quota"
             excess -= footage.sizes[index]
     while left < count:
@@ -47,21 +49,23 @@ def choose(
             left = footage.sizes.index(0, left)
         except ValueError:
             return
-        if footage.begun[left] < now - STUB_SECONDS and free(left):
+        if footage.begun[left] < now - STUB_SECONDS and removable(left):
             yield left, "stub"
         left += 1
 
 
 def over_quota(footage: Footage, policy: Policy, locks: Spans) -> int:
-    """Return the bytes beyond a camera's quota; none where what is locked fills it, as in Heldar: to delete all the
-    rest would not help."""
+    """Return the bytes beyond a camera's quota.
+
+    They are 0 if locked segments fill the quota, as in Heldar: removing everything else would not help.
+    """
     if policy.quota is None or (excess := sum(footage.sizes) - policy.quota) <= 0:
         return 0
     return excess if locked_bytes(footage, policy, locks) < policy.quota else 0
 
 
 def locked_bytes(footage: Footage, policy: Policy, locks: Spans) -> int:
-    """Return how much of a camera's footage is locked. Only what is locked is looked at."""
+    """Return the bytes of a camera's locked segments, in a time that depends only on how many those are."""
     total = counted = 0
     for start, end in locks.spans:
         first, after = bisect_left(footage.begun, start), bisect_right(footage.begun, end)
@@ -74,31 +78,37 @@ def locked_bytes(footage: Footage, policy: Policy, locks: Spans) -> int:
 
 
 def oldest_first(
-    shelves: Mapping[str, Footage],
+    footage: Mapping[str, Footage],
     policies: Mapping[str, Policy],
     locks: Mapping[str, Spans],
     kept: Mapping[str, Collection[int]],
     now: float,
 ) -> Iterator[tuple[int, str, int]]:
-    """Return what may go to make room, across all cameras by age: when it was begun, its camera, its index."""
+    """Return the segments of all cameras that may be removed to make room, the oldest first.
 
-    def of(camera_id: str, footage: Footage) -> Iterator[tuple[int, str, int]]:
-        policy, ahead = policies.get(camera_id, Policy()), _ahead(footage, now)
-        free = _removable(footage, policy, locks.get(camera_id, Spans()), kept.get(camera_id, ()), now)
-        for index in itertools.chain(range(ahead, len(footage.begun)), range(ahead)):
-            if free(index):
-                yield footage.begun[index] if index < ahead else -1, camera_id, index
+    Each is given by when it began, its camera and its index. It counts as begun at -1 if its name lies too far ahead.
+    """
 
-    return heapq.merge(*itertools.starmap(of, shelves.items()))
+    def removable_of(camera_id: str, own: Footage) -> Iterator[tuple[int, str, int]]:
+        policy, ahead = policies.get(camera_id, Policy()), _first_ahead(own, now)
+        removable = _removable(own, policy, locks.get(camera_id, Spans()), kept.get(camera_id, ()), now)
+        for index in itertools.chain(range(ahead, len(own.begun)), range(ahead)):
+            if removable(index):
+                yield own.begun[index] if index < ahead else -1, camera_id, index
+
+    return heapq.merge(*itertools.starmap(removable_of, footage.items()))
 
 
-def _ahead(footage: Footage, now: float) -> int:
-    """The index of the first segment whose name lies so far ahead that it must be wrong; all of them, if all do."""
+def _first_ahead(footage: Footage, now: float) -> int:
+    """Return the index of the first segment whose name lies too far ahead.
+
+    If all of them do, the clock is wrong and not the names: then return the number of segments.
+    """
     return bisect_right(footage.begun, now + AHEAD_SECONDS) or len(footage.begun)
 
 
 def _end(footage: Footage, policy: Policy, index: int) -> float:
-    """When a segment ended, at the latest. Where a clock was set back, the next name may lie within it."""
+    """Return when a segment ended at the latest. After a clock was set back, the next name may lie within it."""
     if index + 1 >= len(footage.begun):
         return math.inf
     return max(footage.begun[index + 1], footage.begun[index] + policy.segment_seconds)
@@ -107,13 +117,16 @@ def _end(footage: Footage, policy: Policy, index: int) -> float:
 def _removable(
     footage: Footage, policy: Policy, locks: Spans, kept: Collection[int], now: float
 ) -> Callable[[int], bool]:
-    """Return what tells whether a segment may go at all: it is not open, not locked, and not its camera's newest."""
-    newest = _ahead(footage, now) - 1
+    """Return a test of whether the segment at an index may be removed at all.
 
-    def free(index: int) -> bool:
+    It may not if it is kept, locked, or the newest of its camera. A camera that is gone keeps no newest segment.
+    """
+    newest = _first_ahead(footage, now) - 1
+
+    def removable(index: int) -> bool:
         begun = footage.begun[index]
         if begun in kept or (index == newest and not policy.gone):
             return False
         return not (locks and locks.overlap(begun, _end(footage, policy, index)))
 
-    return free
+    return removable

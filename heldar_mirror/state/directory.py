@@ -4,10 +4,23 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Protocol
 
 from heldar_mirror.errors import StateError
 from heldar_mirror.settings import Settings
 from heldar_mirror.state.identity import owner_ids
+
+
+class StateSettings(Protocol):
+    """The settings that say where the state is, and whose it is: all of `Settings`, or a part of them."""
+
+    @property
+    def state_dir(self) -> Path:
+        """The state directory."""
+
+    @property
+    def user(self) -> str | None:
+        """The recorders' user, if one is set."""
 
 
 def prepare(settings: Settings) -> None:
@@ -96,7 +109,7 @@ def replace_file(path: Path, text: str, mode: int, owner_ids: tuple[int, int] | 
 
 
 @contextmanager
-def state_errors(settings: Settings) -> Iterator[None]:
+def state_errors(settings: StateSettings) -> Iterator[None]:
     try:
         yield
     except PermissionError as error:
@@ -105,7 +118,7 @@ def state_errors(settings: Settings) -> Iterator[None]:
         raise StateError(f"cannot use the state in {settings.state_dir}: {error}") from None
 
 
-def _refused(error: PermissionError, settings: Settings) -> StateError:
+def _refused(error: PermissionError, settings: StateSettings) -> StateError:
     return StateError(
         f"cannot use the state in {settings.state_dir}: {error}. It belongs to the recorders' user: "
         f"run this as root, or as {settings.user or 'that user'}. If another user made it: chown -R it"

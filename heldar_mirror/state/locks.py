@@ -8,14 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from heldar_mirror.errors import StateError
-from heldar_mirror.settings import Settings
-from heldar_mirror.state.directory import state_errors
+from heldar_mirror.state.directory import StateSettings, state_errors
 
 LOCK_SECONDS = 60
 
 
 @contextmanager
-def locked(settings: Settings, name: str = "lock") -> Iterator[None]:
+def locked(settings: StateSettings, name: str = "lock") -> Iterator[None]:
     """Hold a lock of the state; the default one keeps every other reconcile waiting. Raises StateError if it is not to
     be had within LOCK_SECONDS."""
     path = settings.state_dir / name
@@ -29,7 +28,7 @@ def locked(settings: Settings, name: str = "lock") -> Iterator[None]:
 
 
 @contextmanager
-def opened_lock_file(path: Path, settings: Settings) -> Iterator[int]:
+def opened_lock_file(path: Path, settings: StateSettings) -> Iterator[int]:
     """Open a lock file of the state, and yield its descriptor. Raises StateError."""
     with state_errors(settings):
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)

@@ -2,15 +2,25 @@
 
 import uuid
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
 
 from heldar_mirror.settings import Settings
-from heldar_mirror.state.directory import replace_file, state_errors
+from heldar_mirror.state.directory import StateSettings, replace_file, state_errors
 
 # Stands before a root that was about to be marked. No absolute path begins like this.
 INTENDED = "about to be "
 
 
-def remembered_volume(settings: Settings) -> str | None:
+class VolumeSettings(StateSettings, Protocol):
+    """The settings that say which volume is meant, and where the state is."""
+
+    @property
+    def mirror_root(self) -> Path | None:
+        """The mirror root; None if mirroring is off."""
+
+
+def remembered_volume(settings: VolumeSettings) -> str | None:
     """Return the id of the mirror root's volume, or None if the root was never used. Raises StateError."""
     return _volumes(settings).get(str(settings.mirror_root))
 
@@ -36,7 +46,7 @@ def remember_volume(volume: str, settings: Settings) -> None:
     _write_volumes(volumes, settings)
 
 
-def _volumes(settings: Settings) -> dict[str, str]:
+def _volumes(settings: StateSettings) -> dict[str, str]:
     with state_errors(settings):
         try:
             lines = (settings.state_dir / "volumes").read_text().splitlines()

@@ -6,18 +6,15 @@ killed at any time: what it remembers only saves work, and the next reconcile co
 """
 
 import asyncio
-import json
 import os
-import pickle
 import resource
 import signal
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 from heldar_mirror.errors import MirrorError, SettingsError
+from heldar_mirror.pruning.child import PruningProcess
 from heldar_mirror.settings import Settings, load_settings
 from heldar_mirror.state.directory import prepare
 from heldar_mirror.state.secrets import environment
@@ -100,7 +97,7 @@ class Watcher:
             rewrite=follower.request,
             clock=clock,
         )
-        self._pruner: asyncio.subprocess.Process | None = None
+        self._pruning = PruningProcess(self._current, self._note_pruning)
 
     def _current(self) -> Settings:
         return self._settings
@@ -122,8 +119,7 @@ class Watcher:
         self._problems.clear("settings")
         self._settings = settings
         self._log("read the settings anew")
-        if self._pruner and self._pruner.returncode is None:
-            self._pruner.terminate()
+        self._pruning.restart()
         self._follower.request()
 
     async def run(self) -> None:
@@ -133,7 +129,7 @@ class Watcher:
             self._keep_ticking(),
             self._reviver.run(),
             self._waker.run(),
-            self._keep_pruning(),
+            self._pruning.keep_running(),
             self._publisher.run(),
         )
 
@@ -161,30 +157,6 @@ class Watcher:
         except MirrorError as error:
             self._problems.note("supervisord", str(error))
 
-    async def _keep_pruning(self) -> None:
-        """Have a child process prune, since the volume may hang; it tells what is wrong, and ends when we do."""
-        command = ["setpriv", "--pdeathsig", "TERM", "--", sys.executable, "-m", "heldar_mirror", "prune", "--forever"]
-        while True:
-            try:
-                self._pruner = pruner = await asyncio.create_subprocess_exec(
-                    *command,
-                    stdin=asyncio.subprocess.PIPE,
-                    stdout=asyncio.subprocess.PIPE,
-                    cwd="/",  # where we were started there may be files that are named like modules
-                )
-                assert pruner.stdin  # noqa: S101 - it is a pipe
-                assert pruner.stdout  # noqa: S101 - it is a pipe
-                # Those in force, whatever the files say by now; without what is not its business.
-                pruner.stdin.write(pickle.dumps(replace(self._settings, secret_key=None, supervisor_password=None)))
-                async for line in pruner.stdout:
-                    if line.endswith(b"\n"):  # else it was killed at it
-                        known = set(self._problems.texts(without=["retention"]))
-                        self._problems.note(
-                            "retention", "\n".join(text for text in json.loads(line) if text not in known) or None
-                        )
-                code = await pruner.wait()
-                if code != -signal.SIGTERM:  # which it has from us, to read the settings anew
-                    self._problems.note("retention", f"pruning ended with {code}, and is begun again: see above")
-            except OSError as error:
-                self._problems.note("retention", f"cannot prune: {error}")
-            await asyncio.sleep(1)
+    def _note_pruning(self, problems: list[str]) -> None:
+        known = self._problems.texts(without=["retention"])
+        self._problems.note("retention", "\n".join(text for text in problems if text not in known) or None)

@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from heldar_mirror.footage.names import segment_begun, segment_name
+from heldar_mirror.pruning.outcome import Progress, no_progress
+from heldar_mirror.pruning.pruner import Pruner, make_pruner
+from heldar_mirror.pruning.settings import PruningSettings
 from heldar_mirror.reconcile.adopt import adopt_volume
 from heldar_mirror.settings import Settings, load_settings
 from heldar_mirror.state.directory import prepare
@@ -69,6 +72,12 @@ def lock(mirror: Mirror, path: Path, seconds: float | None = 0, column: str = "e
 def settings_of(mirror: Mirror, **changes: Any) -> Settings:
     """The settings of a mirror, but for what `changes` say."""
     return replace(load_settings(mirror.env), **changes)
+
+
+def pruner_of(mirror: Mirror, *, dry_run: bool = False, progress: Progress = no_progress, **changes: Any) -> Pruner:
+    """Return a pruner of a mirror, with its settings but for `changes`."""
+    settings = PruningSettings.of(settings_of(mirror, **changes))
+    return make_pruner(settings, dry_run=dry_run, progress=progress)
 
 
 def tree(*tops: Path) -> dict[str, tuple[int, int, int, int, bytes | None]]:

@@ -9,19 +9,32 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from support.made_footage import FLOOR, HOUR, LOCK, begun_of, lock, prune, put, removed, settings_of, shelf, tree
+from support.made_footage import (
+    FLOOR,
+    HOUR,
+    LOCK,
+    begun_of,
+    lock,
+    prune,
+    pruner_of,
+    put,
+    removed,
+    settings_of,
+    shelf,
+    tree,
+)
 from support.mirror import Mirror, new_home
 from support.users import as_root, new_mirror
 from support.waiting import wait_for
 
 from heldar_mirror.errors import VolumeError
 from heldar_mirror.footage.names import segment_name
-from heldar_mirror.pruning.clock import Clock
+from heldar_mirror.pruning.clock import WallClock
 from heldar_mirror.pruning.memory import Retention, write_retention
 from heldar_mirror.pruning.outcome import Pruned
-from heldar_mirror.pruning.pruner import Pruner
 
 MARKER = ".heldar-mirror"
 NOW = int(time.time())
@@ -50,9 +63,9 @@ def put_hours(mirror: Mirror, camera_id: str, *hours: float, size: int = 1000) -
     return [put(shelf(mirror, camera_id), NOW - HOUR * each, size) for each in hours]
 
 
-def sweep(mirror: Mirror, **changes: object) -> Pruned:
+def sweep(mirror: Mirror, **changes: Any) -> Pruned:
     """Prune once, in this process."""
-    return Pruner(settings_of(mirror, **changes)).prune()
+    return pruner_of(mirror, **changes).prune()
 
 
 def went(pruned: Pruned) -> dict[tuple[str, str], int]:
@@ -261,7 +274,7 @@ def test_a_stub_that_was_filled_meanwhile_stays(mirror: Mirror) -> None:
         if what == "pruning":
             paths[0].write_bytes(b"\0\0\0\x08moof")
 
-    assert went(Pruner(settings_of(mirror), progress=fill).prune()) == {("gate", "stub"): 1}
+    assert went(pruner_of(mirror, progress=fill).prune()) == {("gate", "stub"): 1}
     assert mirror.segments("gate") == [paths[0], paths[2]]
 
 
@@ -555,7 +568,7 @@ def test_a_root_that_is_not_apart_from_the_primarys_is_not_pruned(mirror: Mirror
     result = mirror.run("prune", code=6, HELDAR_RECORDINGS_DIR=str(mirror.home / primary))
     assert "is, holds or lies in the primary's recordings" in result.stderr
     with pytest.raises(VolumeError, match="is, holds or lies in"):
-        Pruner(settings_of(mirror, recordings_dir=mirror.home / primary), dry_run=True).prune(sweep=False)
+        pruner_of(mirror, dry_run=True, recordings_dir=mirror.home / primary).prune(sweep=False)
     assert tree(mirror.root) == before
 
 
@@ -583,7 +596,7 @@ def test_a_root_that_is_not_proven_is_not_pruned(mirror: Mirror, marker: str | N
     before = tree(mirror.root)
     assert "heldar-mirror adopt-volume" in mirror.run("prune", code=6).stderr
     with pytest.raises(VolumeError, match="adopt-volume"):
-        Pruner(settings_of(mirror), dry_run=True).prune(sweep=False)
+        pruner_of(mirror, dry_run=True).prune(sweep=False)
     assert tree(mirror.root) == before
 
 
@@ -671,7 +684,7 @@ def remember_clock(mirror: Mirror, offset: float, boot: str = "") -> None:
     """Have it remembered that the clock was so many seconds ahead of where it is."""
     boot = boot or Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     now = time.time() + offset
-    clock = Clock(boot, now - time.clock_gettime(time.CLOCK_BOOTTIME), now)
+    clock = WallClock(boot, now - time.clock_gettime(time.CLOCK_BOOTTIME), now)
     write_retention(Retention(clock=clock), settings_of(mirror))
 
 
@@ -713,7 +726,7 @@ def test_what_vanishes_is_no_error(mirror: Mirror, pattern: str) -> None:
             for path in mirror.root.glob(pattern):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
-    pruned = Pruner(settings_of(mirror, deleted_retention_seconds=0), progress=vanish).prune()
+    pruned = pruner_of(mirror, progress=vanish, deleted_retention_seconds=0).prune()
     assert pruned.problems == []
     assert not list(mirror.root.glob(pattern))
     assert went(pruned)["capped", "quota"] == 3
@@ -726,10 +739,10 @@ def test_a_directory_that_vanishes_before_it_is_listed_is_no_error(mirror: Mirro
     busy_shelves(mirror)
 
     def vanish(what: str, *_: int) -> None:
-        if what == "looking":
+        if what == "listing":
             shutil.rmtree(mirror.root / "stubs", ignore_errors=True)
 
-    pruned = Pruner(settings_of(mirror), progress=vanish).prune()
+    pruned = pruner_of(mirror, progress=vanish).prune()
     assert pruned.problems == []
     assert went(pruned)[("capped", "quota")] == 3
 
@@ -738,7 +751,7 @@ def test_what_was_locked_since_a_pruner_began_stays(mirror: Mirror) -> None:
     """One that lives on reads the locks again at its next sweep."""
     mirror.database.add("gate", retention_hours=1)
     paths = put_hours(mirror, "gate", 9, 8, 7, 6)
-    pruner = Pruner(settings_of(mirror))
+    pruner = pruner_of(mirror)
     pruner.prune(sweep=False)
     lock(mirror, paths[1])
     assert went(pruner.prune()) == {("gate", "age"): 1}

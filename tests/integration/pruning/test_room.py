@@ -22,9 +22,9 @@ from support.made_footage import (
     free,
     lock,
     prune,
+    pruner_of,
     put,
     removed,
-    settings_of,
     shelf,
     tree,
     volume,
@@ -32,7 +32,9 @@ from support.made_footage import (
 from support.mirror import Mirror
 from support.users import as_root, new_mirror
 
-from heldar_mirror.pruning.pruner import FUTILE_TIMES, TICK_SECONDS, Pruner
+from heldar_mirror.pruning.floor import FUTILE_TIMES
+from heldar_mirror.pruning.gauge import TICK_SECONDS
+from heldar_mirror.pruning.pruner import Pruner
 
 pytestmark = as_root
 
@@ -100,7 +102,7 @@ def test_room_that_was_made_is_not_made_again(mirror: Mirror, kind: str) -> None
     """The next look finds the room that the last one made, whenever the file system gives it back."""
     with volume(mirror, kind):
         fill(mirror, "gate", "hall", until=60 * MIB, newest=NOW)
-        pruner = Pruner(settings_of(mirror))
+        pruner = pruner_of(mirror)
         first, second, third = (pruner.prune(sweep=False).segments for _ in range(3))
         assert first >= 16
         # What the file system itself takes meanwhile may cost one more.
@@ -111,7 +113,7 @@ def test_as_much_as_is_written_is_kept_free_beyond_the_floor(mirror: Mirror) -> 
     """What was written since the last look may be written until the next, and twice that is kept free."""
     with volume(mirror, "tmpfs") as root:
         fill(mirror, "gate", until=FLOOR_BYTES - 8 * MIB, newest=NOW - HOUR)
-        pruner = Pruner(settings_of(mirror))
+        pruner = pruner_of(mirror)
         assert pruner.prune(sweep=False).segments == 2
         for number in range(5):
             put(shelf(mirror, "hall"), NOW - 600 + number, 4 * MIB)
@@ -128,7 +130,7 @@ def test_a_volume_that_is_listed_slowly_is_listed_again_while_that_is_of_use(mir
     """What was recorded since the last look makes room at the next, also on a machine that takes long to look."""
 
     def look_slowly(what: str, *_: object) -> None:
-        if what == "looking":
+        if what == "listing":
             time.sleep(0.3)
 
     with volume(mirror, "tmpfs") as root:
@@ -136,7 +138,7 @@ def test_a_volume_that_is_listed_slowly_is_listed_again_while_that_is_of_use(mir
             put(shelf(mirror, "gate"), NOW - HOUR + number, 4 * MIB)
         with (root / "ballast").open("xb") as ballast:
             os.posix_fallocate(ballast.fileno(), 0, free(root) - FLOOR_BYTES + 8 * MIB)
-        pruner = Pruner(settings_of(mirror), progress=look_slowly)
+        pruner = pruner_of(mirror, progress=look_slowly)
         begun = time.monotonic()
         assert pruner.prune(sweep=False).segments == 2
         took = time.monotonic() - begun
@@ -227,7 +229,7 @@ def test_room_that_something_holds_is_not_made_by_deleting_all(
         made = fill(mirror, "gate", "hall", until=60 * MIB, newest=NOW)
         hold(root)
         short = FLOOR_BYTES - free(root)
-        pruner = Pruner(settings_of(mirror))
+        pruner = pruner_of(mirror)
         rounds = [pruner.prune(sweep=False) for _ in range(FUTILE_TIMES + 3)]
         once = -(-short // (4 * MIB))
         assert 0 < sum(each.segments for each in rounds) <= FUTILE_TIMES * (once + 1)
@@ -259,7 +261,7 @@ def test_room_is_made_though_what_was_remembered_is_gone(mirror: Mirror) -> None
                     path = lost.pop()
                     path.rename(root / path.name)
 
-        made_room = Pruner(settings_of(mirror), progress=replace)
+        made_room = pruner_of(mirror, progress=replace)
         made_room.prune()
         assert free(root) >= FLOOR_BYTES
 
@@ -350,9 +352,10 @@ def check_shelves(mirror: Mirror, many: dict[str, Shelf], floor: int) -> None:
             sizes[put(shelf(mirror, name), now - 60 * age, pages * PAGE)] = pages * PAGE
         for age in each.locked:
             lock(mirror, mirror.root / name / time.strftime("%Y%m%d_%H%M%S.mp4", time.gmtime(now - 60 * age)), 60)
-    settings = settings_of(mirror, min_free_bytes=floor * PAGE, deleted_retention_seconds=0)
-    foretold = both(Pruner(settings, dry_run=True))
-    done = both(Pruner(settings))
+    foretold, done = (
+        both(pruner_of(mirror, dry_run=dry_run, min_free_bytes=floor * PAGE, deleted_retention_seconds=0))
+        for dry_run in (True, False)
+    )
     assert done == foretold
 
     left = {path for path in sizes if path.exists()}

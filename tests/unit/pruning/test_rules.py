@@ -14,7 +14,7 @@ from heldar_mirror.footage.footage import Footage
 from heldar_mirror.footage.spans import Spans
 from heldar_mirror.heldar.cameras import CameraError
 from heldar_mirror.heldar.retention import SKEW_SECONDS, Policy, parse_locks, parse_policy, parse_time
-from heldar_mirror.pruning.clock import STEP_SECONDS, STEPPED_SECONDS, Clock
+from heldar_mirror.pruning.clock import DOUBT_SECONDS, STEP_SECONDS, WallClock
 from heldar_mirror.pruning.rules import STUB_SECONDS, choose, locked_bytes, oldest_first, over_quota
 
 NOW = 1_800_000_000
@@ -437,15 +437,15 @@ def test_a_row_that_is_not_understood(column: str, value: object) -> None:
 )
 def test_a_clock_that_was_set(step: float, doubted: bool) -> None:
     """Set forward by more than drift explains it is doubted for an hour of uptime; set back, nothing is lost."""
-    clock = Clock("boot", 1e9, 1e9).read("boot", 1e9 + 500 + step, 500)
-    assert clock == Clock("boot", 1e9 + step, 1e9 + 500 + step, 500 + STEPPED_SECONDS if doubted else 0)
+    clock = WallClock("boot", 1e9, 1e9).read("boot", 1e9 + 500 + step, 500)
+    assert clock == WallClock("boot", 1e9 + step, 1e9 + 500 + step, 500 + DOUBT_SECONDS if doubted else 0)
 
 
 @pytest.mark.parametrize(("off", "doubted"), [(-1e9, False), (3600, False), (86_400 + 599, False), (1e8, True)])
 def test_a_clock_after_a_boot(off: float, doubted: bool) -> None:
     """One that is more than a day ahead of when it was read last is doubted; a doubt of the last boot's is over."""
-    clock = Clock("one", 1e9, 1e9, 1e6).read("another", 1e9 + off, 5)
-    assert clock == Clock("another", 1e9 + off - 5, 1e9 + off, 5 + STEPPED_SECONDS if doubted else 0)
+    clock = WallClock("one", 1e9, 1e9, 1e6).read("another", 1e9 + off, 5)
+    assert clock == WallClock("another", 1e9 + off - 5, 1e9 + off, 5 + DOUBT_SECONDS if doubted else 0)
 
 
 @given(
@@ -453,9 +453,9 @@ def test_a_clock_after_a_boot(off: float, doubted: bool) -> None:
 )
 def test_a_clock_is_doubted_for_an_hour_after_each_step_forward(looks: list[tuple[float, float]]) -> None:
     """Whatever is done to it: from each look that finds a step it is doubted for an hour that nobody can shorten."""
-    clock, uptime, now, stepped_at = Clock("boot", 1e9, 1e9), 0.0, 1e9, -math.inf
+    clock, uptime, now, stepped_at = WallClock("boot", 1e9, 1e9), 0.0, 1e9, -math.inf
     for passed, step in looks:
         uptime, now = uptime + passed, now + passed + step
         clock = clock.read("boot", now, uptime)
         stepped_at = uptime if step > STEP_SECONDS else stepped_at
-        assert (uptime < clock.doubted_until) == (uptime - stepped_at < STEPPED_SECONDS)
+        assert (uptime < clock.doubted_until) == (uptime - stepped_at < DOUBT_SECONDS)

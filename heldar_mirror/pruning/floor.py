@@ -1,0 +1,158 @@
+"""Keeping the floor of free space: the oldest segments of all cameras go until there is room.
+
+Room is made in steps, and after each step the volume is asked what that gave. If a snapshot holds all that is deleted,
+the floor would otherwise cost the whole mirror for nothing.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from heldar_mirror.pruning.clock import Clocks
+from heldar_mirror.pruning.gauge import Gauge, Lack
+from heldar_mirror.pruning.inventory import Inventory
+from heldar_mirror.pruning.outcome import Progress, Pruned, no_progress
+from heldar_mirror.pruning.policies import Policies
+from heldar_mirror.pruning.remover import Remover
+from heldar_mirror.pruning.rules import oldest_first
+from heldar_mirror.units import shown_size
+from heldar_mirror.volume.room import Room
+
+# Segments in the first step, which shows whether deleting gives room at all, and in the later ones.
+FIRST_STEP = 20
+
+STEP = 1000
+
+# What deleting gave is judged after so many bytes, or after this share of a small volume.
+JUDGED_BYTES = 64 << 20
+
+JUDGED_SHARE = 1 / 64
+
+# Deleting is futile if it gives less than this share of the deleted bytes. After so many times in a row it ends.
+FUTILE_SHARE = 0.1
+
+FUTILE_TIMES = 2
+
+FUTILE = (
+    "there is less room than the floor, and deleting gave none: is it held by a snapshot, a hard link or another "
+    "writer? Nothing more is deleted for that until the next sweep"
+)
+
+OLD_LOCKS = "room is made, oldest first, by the locks that were read last: they can't be read now"
+
+
+@dataclass
+class FloorKeeper:
+    """Makes room for the floor, and for what may be written until the next look.
+
+    It remembers from run to run whether deleting was futile, until `allow_again`.
+    """
+
+    inventory: Inventory
+    policies: Policies
+    remover: Remover
+    gauge: Gauge
+    clocks: Clocks
+    progress: Progress = no_progress
+    _futile_times: int = field(default=0, init=False)
+
+    def allow_again(self) -> None:
+        """Try again to make room even if that was futile before."""
+        self._futile_times = 0
+
+    def keep(self, root: int, pruned: Pruned, list_again: Callable[[], None] | None) -> None:
+        """Remove the oldest segments until nothing is lacking, or nothing more may be removed.
+
+        `list_again` lists the volume anew. It is called at most once, if what was listed last does not suffice. None
+        is for the middle of a listing or a sweep: it is not listed then, and a shortage is not reported yet.
+        """
+        room = self.remover.room(root)
+        pruned.floor = self.gauge.floor(room)
+        is_final = list_again is not None
+        trial = _Trial(room, self.clocks.monotonic())
+        limit = FIRST_STEP
+        while lack := self.gauge.lack(room):
+            if self._futile_times >= FUTILE_TIMES:
+                pruned.add_shortage(FUTILE)
+                break
+            if not self.policies.refresh_locks(pruned):
+                pruned.add_shortage(OLD_LOCKS)
+            self.progress("making room", 0, max(int(lack.bytes), 1))
+            count = pruned.segments
+            chosen = self._choose(root, lack, limit, pruned)
+            trial.removed += self._remove(root, chosen, pruned)
+            room = self.remover.room(root)
+            if pruned.segments > count:
+                trial, limit = self._judge(trial, room)
+            elif not chosen and list_again and self.inventory.may_list_again():
+                list_again()
+                list_again = None
+            else:
+                if is_final and lack.is_below_floor:
+                    pruned.add_shortage(_nothing_more(pruned.floor))
+                break
+        self.gauge.look(room.free)
+
+    def _choose(self, root: int, lack: Lack, limit: int, pruned: Pruned) -> dict[str, list[int]]:
+        """Return by camera the indexes of the oldest segments of all, as many as are lacking and at most `limit`."""
+        inventory = self.inventory
+        policies = {camera_id: self.policies.of(camera_id) for camera_id in inventory.footage}
+        oldest = oldest_first(inventory.footage, policies, self.policies.locks, inventory.kept, self.clocks.wall())
+        found = [(camera_id, index) for _, camera_id, index in itertools.islice(oldest, limit)]
+        for camera_id, indexes in _by_camera(found).items():
+            inventory.measure_or_forget(root, camera_id, indexes, pruned)
+        chosen: list[tuple[str, int]] = []
+        lacking_bytes = lack.bytes
+        for camera_id, index in found:
+            if lacking_bytes <= 0 and len(chosen) >= lack.inodes:
+                break
+            if camera_id in inventory.footage:
+                chosen.append((camera_id, index))
+                lacking_bytes -= inventory.footage[camera_id].sizes[index]
+        return _by_camera(chosen)
+
+    def _remove(self, root: int, chosen: dict[str, list[int]], pruned: Pruned) -> int:
+        return sum(
+            self.inventory.remove(root, camera_id, [(index, "floor") for index in indexes], pruned)
+            for camera_id, indexes in chosen.items()
+        )
+
+    def _judge(self, trial: "_Trial", room: Room) -> tuple["_Trial", int]:
+        """Judge what deleting gave, once enough was deleted. Return the trial to go on with, and the next step."""
+        if not trial.is_enough(room):
+            return trial, STEP
+        now = self.clocks.monotonic()
+        given = trial.given(room, now, self.gauge.bytes_per_second)
+        self._futile_times = self._futile_times + 1 if given < trial.removed * FUTILE_SHARE else 0
+        return _Trial(room, now), FIRST_STEP if self._futile_times else STEP
+
+
+class _Trial:
+    """Measures what deleting gives: from how much was free before, and how much was removed since."""
+
+    def __init__(self, room: Room, now: float) -> None:
+        self._free = room.free
+        self._since = now
+        self.removed = 0
+
+    def is_enough(self, room: Room) -> bool:
+        """Whether enough was removed to judge by."""
+        return self.removed >= min(JUDGED_BYTES, room.total * JUDGED_SHARE)
+
+    def given(self, room: Room, now: float, bytes_per_second: float) -> float:
+        """Return the bytes that came free, those included that were written meanwhile."""
+        return room.free - self._free + bytes_per_second * (now - self._since)
+
+
+def _nothing_more(floor: int) -> str:
+    return (
+        f"less than the floor of {shown_size(floor)} is free, and nothing more may be deleted: what is "
+        "left is locked in Heldar, the newest of its camera, or can't be deleted. Make room there"
+    )
+
+
+def _by_camera(segments: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for camera_id, index in segments:
+        found.setdefault(camera_id, []).append(index)
+    return found

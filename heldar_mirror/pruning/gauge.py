@@ -1,0 +1,87 @@
+"""How much room the volume lacks, how fast it is written to, and how soon to look again."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from heldar_mirror.volume.room import Room
+
+# Between two looks at the room. If what is written in two of them would not fit above the floor, looks come sooner.
+TICK_SECONDS = 10.0
+
+MIN_TICK_SECONDS = 1.0
+
+# What was written since the last look may be written again until the next one. Twice that much is kept free beyond the
+# floor, but at most this share of the floor: somebody's copy of a large file is no rate.
+HEADROOM_TICKS = 2
+
+HEADROOM_SHARE = 0.25
+
+# A volume with fewer free inodes than this number and than this share of all is nearly full.
+MIN_INODES = 10_000
+
+INODES_SHARE = 0.01
+
+
+@dataclass(frozen=True)
+class Lack:
+    """What a volume lacks; nothing of what is not above 0.
+
+    `bytes` with the headroom, `floor_bytes` of the floor alone, and `inodes`.
+    """
+
+    bytes: float
+    floor_bytes: float
+    inodes: float
+
+    def __bool__(self) -> bool:
+        """Whether room is to be made."""
+        return self.bytes > 0 or self.inodes > 0
+
+    @property
+    def is_below_floor(self) -> bool:
+        """Whether more than the headroom is lacking."""
+        return self.floor_bytes > 0 or self.inodes > 0
+
+
+class Gauge:
+    """Measures how fast the volume is written to, from one look at its free space to the next."""
+
+    def __init__(self, min_free_bytes: int, monotonic: Callable[[], float]) -> None:
+        self._min_free_bytes = min_free_bytes
+        self._monotonic = monotonic
+        self._looked_at: float | None = None
+        self._free = 0
+        self.bytes_per_second = 0.0
+
+    def start(self, free: int) -> None:
+        """Begin a run with so many bytes free: what is missing since the last look was written since."""
+        if self._looked_at is not None:
+            passed = max(self._monotonic() - self._looked_at, MIN_TICK_SECONDS)
+            self.bytes_per_second = max(0, self._free - free) / passed
+
+    def look(self, free: int) -> None:
+        """Note that so many bytes were free after room was made."""
+        self._looked_at, self._free = self._monotonic(), free
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the last look is more than a tick ago. It is not before the first look."""
+        return self._looked_at is not None and self._monotonic() - self._looked_at > TICK_SECONDS
+
+    @property
+    def tick(self) -> float:
+        """How soon to look again, in seconds."""
+        until_headroom_is_used = self._min_free_bytes * HEADROOM_SHARE / HEADROOM_TICKS
+        return min(TICK_SECONDS, max(MIN_TICK_SECONDS, until_headroom_is_used / max(self.bytes_per_second, 1.0)))
+
+    def floor(self, room: Room) -> int:
+        """Return the bytes to keep free: as configured, but at most half of the volume."""
+        return min(self._min_free_bytes, room.total // 2) if room.total else self._min_free_bytes
+
+    def lack(self, room: Room) -> Lack:
+        """Return what a volume with such room lacks. One that does not say how large it is lacks nothing."""
+        floor = self.floor(room)
+        headroom = min(HEADROOM_TICKS * self.tick * self.bytes_per_second, floor * HEADROOM_SHARE)
+        floor_bytes = floor - room.free if room.total else 0
+        inodes = min(MIN_INODES, room.inodes * INODES_SHARE) - room.free_inodes if room.inodes else 0
+        return Lack(floor_bytes + headroom if room.total else 0, floor_bytes, inodes)

@@ -1,0 +1,92 @@
+"""What removes segments and directories, and its double for a dry run, which only pretends to."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from heldar_mirror.volume.listing import is_ours_alone
+from heldar_mirror.volume.removal import remove_camera_directory, remove_segments
+from heldar_mirror.volume.room import Room, room_of, settle
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What became of segments that were to be removed: those that went now, and those that could not, by reason.
+
+    Each is given by when it began. A segment that is in neither was already gone.
+    """
+
+    removed: set[int] = field(default_factory=set)
+    stuck: dict[str, list[int]] = field(default_factory=dict)
+
+
+class Remover(Protocol):
+    """Removes footage below the descriptor `root` of the mirror root, and knows what room that gave."""
+
+    def start(self, root: int) -> Room:
+        """Begin a run. Return the volume's room."""
+
+    def room(self, root: int) -> Room:
+        """Return the volume's room, with that of all that was removed."""
+
+    def remove_segments(self, root: int, camera_id: str, sizes: Mapping[int, int], /) -> Removal:
+        """Remove segments of a camera, given by when they began, with their bytes."""
+
+    def remove_directory(self, root: int, camera_id: str) -> bool:
+        """Remove a camera directory that holds nothing of value. Return whether it is gone. Raises OSError."""
+
+
+class DeletingRemover:
+    """Removes what it is asked to remove."""
+
+    def __init__(self, room_of: Callable[[int], Room] = room_of, settle: Callable[[int], None] = settle) -> None:
+        self._room_of = room_of
+        self._settle = settle
+        self._free = 0
+        self._removed_bytes = 0
+
+    def start(self, root: int) -> Room:
+        room = self._room_of(root)
+        self._free, self._removed_bytes = room.free, 0
+        return room
+
+    def room(self, root: int) -> Room:
+        room = self._room_of(root)
+        # XFS and btrfs give room back some time after a removal, unless they are made to.
+        if self._removed_bytes and room.free - self._free < self._removed_bytes / 2:
+            self._settle(root)
+            room = self._room_of(root)
+        self._free, self._removed_bytes = room.free, 0
+        return room
+
+    def remove_segments(self, root: int, camera_id: str, sizes: Mapping[int, int]) -> Removal:
+        removal = Removal(*remove_segments(root, camera_id, sizes))
+        self._removed_bytes += sum(sizes[begun] for begun in removal.removed)
+        return removal
+
+    def remove_directory(self, root: int, camera_id: str) -> bool:
+        return remove_camera_directory(root, camera_id)
+
+
+class PretendingRemover:
+    """Removes nothing, and counts as room what a removal would give."""
+
+    def __init__(self, room_of: Callable[[int], Room] = room_of) -> None:
+        self._room_of = room_of
+        self._bytes = 0
+        self._segments = 0
+
+    def start(self, root: int) -> Room:
+        return self.room(root)
+
+    def room(self, root: int) -> Room:
+        room = self._room_of(root)
+        return replace(room, free=room.free + self._bytes, free_inodes=room.free_inodes + self._segments)
+
+    def remove_segments(self, _root: int, _camera_id: str, sizes: Mapping[int, int]) -> Removal:
+        self._bytes += sum(sizes.values())
+        self._segments += len(sizes)
+        return Removal(set(sizes))
+
+    def remove_directory(self, root: int, camera_id: str) -> bool:
+        return is_ours_alone(root, camera_id)

@@ -1,0 +1,30 @@
+"""The settings that pruning needs. No secret is among them, so none reaches the process that prunes."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from heldar_mirror.settings import Settings
+
+
+@dataclass(frozen=True)
+class PruningSettings:
+    """The part of `Settings` that pruning needs, under the same names. Its defaults are the defaults of the settings.
+
+    `user` is only named in messages. Lengths are bytes and seconds.
+    """
+
+    mirror_root: Path
+    recordings_dir: Path
+    database: Path
+    state_dir: Path
+    specs_dir: Path
+    user: str | None = None
+    min_free_bytes: int = 5 << 30
+    deleted_retention_seconds: float = 86_400.0
+    retention_interval: float = 300.0
+
+    @classmethod
+    def of(cls, settings: Settings) -> "PruningSettings":
+        """Return the part of `settings` that pruning needs. Mirroring must be on."""
+        assert settings.mirror_root is not None  # noqa: S101 - the callers have checked it
+        return cls(**{field.name: getattr(settings, field.name) for field in fields(cls)})
