@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
@@ -37,6 +38,8 @@ MAX_LINE = 1 << 20
 SETTINGS_SECONDS = 30.0
 
 RESTART_SECONDS = 1.0
+
+END_SECONDS = 5.0
 
 # `setpriv` ends the child when the watcher dies, even if the child then waits for a volume that hangs.
 COMMAND = ("setpriv", "--pdeathsig", "TERM", "--", sys.executable, "-m", "heldar_mirror", "prune", "--forever")
@@ -253,7 +256,10 @@ class PruningProcess:
                     self._report(_problems_of(line))
             code = await process.wait()
         finally:
-            self.restart()  # if it still runs, nobody would read what it reports
+            # It still runs if this was cancelled, or its line was too long. On a volume that hangs it can't end.
+            self.restart()
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(process.wait(), END_SECONDS)
         if code != -signal.SIGTERM:  # `restart` ends it that way
             self._report([f"pruning ended with {code}, and is started again: see above"])
 

@@ -61,6 +61,7 @@ def make_pruner(
         remover=remover,
         floor_keeper=FloorKeeper(inventory, policies, remover, gauge, clocks, progress),
         monotonic=clocks.monotonic,
+        check_apart=partial(check_apart, settings.mirror_root, settings.recordings_dir),
         alone=nullcontext if dry_run else partial(locked, settings, "prune.lock"),
         progress=progress,
     )
@@ -71,7 +72,8 @@ class Pruner:
     """Prunes one mirror root, again and again.
 
     Between two runs it remembers what lies on the volume, so room is made at every tick without listing millions of
-    files. `alone` keeps every other prune of this state waiting.
+    files. `check_apart` raises VolumeError if the mirror root is not apart from the primary's directory; `alone` keeps
+    every other prune of this state waiting.
     """
 
     settings: PruningSettings
@@ -82,6 +84,7 @@ class Pruner:
     remover: Remover
     floor_keeper: FloorKeeper
     monotonic: Callable[[], float]
+    check_apart: Callable[[], object]
     alone: Callable[[], AbstractContextManager[None]]
     progress: Progress = no_progress
     _apart_at: float | None = field(default=None, init=False)
@@ -120,7 +123,7 @@ class Pruner:
     def _check_apart(self) -> None:
         if self._apart_at is None or self.monotonic() - self._apart_at > APART_SECONDS:
             with suppress(HungError):  # it was apart when it was marked
-                check_apart(self.settings.mirror_root, self.settings.recordings_dir)
+                self.check_apart()
             self._apart_at = self.monotonic()
 
     def _sweep(self, root: int, pruned: Pruned) -> None:

@@ -23,16 +23,16 @@ class Removal:
 class Remover(Protocol):
     """Removes footage below the descriptor `root` of the mirror root, and knows what room that gave."""
 
-    def start(self, root: int) -> Room:
+    def start(self, root: int, /) -> Room:
         """Begin a run. Return the volume's room."""
 
-    def room(self, root: int) -> Room:
+    def room(self, root: int, /) -> Room:
         """Return the volume's room, with that of all that was removed."""
 
     def remove_segments(self, root: int, camera_id: str, sizes: Mapping[int, int], /) -> Removal:
         """Remove segments of a camera, given by when they began, with their bytes."""
 
-    def remove_directory(self, root: int, camera_id: str) -> bool:
+    def remove_directory(self, root: int, camera_id: str, /) -> bool:
         """Remove a camera directory that holds nothing of value. Return whether it is gone. Raises OSError."""
 
 
