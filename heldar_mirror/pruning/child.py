@@ -31,8 +31,8 @@ MAX_PROBLEMS = 20
 # A problem names at most one path, so this is enough, unless the database holds a strange text.
 MAX_PROBLEM_LENGTH = 5000
 
-# A line of the protocol is never longer, even if each character of its texts becomes six in JSON.
-MAX_LINE = 1 << 20
+# A line of the protocol is never longer, even if each character of its texts becomes twelve in JSON.
+MAX_LINE = 2 << 20
 
 # The watcher writes the settings at once, but may be stopped, or the machine busy.
 SETTINGS_SECONDS = 30.0
@@ -41,7 +41,7 @@ RESTART_SECONDS = 1.0
 
 END_SECONDS = 5.0
 
-# `setpriv` ends the child when the watcher dies, even if the child then waits for a volume that hangs.
+# `setpriv` has the child end when the watcher dies, even while the child is busy and does not look at its input.
 COMMAND = ("setpriv", "--pdeathsig", "TERM", "--", sys.executable, "-m", "heldar_mirror", "prune", "--forever")
 
 # The least value of each setting that is a number, and the most of all.

@@ -1,7 +1,7 @@
-"""The segments in the mirror root: listed and removed.
+"""Listing the camera directories and segments in the mirror root.
 
-All is reached from the proven root's own descriptor. No link is followed, no mount entered, and no file touched that is
-not named like a segment, but for what recorders put there themselves.
+Everything is opened relative to the descriptor of the proven mirror root. No link is followed, and nothing is entered
+that is mounted in it. Only files that are named like a segment are considered, and the lock files of recorders.
 """
 
 import errno
@@ -21,14 +21,16 @@ from heldar_mirror.recorder.recorder import LOCK, MARKER
 
 MOUNT = re.compile(r"^mnt_id:\s*(\d+)$", re.MULTILINE)
 
-
-# The stubs of ffmpeg that were seen have 0, 28 and 4,096 bytes; what is longer is not looked into.
+# ffmpeg's stubs have 0, 28 or 4,096 bytes, as far as was seen. A longer file is not read to find out.
 STUB_BYTES = 4096
 
 
 @contextmanager
 def opened_root(root: Path, volume: str) -> Iterator[int]:
-    """Return a descriptor of the mirror root, proven and kept from being adopted by another. Raises VolumeError."""
+    """Open the mirror root and yield its descriptor, if its marker says `volume`. Raises VolumeError.
+
+    As long as it is open, no other instance can adopt it.
+    """
     try:
         marker = recorder.prove_volume(str(root), volume)
     except (recorder.RefusedError, OSError) as error:
@@ -53,7 +55,10 @@ def _open(path: Path | str, within: int | None = None) -> Iterator[int]:
 
 @contextmanager
 def camera_directory(root: int, camera_id: str) -> Iterator[int]:
-    """A camera's directory. What is mounted there, such as the primary's, is not the mirror's."""
+    """Open a camera directory and yield its descriptor.
+
+    Raises OSError, also if something is mounted there: that may be the primary's directory.
+    """
     with _open(camera_id, root) as fd:
         if _mount(fd) != _mount(root):
             raise OSError(errno.EXDEV, "it is a mount of its own")
@@ -66,7 +71,7 @@ def _mount(fd: int) -> str:
 
 
 def camera_directories(root: int) -> list[str]:
-    """Return the directories that are named like a camera."""
+    """Return the names of the directories that are named like a camera."""
     with os.scandir(root) as entries:
         return sorted(
             entry.name for entry in entries if CAMERA_ID.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)
@@ -74,8 +79,8 @@ def camera_directories(root: int) -> list[str]:
 
 
 def list_footage(root: int, camera_id: str, last: Footage) -> Footage:
-    """Return a camera's footage, with the sizes that are known from the `last` look. Raises OSError."""
-    # The newest was growing, and what was empty may have been open.
+    """Return a camera's footage, with the sizes that are known from when it was listed `last`. Raises OSError."""
+    # The newest segment may have grown since, and a stub may have been open.
     known = {begun: size for begun, size in zip(last.begun[:-1], last.sizes[:-1], strict=True) if size > 0}
     with camera_directory(root, camera_id) as fd, os.scandir(fd) as entries:
         found = sorted(
@@ -87,7 +92,10 @@ def list_footage(root: int, camera_id: str, last: Footage) -> Footage:
 
 
 def measure(root: int, camera_id: str, footage: Footage, indexes: Iterable[int]) -> None:
-    """Learn the sizes of segments that are not known yet. Raises OSError."""
+    """Fill in the unknown sizes of the segments at some indexes. Raises OSError.
+
+    The size of a segment that is gone stays unknown.
+    """
     unknown = [index for index in indexes if footage.sizes[index] == UNKNOWN]
     if unknown:
         with camera_directory(root, camera_id) as fd:
@@ -97,18 +105,18 @@ def measure(root: int, camera_id: str, footage: Footage, indexes: Iterable[int])
 
 
 def _recorded(directory: int, name: str) -> int:
-    """A segment's bytes, 0 where nothing was recorded in it. Raises FileNotFoundError."""
+    """Return a segment's bytes, or 0 if it is a stub. Raises FileNotFoundError."""
     found = os.stat(name, dir_fd=directory, follow_symlinks=False)
     if found.st_size > STUB_BYTES or not stat.S_ISREG(found.st_mode):
         return found.st_size
     try:
         return 0 if recorder.is_stub(f"/proc/self/fd/{directory}/{name}") else found.st_size
     except OSError:
-        return found.st_size  # that it can't be read is no reason to take it for one
+        return found.st_size  # a file that can't be read may hold a recording
 
 
 def is_stub(root: int, camera_id: str, begun: int) -> bool:
-    """Whether nothing was recorded in a segment, or it is gone. Raises OSError."""
+    """Return whether a segment is a stub, or gone. Raises OSError."""
     try:
         with camera_directory(root, camera_id) as fd:
             return not _recorded(fd, segment_name(begun))
@@ -117,14 +125,14 @@ def is_stub(root: int, camera_id: str, begun: int) -> bool:
 
 
 def is_recorders_directory(root: int, camera_id: str) -> bool:
-    """Whether recorders of ours made a directory, or used it: its lock has its name. A copy of one is nobody's."""
+    """Return whether a recorder has used a directory: its lock file then holds its name. That of a copy does not."""
     with suppress(OSError), camera_directory(root, camera_id) as fd, open_lock(fd) as lock:
         return os.read(lock, 200) == camera_id.encode()
     return False
 
 
 def is_ours_alone(root: int, camera_id: str) -> bool:
-    """Whether there is nothing in a directory but segments and the recorders' lock. Raises OSError."""
+    """Return whether a directory holds nothing but segments and the recorders' lock file. Raises OSError."""
     with camera_directory(root, camera_id) as fd, os.scandir(fd) as entries:
         return all(
             entry.is_file(follow_symlinks=False) and (entry.name == LOCK or segment_begun(entry.name) is not None)
@@ -134,6 +142,7 @@ def is_ours_alone(root: int, camera_id: str) -> bool:
 
 @contextmanager
 def open_lock(directory: int) -> Iterator[int]:
+    """Open the recorders' lock file of a camera directory and yield its descriptor. Raises OSError."""
     fd = os.open(LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
     try:
         yield fd

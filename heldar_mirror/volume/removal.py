@@ -11,8 +11,10 @@ from heldar_mirror.volume.listing import camera_directory, is_ours_alone, open_l
 
 
 def remove_segments(root: int, camera_id: str, begun: Collection[int]) -> tuple[set[int], dict[str, list[int]]]:
-    """Remove segments, given by when they were begun. Returns those that this removed, and by reason those that are
-    still there; what is in neither had gone already."""
+    """Remove segments of a camera, given by when they began.
+
+    Return those that were removed, and by reason those that are still there. One that is in neither was gone already.
+    """
     removed, left = set[int](), dict[str, list[int]]()
     try:
         with camera_directory(root, camera_id) as fd:
@@ -32,8 +34,10 @@ def remove_segments(root: int, camera_id: str, begun: Collection[int]) -> tuple[
 
 
 def remove_camera_directory(root: int, camera_id: str) -> bool:
-    """Remove a camera's directory, where nothing is in it but the recorders' lock, and nobody has that. Returns whether
-    it is gone. Raises OSError."""
+    """Remove a camera directory that holds nothing but the recorders' lock file, unless a recorder holds that lock.
+
+    Return whether the directory was removed. Raises OSError.
+    """
     if not is_ours_alone(root, camera_id):
         return False
     with suppress(BlockingIOError), camera_directory(root, camera_id) as fd:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Room:
-    """What a volume has, in bytes and in inodes; a file system that does not say has 0 of 0."""
+    """The bytes and inodes of a volume, in all and free. A file system that does not count them has 0 of 0."""
 
     total: int
     free: int
@@ -16,11 +16,11 @@ class Room:
 
 
 def room_of(root: int) -> Room:
-    """Return what room there is."""
+    """Return the room of the volume that a descriptor is open on."""
     found = os.fstatvfs(root)
     return Room(found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize, found.f_files, found.f_favail)
 
 
 def settle(root: int) -> None:
-    """Wait until the file system has noted what was removed: some give room back only then."""
+    """Wait until the file system has written what was removed: XFS and btrfs give the room back only then."""
     ctypes.CDLL(None).syncfs(root)

@@ -1,4 +1,4 @@
-"""Footage that nobody recorded, on real directories and real file systems, for tests of what is deleted."""
+"""Made-up footage on real directories and real file systems, for tests of what is deleted."""
 
 import contextlib
 import json
@@ -27,7 +27,7 @@ LOCK = ".heldar-mirror.lock"
 FLOOR = {"HELDAR_MIRROR_MIN_FREE_GB": "0.125"}
 FLOOR_BYTES = 128 * MIB
 
-# The box that tells a recording from a stub.
+# The box that distinguishes a recording from a stub.
 FRAGMENT = b"\0\0\0\x08moof"
 
 
@@ -40,7 +40,7 @@ def shelf(mirror: Mirror, camera_id: str) -> Path:
 
 
 def put(directory: Path, begun: float, size: int = 1000) -> Path:
-    """Put a segment into a directory; its blocks are really taken, and a size of 0 makes a stub."""
+    """Put a segment into a directory. Its blocks are really allocated, and a size of 0 makes a stub."""
     path = directory / segment_name(int(begun))
     with path.open("xb") as file:
         if size:
@@ -53,14 +53,14 @@ def put(directory: Path, begun: float, size: int = 1000) -> Path:
 
 
 def begun_of(path: Path) -> int:
-    """Return when a segment was begun."""
+    """Return when a segment began."""
     begun = segment_begun(path.name)
     assert begun is not None
     return begun
 
 
 def lock(mirror: Mirror, path: Path, seconds: float | None = 0, column: str = "evidence_locked") -> None:
-    """Have Heldar lock a primary's segment that begins with a mirror's; without a length it has no end yet."""
+    """Lock a segment of the primary that begins when one of the mirror does. Without a length it has no end yet."""
     start = datetime.fromtimestamp(begun_of(path), timezone.utc)
     end = None if seconds is None else datetime.fromtimestamp(begun_of(path) + seconds, timezone.utc).isoformat()
     mirror.database.execute(
@@ -70,18 +70,18 @@ def lock(mirror: Mirror, path: Path, seconds: float | None = 0, column: str = "e
 
 
 def settings_of(mirror: Mirror, **changes: Any) -> Settings:
-    """The settings of a mirror, but for what `changes` say."""
+    """Return the settings of a mirror, with `changes`."""
     return replace(load_settings(mirror.env), **changes)
 
 
 def pruner_of(mirror: Mirror, *, dry_run: bool = False, progress: Progress = no_progress, **changes: Any) -> Pruner:
-    """Return a pruner of a mirror, with its settings but for `changes`."""
+    """Return a pruner of a mirror, with `changes` to its settings."""
     settings = PruningSettings.of(settings_of(mirror, **changes))
     return make_pruner(settings, dry_run=dry_run, progress=progress)
 
 
 def tree(*tops: Path) -> dict[str, tuple[int, int, int, int, bytes | None]]:
-    """Return all that is below directories: what each thing is, when it was changed, and what it holds."""
+    """Return everything below directories: what each file is, when it was changed, and what it holds."""
     found = {}
     for top in tops:
         for path in [top, *sorted(top.rglob("*"))]:
@@ -92,7 +92,7 @@ def tree(*tops: Path) -> dict[str, tuple[int, int, int, int, bytes | None]]:
 
 
 def removed(report: dict[str, Any]) -> dict[tuple[str, str], int]:
-    """Return how many segments went by camera and rule, of what `--json` printed."""
+    """Return how many segments were removed by camera and rule, from what `--json` printed."""
     return {(each["camera_id"], each["rule"]): each["segments"] for each in report["removed"]}
 
 
@@ -103,7 +103,7 @@ def prune(mirror: Mirror, *args: str, code: int = 0, **env: str) -> Any:
 
 @contextlib.contextmanager
 def volume(mirror: Mirror, kind: str, size: int = 400, options: str = "") -> Iterator[Path]:
-    """A file system of its own, of so many MiB, as the mirror root, and ours; it is taken away at the end."""
+    """Mount a file system of so many MiB as the mirror root and adopt it. It is unmounted at the end."""
     mirror.root.mkdir(exist_ok=True)
     if kind == "tmpfs":
         args = ["-t", "tmpfs", "-o", f"size={size}m{options}", "tmpfs"]
@@ -130,7 +130,7 @@ def free(root: Path) -> int:
 
 
 def fill(mirror: Mirror, *camera_ids: str, until: int, size: int = 4 * MIB, newest: float) -> list[Path]:
-    """Put segments of the cameras in turn, a minute apart and the last at `newest`, until so little is free."""
+    """Put segments of the cameras in turn, a minute apart, the last at `newest`, until only `until` bytes are free."""
     root = mirror.root
     os.sync()
     count = max(0, (free(root) - until) // size)

@@ -1,4 +1,4 @@
-"""Pruning by age, quota and what was deleted from the table, on real directories with a real database."""
+"""Pruning by age and quota, of stubs and of deleted cameras, on real directories with a real database."""
 
 import contextlib
 import fcntl
@@ -42,7 +42,7 @@ NOW = int(time.time())
 
 @pytest.fixture(scope="module")
 def adopted() -> Iterator[tuple[Mirror, Path]]:
-    """A mirror whose root is ours, with the lowest floor that there is, and a copy of all its files."""
+    """A mirror whose root was adopted, with the lowest floor, and a copy of all its files."""
     with new_mirror() as made, new_home() as copy:
         made.run("adopt-volume")
         shutil.copytree(made.home, copy / "home", symlinks=True)
@@ -51,7 +51,7 @@ def adopted() -> Iterator[tuple[Mirror, Path]]:
 
 @pytest.fixture
 def mirror(adopted: tuple[Mirror, Path]) -> Mirror:
-    """The same mirror as it was when its root was made ours; nothing runs."""
+    """The same mirror as it was when its root was adopted. Nothing runs."""
     made, copy = adopted
     shutil.rmtree(made.home)
     shutil.copytree(copy, made.home, symlinks=True)
@@ -59,7 +59,7 @@ def mirror(adopted: tuple[Mirror, Path]) -> Mirror:
 
 
 def put_hours(mirror: Mirror, camera_id: str, *hours: float, size: int = 1000) -> list[Path]:
-    """Put a camera's segments that were begun so many hours ago, the oldest first."""
+    """Put segments of a camera that began so many hours ago, the oldest first."""
     return [put(shelf(mirror, camera_id), NOW - HOUR * each, size) for each in hours]
 
 
@@ -73,7 +73,7 @@ def went(pruned: Pruned) -> dict[tuple[str, str], int]:
 
 
 def busy_shelves(mirror: Mirror) -> None:
-    """Footage to which every rule but the floor applies, and some that is locked."""
+    """Put footage to which every rule but the floor applies, and some that is locked."""
     mirror.database.add("aged", retention_hours=10)
     mirror.database.add("capped", retention_hours=1000, storage_quota_bytes=2500)
     mirror.database.add("locked", retention_hours=1)
@@ -85,8 +85,8 @@ def busy_shelves(mirror: Mirror) -> None:
     put_hours(mirror, "gone", 3, 2, 1)
 
 
-def test_each_rule_takes_what_is_its_own(mirror: Mirror) -> None:
-    """By age, by quota, stubs, and what was a deleted camera's; told by camera and rule, in numbers and bytes."""
+def test_each_rule_removes_what_is_its_own(mirror: Mirror) -> None:
+    """Segments are removed by age, by quota, as stubs and with their camera. They are counted by camera and rule."""
     busy_shelves(mirror)
     report = prune(mirror, HELDAR_MIRROR_DELETED_RETENTION_HOURS="0")
     assert removed(report) == {
@@ -110,8 +110,8 @@ def test_each_rule_takes_what_is_its_own(mirror: Mirror) -> None:
     assert removed(prune(mirror)) == {}
 
 
-def test_a_dry_run_changes_nothing_and_foretells_all(mirror: Mirror) -> None:
-    """Not a byte, not a time, in the root or in the state; and a real run does just what it told."""
+def test_a_dry_run_changes_nothing_and_foretells_everything(mirror: Mirror) -> None:
+    """No byte and no time changes, in the root or the state. A real run does just what was foretold."""
     busy_shelves(mirror)
     before = tree(mirror.root, mirror.state, mirror.home / "heldar")
     foretold = prune(mirror, "--dry-run", HELDAR_MIRROR_DELETED_RETENTION_HOURS="0")
@@ -126,7 +126,7 @@ def test_a_dry_run_changes_nothing_and_foretells_all(mirror: Mirror) -> None:
 
 
 def test_a_dry_run_does_not_wait_for_another_prune(mirror: Mirror) -> None:
-    """It takes no lock, and makes none."""
+    """It takes no lock and makes no lock file."""
     busy_shelves(mirror)
     with (mirror.state / "prune.lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
@@ -134,7 +134,7 @@ def test_a_dry_run_does_not_wait_for_another_prune(mirror: Mirror) -> None:
 
 
 def test_the_table_for_people(mirror: Mirror) -> None:
-    """A row by camera and rule with the first and the last name, what waits, and a sum."""
+    """It has a row by camera and rule with the first and the last name, then what waits, then a sum."""
     busy_shelves(mirror)
     shown = mirror.run("prune", "--dry-run").stdout
     rows = [line.split() for line in shown.splitlines()]
@@ -164,12 +164,12 @@ def test_a_lock_of_either_kind_keeps_a_segment(mirror: Mirror, column: str, valu
     lock(mirror, paths[1], column=column)
     mirror.database.execute(f"UPDATE segments SET {column} = ?", value)  # noqa: S608
     assert went(sweep(mirror)) == {("gate", "age"): 2}
-    # The locked moment is named 8 hours ago by the primary, and may lie in the mirror's segment before.
+    # The locked time may begin in the segment before, since two ffmpegs name the same moment seconds apart.
     assert mirror.segments("gate") == [paths[0], paths[1], paths[4]]
 
 
 def test_a_lock_without_an_end_keeps_all_that_follows(mirror: Mirror) -> None:
-    """What is being recorded and is locked has no end yet; the quota waits as well."""
+    """A locked segment that is still being recorded has no end yet. It protects from the quota as well."""
     mirror.database.add("gate", retention_hours=1, storage_quota_bytes=4500)
     paths = put_hours(mirror, "gate", 9, 8, 7, 6, 5)
     lock(mirror, paths[2], None)
@@ -178,7 +178,7 @@ def test_a_lock_without_an_end_keeps_all_that_follows(mirror: Mirror) -> None:
 
 
 def test_a_lock_is_of_one_camera(mirror: Mirror) -> None:
-    """What is locked of one camera keeps nothing of another's."""
+    """A lock of one camera keeps nothing of other cameras."""
     for name in ("gate", "hall"):
         mirror.database.add(name, retention_hours=1)
         put_hours(mirror, name, 9, 8)
@@ -187,7 +187,7 @@ def test_a_lock_is_of_one_camera(mirror: Mirror) -> None:
 
 
 def test_a_lock_that_is_not_understood_keeps_its_camera_whole(mirror: Mirror) -> None:
-    """It is told once, and exit code 1; other cameras are pruned."""
+    """It is one problem, with exit code 1. Other cameras are pruned."""
     for name in ("gate", "hall"):
         mirror.database.add(name, retention_hours=1, storage_quota_bytes=1)
         paths = put_hours(mirror, name, 9, 8, 7)
@@ -195,13 +195,13 @@ def test_a_lock_that_is_not_understood_keeps_its_camera_whole(mirror: Mirror) ->
     mirror.database.execute("UPDATE segments SET end_time = 'soon' WHERE camera_id = 'gate'")
     report = prune(mirror, code=1)
     assert removed(report) == {("hall", "age"): 1}
-    told = [text for text in report["problems"] if "nothing of it is deleted" in text]
-    assert len(told) == 1
-    assert told[0].startswith("camera 'gate': a locked segment's time is 'soon', expected one such as 2026-01-31T")
+    problems = [text for text in report["problems"] if "nothing of it is deleted" in text]
+    assert len(problems) == 1
+    assert problems[0].startswith("camera 'gate': a locked segment's time is 'soon', expected one such as 2026-01-31T")
 
 
 def test_what_is_locked_may_fill_the_quota(mirror: Mirror) -> None:
-    """Then nothing goes by quota, since that would not help, and it is told."""
+    """Then nothing is removed by quota, since that would not help, and that is a problem."""
     mirror.database.add("gate", storage_quota_bytes=2000)
     paths = put_hours(mirror, "gate", 5, 4, 3, 2, 1)
     lock(mirror, paths[1], HOUR)
@@ -211,7 +211,7 @@ def test_what_is_locked_may_fill_the_quota(mirror: Mirror) -> None:
 
 
 def test_the_newest_stays_however_old_it_is(mirror: Mirror) -> None:
-    """It may be the one that is being written, whatever its name and its time of change say."""
+    """It may be the one that is being written, whatever its name and its mtime say."""
     mirror.database.add("gate", retention_hours=0, storage_quota_bytes=1)
     paths = put_hours(mirror, "gate", 9000, 8000)
     for path in paths:
@@ -220,8 +220,8 @@ def test_the_newest_stays_however_old_it_is(mirror: Mirror) -> None:
     assert mirror.segments("gate") == paths[1:]
 
 
-def test_a_time_of_change_says_nothing(mirror: Mirror) -> None:
-    """What was touched just now goes by its name, and what was touched long ago stays by its name."""
+def test_an_mtime_says_nothing(mirror: Mirror) -> None:
+    """The age of a segment is that of its name, whether it was touched just now or long ago."""
     mirror.database.add("gate", retention_hours=10)
     paths = put_hours(mirror, "gate", 30, 20, 9, 8)
     for path in paths[2:]:
@@ -230,8 +230,8 @@ def test_a_time_of_change_says_nothing(mirror: Mirror) -> None:
     assert mirror.segments("gate") == paths[1:]
 
 
-def test_what_a_row_does_not_say_deletes_nothing(mirror: Mirror) -> None:
-    """A retention that can't be understood is told with its column, and only that camera keeps everything."""
+def test_a_row_that_is_not_understood_deletes_nothing(mirror: Mirror) -> None:
+    """A retention that can't be understood is a problem with its column, and only that camera keeps everything."""
     mirror.database.add("gate", retention_hours="a day", storage_quota_bytes=1)
     mirror.database.add("hall", retention_hours=1, storage_quota_bytes="much")
     mirror.database.add("yard", retention_hours=1)
@@ -245,7 +245,7 @@ def test_what_a_row_does_not_say_deletes_nothing(mirror: Mirror) -> None:
 
 
 def test_a_camera_that_is_not_mirrored_any_more_is_pruned(mirror: Mirror) -> None:
-    """Whoever is in the table has a retention, whether or not he is recorded."""
+    """A camera in the table has a retention, whether or not it is recorded."""
     mirror.database.add("gate", retention_hours=1, mirror_enabled=0, enabled=0)
     put_hours(mirror, "gate", 9, 8, 7)
     assert went(sweep(mirror)) == {("gate", "age"): 2}
@@ -255,8 +255,8 @@ def test_a_camera_that_is_not_mirrored_any_more_is_pruned(mirror: Mirror) -> Non
 
 
 @pytest.mark.parametrize("content", [b"", b"\0\0\0\x1cftypiso5".ljust(28, b"\0"), bytes(4096)])
-def test_stubs_go_after_an_hour(mirror: Mirror, content: bytes) -> None:
-    """What ffmpeg left without a fragment goes; not the newest, nor a small file that was recorded."""
+def test_stubs_are_removed_after_an_hour(mirror: Mirror, content: bytes) -> None:
+    """A file in which ffmpeg wrote no fragment is removed, but not the newest, nor a small recording."""
     mirror.database.add("gate", retention_hours=1000)
     paths = put_hours(mirror, "gate", 4, 3, 2, 0.5, 0.2)
     for path in (paths[1], paths[3], paths[4]):
@@ -266,7 +266,7 @@ def test_stubs_go_after_an_hour(mirror: Mirror, content: bytes) -> None:
 
 
 def test_a_stub_that_was_filled_meanwhile_stays(mirror: Mirror) -> None:
-    """What was empty when it was looked at and is not when it would go was being written."""
+    """A file that was empty when it was measured and is not any more was being written."""
     mirror.database.add("gate", retention_hours=1000)
     paths = put_hours(mirror, "gate", 4, 3, 2, size=0)
 
@@ -282,7 +282,7 @@ def test_a_stub_that_was_filled_meanwhile_stays(mirror: Mirror) -> None:
 
 
 def test_the_footage_of_a_deleted_camera_stays_for_a_while(mirror: Mirror) -> None:
-    """From when it was missed first, which a new process knows; then all of it goes, with its directory."""
+    """It stays for a time since the camera was first missed, which a new process remembers. Then it is removed."""
     put_hours(mirror, "gone", 9000, 8000, 1)
     first, second = [prune(mirror, HELDAR_MIRROR_DELETED_RETENTION_HOURS="1") for _ in range(2)]
     assert first["segments"] == 0
@@ -299,7 +299,7 @@ def test_the_footage_of_a_deleted_camera_stays_for_a_while(mirror: Mirror) -> No
 
 
 def test_heldars_own_default_is_how_long_it_stays(mirror: Mirror) -> None:
-    """Without a setting of the mirror's own it is the kernel's default, a day."""
+    """Without a setting of the mirror's own it stays for Heldar's default, a day."""
     put_hours(mirror, "gone", 5)
     waiting = [
         prune(mirror, "--dry-run")["waiting"]["gone"],
@@ -309,8 +309,8 @@ def test_heldars_own_default_is_how_long_it_stays(mirror: Mirror) -> None:
     assert waiting[0] == pytest.approx(NOW + 24 * HOUR, abs=120)
 
 
-def test_a_camera_that_is_added_again_is_no_deleted_one(mirror: Mirror) -> None:
-    """Its time is forgotten: deleted again, it begins anew."""
+def test_a_camera_that_is_added_again_is_not_deleted_any_more(mirror: Mirror) -> None:
+    """Its time is forgotten, and begins anew when the camera is deleted again."""
     put_hours(mirror, "gate", 9, 8)
     first = sweep(mirror).waiting["gate"]
     mirror.database.add("gate", retention_hours=1000)
@@ -322,7 +322,7 @@ def test_a_camera_that_is_added_again_is_no_deleted_one(mirror: Mirror) -> None:
 
 
 def test_what_is_locked_of_a_deleted_camera_stays(mirror: Mirror) -> None:
-    """Evidence outlives its camera's row, and its directory with it."""
+    """Evidence and its directory outlive the camera's row."""
     paths = put_hours(mirror, "gone", 9, 8, 7, 6)
     lock(mirror, paths[2])
     pruned = sweep(mirror, deleted_retention_seconds=0)
@@ -335,8 +335,8 @@ def test_what_is_locked_of_a_deleted_camera_stays(mirror: Mirror) -> None:
     assert pruned.directories == ["gone"]
 
 
-def test_a_deleted_camera_whose_directory_we_know_without_a_lock(mirror: Mirror) -> None:
-    """Where the kernel recorded there is no lock file of ours: who was once in the table is known all the same."""
+def test_a_deleted_camera_is_known_without_a_lock_file(mirror: Mirror) -> None:
+    """A directory that Heldar recorded to has no lock file, but its camera was once in the table."""
     mirror.database.add("gate", retention_hours=1000)
     put_hours(mirror, "gate", 9, 8)
     (mirror.root / "gate" / LOCK).unlink()
@@ -347,8 +347,8 @@ def test_a_deleted_camera_whose_directory_we_know_without_a_lock(mirror: Mirror)
     assert (went(pruned), pruned.directories) == ({("gate", "deleted"): 2}, ["gate"])
 
 
-def test_a_directory_that_is_empty_but_for_our_lock_goes(mirror: Mirror) -> None:
-    """What we put there ourselves does not keep it; without even that it goes as well."""
+def test_a_directory_with_nothing_but_a_lock_file_is_removed(mirror: Mirror) -> None:
+    """The lock file is the recorder's own, so it does not keep the directory."""
     shelf(mirror, "one")
     assert sweep(mirror, deleted_retention_seconds=0).directories == ["one"]
     assert not (mirror.root / "one").exists()
@@ -356,7 +356,7 @@ def test_a_directory_that_is_empty_but_for_our_lock_goes(mirror: Mirror) -> None
 
 @pytest.mark.parametrize("name", ["notes.txt", "20260131_120000.mp4.part", "sub/20200101_000000.mp4"])
 def test_a_foreign_file_keeps_a_deleted_cameras_directory(mirror: Mirror, name: str) -> None:
-    """The segments go, the file and the directory stay, and a dry run foretells just that."""
+    """The segments are removed, the file and the directory stay, and a dry run foretells just that."""
     put_hours(mirror, "gone", 9, 8)
     foreign = mirror.root / "gone" / name
     foreign.parent.mkdir(exist_ok=True)
@@ -370,7 +370,7 @@ def test_a_foreign_file_keeps_a_deleted_cameras_directory(mirror: Mirror, name: 
 
 
 def test_a_recorder_at_work_keeps_a_deleted_cameras_directory(mirror: Mirror) -> None:
-    """Whoever has its lock is about to record there; when he ends, it goes."""
+    """A recorder that holds its lock is about to record there. When the recorder ends, it is removed."""
     put_hours(mirror, "gone", 9)
     with (mirror.root / "gone" / LOCK).open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
@@ -397,8 +397,8 @@ def lock_to_a_fifo(path: Path) -> None:
 
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize("spoil", [lock_to_a_directory, lock_to_a_link, lock_to_a_fifo])
-def test_what_only_has_our_locks_name_keeps_its_directory(mirror: Mirror, spoil: Callable[[Path], None]) -> None:
-    """It is none of ours: it stays, and what comes after it is pruned all the same."""
+def test_what_only_has_the_lock_files_name_keeps_its_directory(mirror: Mirror, spoil: Callable[[Path], None]) -> None:
+    """It is not the recorder's, so it stays. The cameras after it are pruned nevertheless."""
     mirror.database.add("gate")
     put_hours(mirror, "gate", 9)
     put_hours(mirror, "yard", 9)
@@ -407,7 +407,7 @@ def test_what_only_has_our_locks_name_keeps_its_directory(mirror: Mirror, spoil:
     (held := mirror.root / "gate" / LOCK).touch()
     spoil(held)
     before = held.lstat()
-    # In a process of its own, which may hang.
+    # It runs in a process of its own, which may hang.
     report = json.loads(
         subprocess.run(
             ["timeout", "4", *mirror.command("prune", "--json")],
@@ -421,11 +421,11 @@ def test_what_only_has_our_locks_name_keeps_its_directory(mirror: Mirror, spoil:
     assert (held.lstat().st_ino, held.lstat().st_mode) == (before.st_ino, before.st_mode)
 
 
-# What is not ours.
+# What does not belong to the mirror.
 
 
 def test_nothing_is_touched_that_is_not_named_like_a_segment(mirror: Mirror) -> None:
-    """Of a camera with the strictest retention, in a root full of other things, only segments go."""
+    """In a root full of other things only segments are removed, even of a camera with the strictest retention."""
     mirror.database.add("gate", retention_hours=1)
     directory, stamp = shelf(mirror, "gate"), "20200101_000000.mp4"
     for name in [
@@ -485,7 +485,7 @@ def test_nothing_is_touched_that_is_not_named_like_a_segment(mirror: Mirror) -> 
 @as_root
 @pytest.mark.parametrize("place", ["gate", "gate/20200101_000000.mp4", "gate/sub"])
 def test_no_mount_in_the_root_is_entered(mirror: Mirror, place: str) -> None:
-    """What is mounted on a camera's directory, or in one, is left alone, and named where it is in the way."""
+    """What is mounted on a camera's directory or in one is left alone, and is a problem if it is in the way."""
     for name in ("gate", "hall"):
         mirror.database.add(name, retention_hours=1)
         put_hours(mirror, name, 9, 8, 7)
@@ -515,7 +515,7 @@ def test_no_mount_in_the_root_is_entered(mirror: Mirror, place: str) -> None:
 
 @contextlib.contextmanager
 def immutable(*paths: Path) -> Iterator[None]:
-    """Files that nobody can remove, nor anything in them if they are directories."""
+    """Make files immutable: nobody can remove them, or anything in them if they are directories."""
     result = subprocess.run(["chattr", "+i", *map(str, paths)], capture_output=True, check=False)
     try:
         if result.returncode:
@@ -527,7 +527,7 @@ def immutable(*paths: Path) -> Iterator[None]:
 
 @as_root
 def test_files_that_cannot_be_deleted_are_named_once(mirror: Mirror) -> None:
-    """With how many there are, one of them and the reason; all else goes, and the exit code is 1."""
+    """A problem gives their number, one of them and the reason. Everything else is removed, and the exit code is 1."""
     for name in ("gate", "hall"):
         mirror.database.add(name, retention_hours=1)
         put_hours(mirror, name, *range(20, 2, -1))
@@ -543,7 +543,7 @@ def test_files_that_cannot_be_deleted_are_named_once(mirror: Mirror) -> None:
 @as_root
 @pytest.mark.parametrize("what", ["", LOCK])
 def test_a_deleted_cameras_directory_that_cannot_be_removed(mirror: Mirror, what: str) -> None:
-    """It stays without harm: what comes after it is pruned all the same."""
+    """It stays, and the cameras after it are pruned nevertheless."""
     mirror.database.add("yard", retention_hours=1)
     put_hours(mirror, "yard", 9, 8)
     gone = shelf(mirror, "gone")
@@ -559,8 +559,8 @@ def test_a_deleted_cameras_directory_that_cannot_be_removed(mirror: Mirror, what
 
 
 @pytest.mark.parametrize("primary", ["mirror", "mirror/sub", ".", "link/sub"])
-def test_a_root_that_is_not_apart_from_the_primarys_is_not_pruned(mirror: Mirror, primary: str) -> None:
-    """One that equals, contains or lies in it, links resolved: exit code 6, and nothing is deleted."""
+def test_a_root_that_is_not_apart_from_the_primary_is_not_pruned(mirror: Mirror, primary: str) -> None:
+    """It may equal, contain or lie in the primary's directory, links resolved: exit code 6, and nothing is deleted."""
     busy_shelves(mirror)
     (mirror.root / "sub").mkdir()
     (mirror.home / "link").symlink_to(mirror.root)
@@ -574,7 +574,7 @@ def test_a_root_that_is_not_apart_from_the_primarys_is_not_pruned(mirror: Mirror
 
 @as_root
 def test_a_bind_mount_of_the_primarys_is_not_pruned(mirror: Mirror) -> None:
-    """A root that is the primary's by another way is one that is not apart."""
+    """A root that reaches the primary's directory by a bind mount is not apart from it."""
     busy_shelves(mirror)
     primary = mirror.home / "recordings"
     subprocess.run(["mount", "--bind", mirror.root, primary], check=True)
@@ -588,7 +588,7 @@ def test_a_bind_mount_of_the_primarys_is_not_pruned(mirror: Mirror) -> None:
 
 @pytest.mark.parametrize("marker", [None, "another\n", ""])
 def test_a_root_that_is_not_proven_is_not_pruned(mirror: Mirror, marker: str | None) -> None:
-    """A marker that is lost or another's: exit code 6 with the next step, and nothing is deleted."""
+    """Its marker is lost or of a different instance: exit code 6 with the next step, and nothing is deleted."""
     busy_shelves(mirror)
     (mirror.root / MARKER).unlink()
     if marker is not None:
@@ -600,8 +600,8 @@ def test_a_root_that_is_not_proven_is_not_pruned(mirror: Mirror, marker: str | N
     assert tree(mirror.root) == before
 
 
-def test_a_root_that_was_never_ours_is_not_pruned(mirror: Mirror) -> None:
-    """With footage and even a marker in it: exit code 6, nothing is deleted, nothing made."""
+def test_a_root_that_was_never_used_is_not_pruned(mirror: Mirror) -> None:
+    """It holds footage and even a marker, but nothing is deleted or made: exit code 6."""
     other = mirror.home / "other"
     shutil.copytree(mirror.root, other)
     before = tree(other)
@@ -612,7 +612,7 @@ def test_a_root_that_was_never_ours_is_not_pruned(mirror: Mirror) -> None:
 
 
 def test_a_root_behind_a_link_is_pruned(mirror: Mirror) -> None:
-    """The root itself may be a link: it is proven where it leads."""
+    """The root itself may be a link, and what it leads to is proven."""
     busy_shelves(mirror)
     moved = mirror.home / "moved"
     mirror.root.rename(moved)
@@ -628,8 +628,8 @@ def break_database(mirror: Mirror) -> None:
 
 
 @pytest.mark.parametrize("args", [[], ["--dry-run"]])
-def test_without_the_database_nothing_goes(mirror: Mirror, args: list[str]) -> None:
-    """By age, by quota, as stub or as a deleted camera's: exit code 4, whatever was known before."""
+def test_without_the_database_nothing_is_removed(mirror: Mirror, args: list[str]) -> None:
+    """Nothing is, by any rule but the floor, whatever was known before: exit code 4."""
     busy_shelves(mirror)
     prune(mirror, "--dry-run")
     break_database(mirror)
@@ -643,8 +643,8 @@ def test_without_the_database_nothing_goes(mirror: Mirror, args: list[str]) -> N
 @pytest.mark.parametrize(
     "sql", ["DROP TABLE segments", "ALTER TABLE segments DROP COLUMN locked", "DROP TABLE cameras"]
 )
-def test_a_table_that_is_another_is_no_table(mirror: Mirror, sql: str) -> None:
-    """Without the locks nothing goes by age either."""
+def test_a_table_of_a_different_schema_is_not_read(mirror: Mirror, sql: str) -> None:
+    """Without the locks nothing is removed by age either."""
     busy_shelves(mirror)
     mirror.database.execute(sql)
     before = tree(mirror.root)
@@ -653,7 +653,7 @@ def test_a_table_that_is_another_is_no_table(mirror: Mirror, sql: str) -> None:
 
 
 def test_without_the_database_no_time_begins_for_a_deleted_camera(mirror: Mirror) -> None:
-    """An unreadable table is not one without cameras: nobody is missed, nobody forgotten."""
+    """An unreadable table is not one without cameras, so no camera is missed or forgotten."""
     put_hours(mirror, "gone", 9)
     first = prune(mirror)["waiting"]
     remembered = (mirror.state / "retention.json").read_bytes()
@@ -667,7 +667,7 @@ def test_without_the_database_no_time_begins_for_a_deleted_camera(mirror: Mirror
 
 
 def test_a_remembered_time_that_is_damaged_deletes_nothing(mirror: Mirror) -> None:
-    """It is told, and begun anew: what a deleted camera left stays as long again, and all else goes on."""
+    """It is a problem and begins anew, so a deleted camera's footage stays as long again. Everything else goes on."""
     busy_shelves(mirror)
     (mirror.state / "retention.json").write_text("{")
     report = prune(mirror, code=1)
@@ -681,15 +681,15 @@ def test_a_remembered_time_that_is_damaged_deletes_nothing(mirror: Mirror) -> No
 
 
 def remember_clock(mirror: Mirror, offset: float, boot: str = "") -> None:
-    """Have it remembered that the clock was so many seconds ahead of where it is."""
+    """Have it remembered that the clock was `offset` seconds ahead of where it is."""
     boot = boot or Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     now = time.time() + offset
     clock = WallClock(boot, now - time.clock_gettime(time.CLOCK_BOOTTIME), now)
     write_retention(Retention(clock=clock), settings_of(mirror))
 
 
-def test_a_clock_that_was_set_forward_takes_nothing_by_age(mirror: Mirror) -> None:
-    """Nor what was a deleted camera's, nor stubs; the quota holds, it is told, and a later process knows."""
+def test_after_a_clock_was_set_forward_nothing_is_removed_by_age(mirror: Mirror) -> None:
+    """Neither are stubs, nor the footage of deleted cameras. The quota holds, and a later process knows of it."""
     busy_shelves(mirror)
     sweep(mirror)
     put_hours(mirror, "aged", 40, 41)
@@ -705,7 +705,7 @@ def test_a_clock_that_was_set_forward_takes_nothing_by_age(mirror: Mirror) -> No
 
 @pytest.mark.parametrize(("offset", "boot"), [(-300, ""), (5 * HOUR, ""), (-2 * HOUR, "another boot")])
 def test_a_clock_that_is_believed(mirror: Mirror, offset: float, boot: str) -> None:
-    """One that drifted, was set back, or was another boot's, takes what is old."""
+    """A clock that drifted, was set back, or was read in a different boot is believed, and what is old is removed."""
     busy_shelves(mirror)
     remember_clock(mirror, offset, boot)
     assert prune(mirror)["segments"] == 8
@@ -716,7 +716,7 @@ def test_a_clock_that_is_believed(mirror: Mirror, offset: float, boot: str) -> N
 
 @pytest.mark.parametrize("pattern", ["aged/*_*.mp4", "stubs/*_*.mp4", "gone/*_*.mp4", "whole", "gone"])
 def test_what_vanishes_is_no_error(mirror: Mirror, pattern: str) -> None:
-    """Segments, stubs or a whole directory that somebody else removes just before we do; all else goes."""
+    """Somebody else may remove segments, stubs or a whole directory just before. Everything else is removed."""
     busy_shelves(mirror)
     mirror.database.add("whole", retention_hours=1)
     put_hours(mirror, "whole", 9, 8, 7)
@@ -748,7 +748,7 @@ def test_a_directory_that_vanishes_before_it_is_listed_is_no_error(mirror: Mirro
 
 
 def test_what_was_locked_since_a_pruner_began_stays(mirror: Mirror) -> None:
-    """One that lives on reads the locks again at its next sweep."""
+    """A pruner that lives on reads the locks again at its next sweep."""
     mirror.database.add("gate", retention_hours=1)
     paths = put_hours(mirror, "gate", 9, 8, 7, 6)
     pruner = pruner_of(mirror)
@@ -758,7 +758,7 @@ def test_what_was_locked_since_a_pruner_began_stays(mirror: Mirror) -> None:
 
 
 def test_two_prunes_at_once_do_it_once(mirror: Mirror) -> None:
-    """One waits for the other; together they delete each segment once, and neither fails."""
+    """One waits for the other. Together they delete each segment once, and neither fails."""
     mirror.database.add("gate", retention_hours=1)
     put_hours(mirror, "gate", *(4 + each / 60 for each in range(300)), size=8)
     command = mirror.command("prune", "--json")
@@ -769,8 +769,8 @@ def test_two_prunes_at_once_do_it_once(mirror: Mirror) -> None:
     assert len(mirror.segments("gate")) == 1
 
 
-def test_more_than_a_batch_goes_in_one_run(mirror: Mirror) -> None:
-    """However many there are, and what is kept among them stays."""
+def test_more_than_a_batch_is_removed_in_one_run(mirror: Mirror) -> None:
+    """However many segments there are, locked ones among them stay."""
     mirror.database.add("gate", retention_hours=1)
     paths = put_hours(mirror, "gate", *(4 + each / 60 for each in range(4200, 0, -1)), size=8)
     for path in paths[1000:4000:2000]:

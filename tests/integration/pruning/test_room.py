@@ -1,4 +1,4 @@
-"""Pruning for room: the floor of free space, on small file systems of several kinds that are really full."""
+"""Keeping the floor of free space, on small file systems of several kinds that are really full."""
 
 import os
 import subprocess
@@ -44,7 +44,7 @@ KINDS = ["tmpfs", "ext4", "btrfs", "xfs"]
 
 @pytest.fixture
 def mirror(mirror: Mirror) -> Mirror:
-    """A mirror with the lowest floor that there is, and cameras that keep for long; its root is to be mounted."""
+    """A mirror with the lowest floor, and cameras that keep their footage for long. Its root is not mounted yet."""
     mirror.env |= FLOOR
     for name in ("gate", "hall", "yard"):
         mirror.database.add(name, retention_hours=1000)
@@ -58,7 +58,7 @@ def all_segments(mirror: Mirror) -> list[Path]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_floor_is_reached_and_no_more(mirror: Mirror, kind: str) -> None:
-    """The oldest go, whatever camera's they are, until the floor holds; not one more; as a dry run foretells."""
+    """The oldest of all cameras are removed until the floor holds, and not one more, as a dry run foretells."""
     with volume(mirror, kind) as root:
         made = fill(mirror, "gate", "hall", "yard", until=60 * MIB, newest=NOW)
         lock(mirror, made[4], 1)
@@ -72,18 +72,18 @@ def test_the_floor_is_reached_and_no_more(mirror: Mirror, kind: str) -> None:
         assert done["problems"] == foretold["problems"] == []
         assert {rule for _, rule in removed(done)} == {"floor"}
         assert done["bytes"] - 4 * MIB < short <= done["bytes"]
-        # Metadata takes and gives as well.
+        # The file system's own data needs and gives back room, too.
         assert free(root) >= FLOOR_BYTES - MIB
         count = done["segments"]
-        # The locked moment may lie in the mirror's segment of its camera before.
+        # The locked time may begin in the segment before, since two ffmpegs name the same moment seconds apart.
         protected = [made[1], made[4]]
         assert all_segments(mirror) == protected + [path for path in made if path not in protected][count:]
         assert prune(mirror)["segments"] <= 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_room_that_age_made_is_not_made_twice(mirror: Mirror, kind: str) -> None:
-    """What went by age counts, though some file systems give its room back later; as a dry run foretells."""
+def test_room_made_by_age_is_not_made_twice(mirror: Mirror, kind: str) -> None:
+    """What was removed by age counts as room, even if the file system gives it back later, as a dry run foretells."""
     with volume(mirror, kind) as root:
         made = fill(mirror, "gate", until=60 * MIB, newest=NOW)
         mirror.database.update("gate", retention_hours=24)
@@ -92,25 +92,25 @@ def test_room_that_age_made_is_not_made_twice(mirror: Mirror, kind: str) -> None
         os.sync()
         assert free(root) < FLOOR_BYTES < free(root) + 22 * 4 * MIB
         foretold, done = prune(mirror, "--dry-run"), prune(mirror)
-        # The last of the old ones ends where the others begin.
+        # The last of the old segments lasts until the others begin.
         assert removed(foretold) == {("gate", "age"): 22}
         assert removed(done) == removed(foretold)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_room_that_was_made_is_not_made_again(mirror: Mirror, kind: str) -> None:
-    """The next look finds the room that the last one made, whenever the file system gives it back."""
+    """The next run finds the room that the one before made, whenever the file system gives it back."""
     with volume(mirror, kind):
         fill(mirror, "gate", "hall", until=60 * MIB, newest=NOW)
         pruner = pruner_of(mirror)
         first, second, third = (pruner.prune(sweep=False).segments for _ in range(3))
         assert first >= 16
-        # What the file system itself takes meanwhile may cost one more.
+        # What the file system itself writes meanwhile may cost one more segment.
         assert second + third <= 1
 
 
 def test_as_much_as_is_written_is_kept_free_beyond_the_floor(mirror: Mirror) -> None:
-    """What was written since the last look may be written until the next, and twice that is kept free."""
+    """What was written since the last run may be written until the next one, so twice that is kept free."""
     with volume(mirror, "tmpfs") as root:
         fill(mirror, "gate", until=FLOOR_BYTES - 8 * MIB, newest=NOW - HOUR)
         pruner = pruner_of(mirror)
@@ -119,7 +119,7 @@ def test_as_much_as_is_written_is_kept_free_beyond_the_floor(mirror: Mirror) -> 
             put(shelf(mirror, "hall"), NOW - 600 + number, 4 * MIB)
         assert free(root) < FLOOR_BYTES
         made = pruner.prune(sweep=False)
-        # No more than a quarter of the floor; what is written faster is looked for sooner.
+        # That is a quarter of the floor at most. If more is written, the next run comes sooner.
         assert FLOOR_BYTES + 32 * MIB <= free(root) < FLOOR_BYTES + 36 * MIB
         assert made.segments == 13
         assert pruner.tick < TICK_SECONDS
@@ -127,9 +127,9 @@ def test_as_much_as_is_written_is_kept_free_beyond_the_floor(mirror: Mirror) -> 
 
 
 def test_a_volume_that_is_listed_slowly_is_listed_again_while_that_is_of_use(mirror: Mirror) -> None:
-    """What was recorded since the last look makes room at the next, also on a machine that takes long to look."""
+    """What was recorded since the last listing can be removed at the next run, even if listing takes long."""
 
-    def look_slowly(what: str, *_: object) -> None:
+    def list_slowly(what: str, *_: object) -> None:
         if what == "listing":
             time.sleep(0.3)
 
@@ -138,7 +138,7 @@ def test_a_volume_that_is_listed_slowly_is_listed_again_while_that_is_of_use(mir
             put(shelf(mirror, "gate"), NOW - HOUR + number, 4 * MIB)
         with (root / "ballast").open("xb") as ballast:
             os.posix_fallocate(ballast.fileno(), 0, free(root) - FLOOR_BYTES + 8 * MIB)
-        pruner = pruner_of(mirror, progress=look_slowly)
+        pruner = pruner_of(mirror, progress=list_slowly)
         begun = time.monotonic()
         assert pruner.prune(sweep=False).segments == 2
         took = time.monotonic() - begun
@@ -149,7 +149,7 @@ def test_a_volume_that_is_listed_slowly_is_listed_again_while_that_is_of_use(mir
 
 
 def test_a_floor_that_is_too_much_for_the_volume(mirror: Mirror) -> None:
-    """Half of a small volume is kept free instead."""
+    """Half of a small volume is kept free instead of the floor."""
     with volume(mirror, "tmpfs", 200) as root:
         fill(mirror, "gate", until=40 * MIB, newest=NOW)
         assert prune(mirror)["floor_bytes"] == 100 * MIB
@@ -158,8 +158,8 @@ def test_a_floor_that_is_too_much_for_the_volume(mirror: Mirror) -> None:
 
 @pytest.mark.parametrize("inodes", [False, True])
 @pytest.mark.parametrize("args", [["--dry-run"], []])
-def test_where_all_is_locked_nothing_goes_and_it_is_told(mirror: Mirror, args: list[str], inodes: bool) -> None:
-    """Short of the floor, or of inodes, with nothing that may be deleted: loud, exit code 1, and not a byte goes."""
+def test_if_everything_is_locked_nothing_is_removed(mirror: Mirror, args: list[str], inodes: bool) -> None:
+    """Room or inodes are lacking and nothing may be deleted: that is reported, with exit code 1."""
     with volume(mirror, "tmpfs", options=",nr_inodes=1000" if inodes else "") as root:
         if inodes:
             use_up_inodes(mirror, 1000, left=5)
@@ -174,8 +174,8 @@ def test_where_all_is_locked_nothing_goes_and_it_is_told(mirror: Mirror, args: l
         assert tree(root) == before
 
 
-def test_what_may_go_goes_and_what_is_short_is_told(mirror: Mirror) -> None:
-    """Where the unprotected do not suffice, they go, and what is still short is told."""
+def test_what_may_be_removed_is_and_what_is_still_lacking_is_reported(mirror: Mirror) -> None:
+    """Unprotected segments are removed even if they do not suffice. What is still lacking is a problem."""
     with volume(mirror, "tmpfs") as root:
         made = fill(mirror, "gate", until=60 * MIB, newest=NOW)
         lock(mirror, made[6], None)
@@ -188,7 +188,7 @@ def test_what_may_go_goes_and_what_is_short_is_told(mirror: Mirror) -> None:
 
 @pytest.mark.parametrize("args", [["--dry-run"], []])
 def test_without_the_database_the_floor_holds(mirror: Mirror, args: list[str]) -> None:
-    """Oldest first, with a warning that nobody knows what is locked; exit code 4; each camera keeps its newest."""
+    """The oldest but the newest of each camera are removed. That the locks are not known is a problem: exit code 4."""
     with volume(mirror, "tmpfs") as root:
         made = fill(mirror, "gate", until=60 * MIB, newest=NOW)
         oldest = put(shelf(mirror, "hall"), NOW - 900 * HOUR, 4 * MIB)
@@ -203,28 +203,28 @@ def test_without_the_database_the_floor_holds(mirror: Mirror, args: list[str]) -
         assert (free(root) >= FLOOR_BYTES) == (not args)
 
 
-# Room that does not come back.
+# Room that is not given back.
 
 
 def hold_by_links(root: Path) -> None:
-    """Keep a second name of every segment."""
+    """Make a hard link to every segment."""
     (root / ".kept").mkdir()
     for path in root.glob("*/*.mp4"):
         (root / ".kept" / f"{path.parent.name}-{path.name}").hardlink_to(path)
 
 
 def hold_by_snapshot(root: Path) -> None:
-    """Keep all as it is now."""
+    """Make a snapshot of the volume."""
     subprocess.run(["btrfs", "subvolume", "snapshot", "-r", root, root / ".kept"], check=True, capture_output=True)
 
 
 @pytest.mark.parametrize(
     ("kind", "hold"), [("tmpfs", hold_by_links), ("xfs", hold_by_links), ("btrfs", hold_by_snapshot)]
 )
-def test_room_that_something_holds_is_not_made_by_deleting_all(
+def test_room_that_something_holds_is_not_made_by_deleting_everything(
     mirror: Mirror, kind: str, hold: Callable[[Path], None]
 ) -> None:
-    """After a few rounds that gave nothing no more goes, and it is told; whoever lets it go has the room."""
+    """After a few rounds that gave no room, nothing more is removed, and that is reported."""
     with volume(mirror, kind) as root:
         made = fill(mirror, "gate", "hall", until=60 * MIB, newest=NOW)
         hold(root)
@@ -238,8 +238,8 @@ def test_room_that_something_holds_is_not_made_by_deleting_all(
         assert len(all_segments(mirror)) > len(made) // 4
 
 
-def test_a_prune_that_gave_no_room_is_told(mirror: Mirror) -> None:
-    """Whoever prunes once, from a timer of his own, learns that the floor does not hold: exit code 1."""
+def test_a_prune_that_gave_no_room_is_reported(mirror: Mirror) -> None:
+    """A single prune, from somebody's timer for example, has exit code 1 if the floor does not hold."""
     with volume(mirror, "tmpfs") as root:
         fill(mirror, "gate", "hall", until=60 * MIB, newest=NOW)
         hold_by_links(root)
@@ -248,14 +248,14 @@ def test_a_prune_that_gave_no_room_is_told(mirror: Mirror) -> None:
         assert report["problems"]
 
 
-def test_room_is_made_though_what_was_remembered_is_gone(mirror: Mirror) -> None:
-    """Where somebody else removed the oldest, they give no room any more, so others go in the same run."""
+def test_room_is_made_although_remembered_segments_are_gone(mirror: Mirror) -> None:
+    """If somebody else took the oldest segments away, they give no room, so others are removed in the same run."""
     with volume(mirror, "tmpfs") as root:
         made = fill(mirror, "gate", until=60 * MIB, newest=NOW)
         lost = made[:10]
 
         def replace(what: str, *_: int) -> None:
-            """Just before room is made, ten segments become somebody else's."""
+            """Just before room is made, move ten segments out of their camera's directory."""
             if what == "making room" and lost:
                 while lost:
                     path = lost.pop()
@@ -270,17 +270,17 @@ def test_room_is_made_though_what_was_remembered_is_gone(mirror: Mirror) -> None
 
 
 def use_up_inodes(mirror: Mirror, count: int, left: int) -> list[Path]:
-    """Put small segments a minute apart until only so many inodes are left of a volume that has `count`."""
+    """Put small segments a minute apart until only `left` inodes are free, of the `count` that the volume has."""
     directory = shelf(mirror, "gate")
     number = os.statvfs(mirror.root).f_favail - left
     assert 0 < number < count
-    # None of them is about to be over its time.
+    # None of them reaches its time while the test runs.
     now = time.time() - 30
     return [put(directory, now - 60 * (number - each), 8) for each in range(number)]
 
 
 def test_inodes_that_run_out_are_made(mirror: Mirror) -> None:
-    """A hundredth of them is kept free: the oldest go until then, and not one more."""
+    """A hundredth of them is kept free: the oldest segments are removed until it is, and not one more."""
     with volume(mirror, "tmpfs", options=",nr_inodes=1000") as root:
         made = use_up_inodes(mirror, 1000, left=5)
         foretold, done = prune(mirror, "--dry-run"), prune(mirror)
@@ -289,8 +289,8 @@ def test_inodes_that_run_out_are_made(mirror: Mirror) -> None:
         assert mirror.segments("gate") == made[5:]
 
 
-def test_inodes_that_age_made_are_not_made_twice(mirror: Mirror) -> None:
-    """A dry run foretells that what goes by age gives inodes as well as bytes."""
+def test_inodes_made_by_age_are_not_made_twice(mirror: Mirror) -> None:
+    """A dry run counts the inodes of what it would remove by age, as well as the bytes."""
     with volume(mirror, "tmpfs", options=",nr_inodes=1000"):
         use_up_inodes(mirror, 1000, left=5)
         mirror.database.update("gate", retention_hours=10)
@@ -299,12 +299,12 @@ def test_inodes_that_age_made_are_not_made_twice(mirror: Mirror) -> None:
         assert {rule for _, rule in removed(done)} == {"age"}
 
 
-# Anything.
+# Any footage.
 
 
 @dataclass(frozen=True)
 class Shelf:
-    """One camera's footage: ages in minutes with sizes in pages, what is locked, and what its row says."""
+    """One camera's footage: ages in minutes with sizes in pages, locked ages, and what the camera's row says."""
 
     segments: dict[int, int]
     locked: frozenset[int]
@@ -327,7 +327,7 @@ ROOM = 4000  # pages
 
 
 def test_any_footage_is_pruned_by_the_rules() -> None:
-    """On a volume of its own: what is protected stays, what stays is newest, age, quota and floor hold if they can."""
+    """What is protected stays, and what stays is the newest. Age, quota and floor hold if they can."""
     with new_mirror() as mirror, volume(mirror, "tmpfs", 32):
 
         @options(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), database=None)
@@ -339,7 +339,7 @@ def test_any_footage_is_pruned_by_the_rules() -> None:
 
 
 def check_shelves(mirror: Mirror, many: dict[str, Shelf], floor: int) -> None:
-    """Prune such footage with a floor in pages, and look at what is left."""
+    """Prune such footage with a floor in pages, and check what is left."""
     subprocess.run(["find", str(mirror.root), "-mindepth", "2", "-delete"], check=True)
     (mirror.state / "retention.json").unlink(missing_ok=True)
     mirror.database.execute("DELETE FROM cameras; DELETE FROM segments")
@@ -384,6 +384,6 @@ def check_shelves(mirror: Mirror, many: dict[str, Shelf], floor: int) -> None:
 
 
 def both(pruner: Pruner) -> dict[tuple[str, str], int]:
-    """Prune by all rules, then for room, and return how many segments went."""
+    """Prune by all rules, then for room, and return how many segments were removed by camera and rule."""
     pruned = pruner.prune()
     return {key: tally.segments for key, tally in pruned.tallies.items()}

@@ -190,7 +190,7 @@ def test_a_root_that_is_not_proven_is_not_pruned(stand: Stand) -> None:
 
 
 def test_whether_the_root_is_apart_is_checked_once_a_minute(stand: Stand) -> None:
-    """If the primary hangs that can't be told, and a root that was marked was apart."""
+    """If the primary hangs it can't be checked, and a root that was marked was apart then."""
     pruner = stand.pruner()
     for _ in range(2):
         pruner.prune(sweep=False)
