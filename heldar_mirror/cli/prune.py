@@ -23,7 +23,7 @@ from heldar_mirror.units import shown_size
 @click.command("prune")
 @click.option("--dry-run", is_flag=True, help="Show what would go, and delete nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-@click.option("--forever", is_flag=True, hidden=True, help="As the watcher's child, which has its settings from there.")
+@click.option("--forever", is_flag=True, hidden=True, help="Run as the watcher's child, with settings from it.")
 def command(*, dry_run: bool, as_json: bool, forever: bool) -> None:
     """Delete what is over its time or its quota, and the oldest if the volume would fill.
 
@@ -57,7 +57,7 @@ def _prune_for_watcher() -> NoReturn:
     try:
         settings = receive_settings(0)
     except (OSError, ValueError, KeyboardInterrupt) as error:
-        raise click.UsageError(f"expected the watcher on the other side of a pipe: {error}") from None
+        raise click.UsageError(f"--forever is for the watcher alone: {error}") from None
     with suppress(BrokenPipeError):  # the watcher is gone
         run_child(settings, log)
     os._exit(0)  # a thread may be at a read of the database that never ends

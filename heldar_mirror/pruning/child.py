@@ -2,8 +2,8 @@
 
 The watcher writes one line to the child's standard input, the settings as a JSON object, and keeps that pipe open: the
 child ends when it is closed. The child writes a line to its standard output whenever its problems change: all of them,
-as a JSON list of texts. So a child may be newer than its watcher: names of settings that it does not know are ignored,
-and one that is missing has its default.
+as a JSON list of texts. After an upgrade the child may be newer than its watcher, so names of settings that it does not
+know are ignored, and one that is missing has its default, if it has one.
 """
 
 import asyncio
@@ -15,23 +15,17 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from heldar_mirror.errors import MirrorError, VolumeError
-from heldar_mirror.pruning.outcome import Pruned
+from heldar_mirror.pruning.loop import PruningLoop
 from heldar_mirror.pruning.pruner import make_pruner
 from heldar_mirror.pruning.settings import PruningSettings
 from heldar_mirror.settings import Settings
 
-# Problems in a line; those beyond are only counted.
-MAX_PROBLEMS = 20
-
-# A problem names at most one path, so this is enough, unless the database holds a strange text.
-MAX_PROBLEM_LENGTH = 5000
-
-# A line of the protocol is never longer, even if each character of its texts becomes twelve in JSON.
+# A line of the protocol is never longer: a loop publishes at most 21 texts of 5,000 characters, each at most 12 bytes
+# in JSON.
 MAX_LINE = 2 << 20
 
 # The watcher writes the settings at once, but may be stopped, or the machine busy.
@@ -39,6 +33,7 @@ SETTINGS_SECONDS = 30.0
 
 RESTART_SECONDS = 1.0
 
+# A child that is ended is waited for this long; on a volume that hangs it may not end.
 END_SECONDS = 5.0
 
 # `setpriv` has the child end when the watcher dies, even while the child is busy and does not look at its input.
@@ -106,17 +101,6 @@ def _shown(value: object) -> str:
 # The child's end.
 
 
-class Prunes(Protocol):
-    """What the child keeps doing: a `Pruner`."""
-
-    @property
-    def tick(self) -> float:
-        """How soon to prune again, in seconds."""
-
-    def prune(self, *, sweep: bool) -> Pruned:
-        """Prune once. Raises MirrorError."""
-
-
 def run_child(settings: PruningSettings, log: Callable[[str], None]) -> None:
     """Prune until standard input ends. `log` is given what was removed. Raises BrokenPipeError if nobody listens."""
 
@@ -147,60 +131,6 @@ def _input_ended(seconds: float) -> bool:
     return bool(select.select([0], [], [], seconds)[0])
 
 
-@dataclass
-class PruningLoop:
-    """Prunes again and again.
-
-    `publish` is given the problems whenever they change, and `log` what was removed. `wait` is called with the seconds
-    until the next tick, and returns whether to end.
-    """
-
-    pruner: Prunes
-    interval: float
-    log: Callable[[str], None]
-    publish: Callable[[list[str]], None]
-    wait: Callable[[float], bool]
-    monotonic: Callable[[], float] = time.monotonic
-
-    def run(self) -> None:
-        """Make room at every tick of the pruner, and sweep every `interval` seconds."""
-        published: list[str] | None = None
-        of_last_sweep: list[str] = []
-        sweep_at = self.monotonic() + self.interval
-        while True:
-            sweep = self.monotonic() >= sweep_at
-            pruned = _prune(self.pruner, sweep=sweep)
-            if sweep:
-                sweep_at, of_last_sweep = self.monotonic() + self.interval, pruned.problems
-            if pruned.segments or pruned.directories:
-                self.log(pruned.line())
-            problems = _shortened(list(dict.fromkeys([*of_last_sweep, *pruned.problems, *pruned.shortages])))
-            if problems != published:
-                self.publish(problems)
-                published = problems
-            if self.wait(min(self.pruner.tick, self.interval)):
-                return
-
-
-def _prune(pruner: Prunes, *, sweep: bool) -> Pruned:
-    """Prune once; whatever prevents it becomes a problem."""
-    try:
-        pruned = pruner.prune(sweep=sweep)
-    except VolumeError:
-        return Pruned()  # the watcher checks the volume itself, and reports it
-    except MirrorError as error:
-        return Pruned(problems=[str(error)])
-    if pruned.database_error:
-        pruned.add_problem(str(pruned.database_error))
-    return pruned
-
-
-def _shortened(problems: list[str]) -> list[str]:
-    shown = [text[:MAX_PROBLEM_LENGTH] for text in problems[:MAX_PROBLEMS]]
-    left = len(problems) - len(shown)
-    return [*shown, f"… and {left} more: heldar-mirror prune --dry-run"] if left else shown
-
-
 # The watcher's end.
 
 
@@ -229,7 +159,7 @@ class PruningProcess:
         while True:
             try:
                 await self._run()
-            except (OSError, ValueError) as error:  # ValueError: its line is longer than MAX_LINE
+            except OSError as error:
                 self._report([f"cannot prune: {error}"])
             await asyncio.sleep(self._restart_seconds)
 
@@ -239,7 +169,7 @@ class PruningProcess:
             self._process.terminate()
 
     async def _run(self) -> None:
-        """Run a child to its end. Raises OSError if it can't be started, ValueError if it writes a line too long."""
+        """Run a child to its end. Raises OSError if it can't be started, or writes a line that is too long."""
         self._process = process = await asyncio.create_subprocess_exec(
             *self._command,
             stdin=asyncio.subprocess.PIPE,
@@ -251,12 +181,12 @@ class PruningProcess:
             assert process.stdin  # noqa: S101 - it is a pipe
             assert process.stdout  # noqa: S101 - it is a pipe
             process.stdin.write(encode_settings(PruningSettings.of(self._settings())))
-            async for line in process.stdout:
+            while line := await _read_line(process.stdout):
                 if line.endswith(b"\n"):  # a child that is killed may leave half a line
                     self._report(_problems_of(line))
             code = await process.wait()
         finally:
-            # It still runs if this was cancelled, or its line was too long. On a volume that hangs it can't end.
+            # It still runs if this was cancelled, or if its line was too long.
             self.restart()
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(process.wait(), END_SECONDS)
@@ -264,11 +194,18 @@ class PruningProcess:
             self._report([f"pruning ended with {code}, and is started again: see above"])
 
 
+async def _read_line(stdout: asyncio.StreamReader) -> bytes:
+    try:
+        return await stdout.readline()
+    except ValueError:
+        raise OSError(f"its process wrote a line of more than {MAX_LINE} bytes") from None
+
+
 def _problems_of(line: bytes) -> list[str]:
     """Return the problems in a line of the child's, which may be of a newer version."""
     try:
         found = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if isinstance(found, list) and all(isinstance(text, str) for text in found):
         return found

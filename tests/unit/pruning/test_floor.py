@@ -112,7 +112,6 @@ def test_inodes_are_made_like_room(stand: Stand) -> None:
 
 def test_locked_open_and_newest_segments_stay(stand: Stand) -> None:
     """That is a shortage that says what to do, after the volume was listed once more."""
-    stand.time.advance(HOUR)
     stand.put("gate", 5)
     stand.put("hall", 5)
     stand.locked = lambda: [{"camera_id": "gate", "start_time": "1970-01-01T00:00:00Z", "end_time": None}]
