@@ -14,7 +14,7 @@ from support.managed_host import CAMERAS, NEXT, SECRET, Managed, changes, manage
 from support.packages import build, copy_tree, run
 from support.waiting import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_it_is_applied_twice(own: Managed) -> None:
 def test_what_is_optional_is_there(own: Managed) -> None:
     """Metrics of each camera, alert rules about those metrics, and a /proc that hides processes."""
     metrics = own.host.path("/var/lib/textfiles/heldar_mirror.prom")
-    wait_for(lambda: metrics.exists() and 'heldar_mirror_well{camera="gate"} 1' in metrics.read_text(), seconds=60)
+    wait_for(lambda: metrics.exists() and 'heldar_mirror_well{camera="gate"} 1' in metrics.read_text())
     (group,) = yaml.safe_load(own.host.path("/etc/alerts.yml").read_text())["groups"]
     for rule in group["rules"]:
         (name,) = re.findall(r"heldar_mirror_\w+", rule["expr"])

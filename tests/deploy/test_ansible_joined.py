@@ -11,7 +11,7 @@ from support.managed_host import NEXT, Managed, changes, managed_host
 from support.packages import build, copy_tree, run
 from support.waiting import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 OTHERS = """[program:other]
 command=/bin/sleep infinity

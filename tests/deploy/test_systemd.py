@@ -16,7 +16,7 @@ from support.camera import Camera
 from support.mirror import PASSWORD, SCHEMA
 from support.waiting import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 UNIT = "heldar-mirror.service"
 
@@ -192,7 +192,7 @@ def started(host: Host, camera: Camera) -> Node:
 def node(started: Node) -> Iterator[Node]:
     """The plain unit, whose one camera records; afterwards others are taken out of the table again."""
     started.systemctl("start")
-    wait_for(lambda: started.records("gate"), 60)
+    wait_for(lambda: started.records("gate"))
     yield started
     started.execute("DELETE FROM cameras WHERE id != 'gate'")
 
@@ -268,14 +268,14 @@ def test_a_crash_leaves_no_core(node: Node, camera: Camera) -> None:
     """An ffmpeg that crashes where it may write leaves no core file; it would without the unit's limit."""
     directory = node.host.path(f"{node.root}/crashy")
     node.add("crashy", camera.port)
-    wait_for(lambda: "signal 11" in (node.cameras().get("crashy", {}).get("last_error") or ""), 60)
+    wait_for(lambda: "signal 11" in (node.cameras().get("crashy", {}).get("last_error") or ""))
     assert not list(directory.glob("core*"))
     if Path("/proc/sys/kernel/core_pattern").read_text() != "core\n":
         return  # whoever gets this machine's core files keeps them elsewhere
     drop_in = f"/etc/systemd/system/{node.unit}.d/core.conf"
     node.host.write(drop_in, "[Service]\nLimitCORE=infinity\n")
     node.host.shell(f"systemctl daemon-reload; systemctl restart {node.unit}")
-    wait_for(lambda: list(directory.glob("core*")), 60)
+    wait_for(lambda: list(directory.glob("core*")))
     node.host.shell(f"rm {drop_in}; systemctl daemon-reload; systemctl restart {node.unit}")
 
 
@@ -304,11 +304,11 @@ def test_a_dead_database_does_not_delay_it(node: Node) -> None:
     try:
         node.systemctl("start")
         assert node.show("ActiveState") == {"ActiveState": "active"}
-        wait_for(lambda: node.records("gate"), 60)
+        wait_for(lambda: node.records("gate"))
         assert "database" in node.problems()
     finally:
         node.host.shell(f"mv {node.database}.away {node.database}")
-    wait_for(lambda: not node.problems(), 60)
+    wait_for(lambda: not node.problems())
 
 
 def test_stop_ends_all_recorders_at_once(node: Node, camera: Camera) -> None:
@@ -316,7 +316,7 @@ def test_stop_ends_all_recorders_at_once(node: Node, camera: Camera) -> None:
     slow = [f"slow{number}" for number in range(8)]
     for camera_id in slow:
         node.add(camera_id, camera.port)
-    wait_for(lambda: all(node.cameras().get(camera_id, {}).get("segment") for camera_id in slow), 60)
+    wait_for(lambda: all(node.cameras().get(camera_id, {}).get("segment") for camera_id in slow))
     begun = time.monotonic()
     node.systemctl("stop")
     assert time.monotonic() - begun < len(slow) * 4 / 2
@@ -330,9 +330,9 @@ def test_what_a_person_ended_stays_so_and_all_else_is_started_again(node: Node) 
     """`up` is started again when it is killed, and not when it is told to end, nor where mirroring is switched off."""
     before = node.show("MainPID")
     node.host.run("systemctl", "kill", "--kill-whom=main", "--signal=KILL", node.unit)
-    wait_for(lambda: node.show("MainPID") not in (before, {"MainPID": "0"}) and node.records("gate"), 60)
+    wait_for(lambda: node.show("MainPID") not in (before, {"MainPID": "0"}) and node.records("gate"))
     node.host.run("systemctl", "kill", "--kill-whom=main", "--signal=TERM", node.unit)
-    wait_for(lambda: node.show("ActiveState") == {"ActiveState": "inactive"}, 60)
+    wait_for(lambda: node.show("ActiveState") == {"ActiveState": "inactive"})
     node.host.run("sed", "-i", "s/^HELDAR_MIRROR_RECORDINGS_DIR/#&/", f"{node.etc}/mirror.env")
     try:
         node.host.run("systemctl", "start", node.unit, code=1)
@@ -355,8 +355,8 @@ def test_a_watcher_that_hangs_is_restarted_alone(node: Node) -> None:
     before = pids(node, "mirror-gate", "watch")
     started = node.show("MainPID", "NRestarts")
     node.host.run("kill", "-STOP", str(before["watch"]))
-    wait_for(lambda: node.pid("watch") not in (0, before["watch"]), 200, every=2)
-    wait_for(lambda: not node.problems(), 60)
+    wait_for(lambda: node.pid("watch") not in (0, before["watch"]), 300, every=2)
+    wait_for(lambda: not node.problems())
     assert "the watcher has published nothing" in node.host.journal(node.unit)
     assert node.pid("mirror-gate") == before["mirror-gate"]
     assert node.show("MainPID", "NRestarts") == started
@@ -368,12 +368,12 @@ def test_an_ffmpeg_that_is_killed_for_want_of_memory(node: Node, camera: Camera)
     node.host.limit_memory(600 << 20)
     try:
         node.add("hungry", camera.port)
-        wait_for(lambda: node.host.killed_for_memory() > 0, 120)
-        wait_for(lambda: "signal 9" in (node.cameras()["hungry"]["last_error"] or ""), 60)
+        wait_for(lambda: node.host.killed_for_memory() > 0)
+        wait_for(lambda: "signal 9" in (node.cameras()["hungry"]["last_error"] or ""))
     finally:
         node.remove("hungry")
         node.host.limit_memory(None)
-    wait_for(lambda: "hungry" not in node.cameras() and node.records("gate"), 60)
+    wait_for(lambda: "hungry" not in node.cameras() and node.records("gate"))
     assert pids(node, "mirror-gate", "watch") == before
     assert node.show("MainPID", "NRestarts") == started
     assert node.show("ActiveState") == {"ActiveState": "active"}
@@ -384,27 +384,27 @@ def test_the_volume_may_go_and_come(node: Node) -> None:
     node.systemctl("stop")
     node.host.run("umount", node.root)
     node.systemctl("start")
-    wait_for(lambda: "has lost its marker" in node.problems(), 60)
+    wait_for(lambda: "has lost its marker" in node.problems())
     assert not list(node.host.path(node.root).iterdir())
     node.host.run("mount", node.root)
-    wait_for(lambda: node.records("gate"), 60)
+    wait_for(lambda: node.records("gate"))
     node.host.run("umount", "--lazy", node.root)
-    wait_for(lambda: "has lost its marker" in node.problems(), 60)
-    wait_for(lambda: node.host.shell(f"grep -l '/disk{node.name} ' /proc/[0-9]*/mountinfo || true") == "", 60)
+    wait_for(lambda: "has lost its marker" in node.problems())
+    wait_for(lambda: node.host.shell(f"grep -l '/disk{node.name} ' /proc/[0-9]*/mountinfo || true") == "")
     node.host.run("mount", node.root)
-    wait_for(lambda: node.records("gate"), 60)
+    wait_for(lambda: node.records("gate"))
 
 
 def test_the_mirror_is_back_after_each_boot(node: Node) -> None:
     """The host is shut down and booted, then loses its power and is booted: each time the mirror is back by itself."""
     node.systemctl("stop")
     node.systemctl("start")
-    wait_for(lambda: node.records("gate"), 60)
+    wait_for(lambda: node.records("gate"))
     for down in (node.host.shut_down, node.host.kill):
         segments = set(node.host.path(f"{node.root}/gate").iterdir())
         down()
         node.host.boot()
-        wait_for(lambda: node.records("gate"), 60)
+        wait_for(lambda: node.records("gate"))
         assert {path.name for path in segments} < {path.name for path in node.host.path(f"{node.root}/gate").iterdir()}
         assert not node.problems()
 
@@ -424,7 +424,7 @@ def test_two_nodes_are_mirrored_at_once(node: Node, camera: Camera) -> None:
         each.add(f"gate-{each.name}", camera.port)
         each.systemctl("start")
     north, south = nodes
-    wait_for(lambda: north.records("gate-north") and south.records("gate-south"), 60)
+    wait_for(lambda: north.records("gate-north") and south.records("gate-south"))
     assert list(north.cameras()) == ["gate-north"]
     assert list(south.cameras()) == ["gate-south"]
     assert node.host.path("/run/heldar-mirror-south/specs/gate-south.spec").exists()
@@ -434,5 +434,5 @@ def test_two_nodes_are_mirrored_at_once(node: Node, camera: Camera) -> None:
     south.systemctl("stop")
     node.host.run("mv", south.database, f"{south.database}.away")
     south.systemctl("start")
-    wait_for(lambda: south.records("gate-south"), 60)
+    wait_for(lambda: south.records("gate-south"))
     south.systemctl("stop")

@@ -26,6 +26,7 @@ from pathlib import Path
 import pytest
 
 from support import TREE
+from support.waiting import COMMAND_SECONDS, PATIENCE_SECONDS
 
 CACHE = Path.home() / ".cache/heldar-mirror-tests"
 SUITE = "bookworm"
@@ -145,7 +146,7 @@ class Host:
         *command: str,
         code: int | None = 0,
         online: bool = False,
-        seconds: float = 120,
+        seconds: float = COMMAND_SECONDS,
         env: Mapping[str, str] | None = None,
     ) -> "subprocess.CompletedProcess[str]":
         """Run a command as the host's root, and check its exit code unless `code` is None.
@@ -207,7 +208,7 @@ class Host:
     def _first_process(self, process: "subprocess.Popen[str]") -> int:
         """Return the process that is the first one in there, by its number out here."""
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError, ValueError, IndexError):
                 pid = int(children.read_text().split()[0])
@@ -215,7 +216,7 @@ class Host:
                     return pid
             assert process.poll() is None, f"the host's namespaces can't be made: {self.console()}"
             time.sleep(0.05)
-        raise AssertionError("the host's namespaces were not made within 30 s")
+        raise AssertionError(f"the host's namespaces were not made within {PATIENCE_SECONDS} s: {self.console()}")
 
     def _plug_in(self) -> None:
         """Lay a cable between this machine and the host; it is gone with the host."""
@@ -230,7 +231,7 @@ class Host:
         ):
             subprocess.run(command, check=True)
 
-    def _wait(self, what: str, command: list[str], seconds: float = 120) -> None:
+    def _wait(self, what: str, command: list[str], seconds: float = PATIENCE_SECONDS) -> None:
         assert self.process
         deadline = time.monotonic() + seconds
         while self.run(*command, code=None).returncode != 0:
@@ -253,13 +254,13 @@ class Host:
         """Shut down as an operator would, and wait for the end of it."""
         assert self.process
         self.run("systemctl", "poweroff", code=None)
-        self.process.wait(120)
+        self.process.wait(PATIENCE_SECONDS)
         self._ended()
 
     def _ended(self) -> None:
         assert self.process
         try:
-            self.process.wait(30)
+            self.process.wait(PATIENCE_SECONDS)
         finally:
             self.process.kill()
             self.process.wait()

@@ -6,17 +6,15 @@ import fcntl
 import os
 import re
 import signal
-import time
 import xmlrpc.client
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pytest
 from supervisor.xmlrpc import SupervisorTransport
 
 from support.mirror import Mirror
-from support.waiting import wait_for
+from support.waiting import PATIENCE_SECONDS, wait_for
 
 SHOWN_PASSWORD = "p%40ss%2Fw%3Ard"
 
@@ -173,10 +171,12 @@ def what_is_wrong(mirror: Mirror, wanted: Mapping[str, Wanted]) -> list[str]:
     return wrong
 
 
-def wait_until_right(mirror: Mirror, wanted: Mapping[str, Wanted], seconds: float = 60) -> None:
+def wait_until_right(mirror: Mirror, wanted: Mapping[str, Wanted], seconds: float = PATIENCE_SECONDS) -> None:
     """Wait until exactly what is wanted is recorded, each camera by one ffmpeg; fail the test with what is wrong."""
-    deadline = time.monotonic() + seconds
-    while wrong := what_is_wrong(mirror, wanted):
-        if time.monotonic() > deadline:
-            pytest.fail(f"not right within {seconds} s:\n" + "\n".join(wrong) + f"\n{mirror.watch_log()[-2000:]}")
-        time.sleep(0.2)
+    wrong: list[str] = []
+
+    def is_right() -> bool:
+        wrong[:] = what_is_wrong(mirror, wanted)
+        return not wrong
+
+    wait_for(is_right, seconds, every=0.2, seen=lambda: "\n".join(wrong))

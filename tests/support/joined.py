@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from support.users import MirrorForAll
-from support.waiting import wait_for, wait_for_none
+from support.waiting import COMMAND_SECONDS, PATIENCE_SECONDS, wait_for, wait_for_none
 
 ADMIN, ADMIN_PASSWORD = "sysadmin", "letmein"  # of the test's own supervisord
 
@@ -65,7 +65,7 @@ files={self.home}/programs*.conf
 
     def supervisorctl(self, *args: str) -> str:
         command = [sys.executable, "-m", "supervisor.supervisorctl", "-c", str(self.configuration), *args]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout
+        return subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False).stdout
 
     def pids(self, *names: str) -> list[int]:
         return [int(self.supervisorctl("pid", name)) for name in names]
@@ -88,8 +88,8 @@ files={self.home}/programs*.conf
         finally:
             process.terminate()
             try:
-                process.wait(60)
+                process.wait(PATIENCE_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
             left = wait_for_none(str(self.home))
-        assert not left
+        assert not left, left

@@ -14,7 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from support import HERE
-from support.waiting import wait_for, wait_for_none
+from support.waiting import (
+    COMMAND_SECONDS,
+    PATIENCE_SECONDS,
+    kill_processes_of,
+    processes_of,
+    wait_for,
+    wait_for_none,
+)
 
 FAKE_FFMPEG = HERE / "fake_ffmpeg"
 
@@ -83,7 +90,12 @@ class Mirror:
     def run(self, *args: str, code: int | None = 0, **env: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end, and check its exit code unless `code` is None."""
         result = subprocess.run(
-            self.command(*args), env=self.env | env, capture_output=True, text=True, timeout=120, check=False
+            self.command(*args),
+            env=self.env | env,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
         )
         assert code in (None, result.returncode), f"exit {result.returncode}\n{result.stdout}\n{result.stderr}"
         return result
@@ -97,7 +109,9 @@ class Mirror:
 
     def supervisorctl(self, *args: str) -> str:
         command = [sys.executable, "-m", "supervisor.supervisorctl", "-c", str(self.state / "supervisord.conf"), *args]
-        return subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=60, check=False).stdout
+        return subprocess.run(
+            command, cwd="/", capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False
+        ).stdout
 
     def segments(self, camera_id: str) -> list[Path]:
         return sorted((self.root / camera_id).glob("*.mp4"))
@@ -114,7 +128,7 @@ class Mirror:
             wait_for(lambda: process.poll() is not None or (self.state / "supervisor.sock").exists())
             assert process.poll() is None, self.up_log()
             if watched:
-                wait_for((self.state / "status/status.json").exists)
+                wait_for((self.state / "status/status.json").exists, seen=self.describe_state)
             else:
                 wait_for(lambda: "watch: stopped" in self.supervisorctl("stop", "watch"))
                 self.run("reconcile", code=None)
@@ -123,7 +137,7 @@ class Mirror:
             if process.poll() is None:
                 process.terminate()
                 try:
-                    process.wait(60)
+                    process.wait(PATIENCE_SECONDS)
                 except subprocess.TimeoutExpired:
                     process.kill()
             leftovers = wait_for_none(str(self.home))
@@ -137,6 +151,15 @@ class Mirror:
     def up_log(self) -> str:
         return (self.home / "up.log").read_text()
 
+    def describe_state(self) -> str:
+        """Return what shows why a wait failed: the mirror's processes, its report and the ends of its logs."""
+        found = [f"processes: {processes_of(str(self.home))}"]
+        files = [self.state / "status/status.json", self.home / "up.log", *sorted(self.logs.glob("*.log"))[:12]]
+        for file in files:
+            with contextlib.suppress(OSError):
+                found.append(f"{file}: …{file.read_text(errors='replace')[-3000:]}")
+        return "\n".join(found)
+
 
 @contextlib.contextmanager
 def new_home() -> Iterator[Path]:
@@ -146,7 +169,7 @@ def new_home() -> Iterator[Path]:
     try:
         yield path
     finally:
-        wait_for_none(str(path), seconds=0)
+        kill_processes_of(str(path))
         shutil.rmtree(path, ignore_errors=True)
 
 

@@ -6,6 +6,8 @@ import socket
 import threading
 from collections.abc import Iterator
 
+from support.waiting import PATIENCE_SECONDS
+
 BABBLE = b"what answers here is no camera\r\n" * 10
 GARBAGE = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
 
@@ -31,7 +33,7 @@ class OddCamera:
 
     def become(self, manner: str) -> None:
         """Change its manner; whoever is connected is cut off, but for a relay that stalls or flows again."""
-        asyncio.run_coroutine_threadsafe(self._become(manner), self._loop).result(30)
+        asyncio.run_coroutine_threadsafe(self._become(manner), self._loop).result(PATIENCE_SECONDS)
 
     def close(self) -> None:
         self.become("refuses")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from support.mirror import Mirror
-from support.waiting import wait_for
+from support.waiting import COMMAND_SECONDS, wait_for
 
 # What rtsp_camera.py and odd_camera.py send.
 FRAMES_PER_SECOND = 15
@@ -22,7 +22,7 @@ def hashes(directory: Path) -> dict[str, str]:
 def grows(mirror: Mirror, *camera_ids: str) -> None:
     """Wait until each camera has three segments more, of which two are closed."""
     counts = {name: len(mirror.segments(name)) for name in camera_ids}
-    wait_for(lambda: all(len(mirror.segments(name)) > counts[name] + 2 for name in camera_ids), seconds=90)
+    wait_for(lambda: all(len(mirror.segments(name)) > counts[name] + 2 for name in camera_ids))
 
 
 def packets(segments: Iterable[Path]) -> list[str]:
@@ -31,7 +31,7 @@ def packets(segments: Iterable[Path]) -> list[str]:
     for segment in segments:
         command = ["ffmpeg", "-v", "error", "-i", str(segment), "-map", "0:v", "-c", "copy"]
         command += ["-f", "framehash", "-hash", "md5", "-"]
-        frames = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+        frames = subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=True).stdout
         found += [line.rpartition(",")[2].strip() for line in frames.splitlines() if not line.startswith("#")]
     return found
 

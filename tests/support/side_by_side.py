@@ -4,7 +4,6 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ import pytest
 from support.camera import Camera
 from support.mirror import Mirror
 from support.users import new_mirror
-from support.watched import published
 
 Ordeal = Callable[[Mirror, int], None]
 Ordeals = dict[str, "Future[None]"]
@@ -54,9 +52,7 @@ def _run(ordeal: Ordeal) -> None:
         try:
             ordeal(mirror, camera.port)
         except BaseException:
-            print(ordeal.__name__, mirror.watch_log(), *map(Path.read_text, mirror.logs.glob("mirror-*.log")))
-            with contextlib.suppress(FileNotFoundError):
-                print(published(mirror))
+            print(ordeal.__name__, mirror.describe_state())
             raise
 
 

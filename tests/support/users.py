@@ -16,6 +16,7 @@ import pytest
 
 import heldar_mirror
 from support.mirror import FAKE_FFMPEG, Mirror, mirror_env, new_database, new_home
+from support.waiting import COMMAND_SECONDS
 
 # The kernel's own user, and one that has nothing to do with it. No such users need to exist.
 KERNEL, STRANGER = 64001, 65534
@@ -60,7 +61,7 @@ def run_as(uid: int, command: list[str], **env: str) -> subprocess.CompletedProc
         cwd="/",
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=COMMAND_SECONDS,
         check=False,
     )
 

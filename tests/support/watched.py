@@ -43,7 +43,7 @@ def wait_until_recorded(mirror: Mirror, cameras: Collection[str]) -> dict[str, i
 def wait_until_well(mirror: Mirror) -> None:
     """Wait until the status of after this call has nothing to tell."""
     now = time.time()
-    wait_for(lambda: (status := published(mirror))["at"] > now and status["well"], seconds=60)
+    wait_for(lambda: (status := published(mirror))["at"] > now and status["well"])
 
 
 def wait_until_shown(mirror: Mirror, *texts: str) -> None:
@@ -54,7 +54,7 @@ def wait_until_shown(mirror: Mirror, *texts: str) -> None:
         shown = " ".join(result.stdout.split())  # long lines are folded
         return all(text in shown for text in texts) and result.returncode == 1
 
-    wait_for(shows, seconds=60, every=0.3)
+    wait_for(shows, every=0.3)
 
 
 def goes_on_publishing(mirror: Mirror) -> None:
