@@ -1,5 +1,6 @@
 """The programs file: one supervisord stanza for each mirrored camera."""
 
+import functools
 import re
 import shlex
 import sys
@@ -71,6 +72,7 @@ def command_line(*args: str) -> str:
     return " ".join(re.sub(r" (?=[;#])", " ''", shlex.quote(arg)) for arg in args)
 
 
+@functools.cache
 def template(name: str) -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("heldar_mirror"),

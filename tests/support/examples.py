@@ -1,10 +1,12 @@
 """Made-up rows, cameras and settings for tests of the pure parts; nothing here touches a file."""
 
 import base64
+from array import array
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import strategies as st
 
+from heldar_mirror.footage.footage import Footage
 from heldar_mirror.heldar import sealed
 from heldar_mirror.heldar.cameras import Camera, Row, parse_camera
 from heldar_mirror.settings import Settings, parse_settings
@@ -13,7 +15,7 @@ from heldar_mirror.settings import Settings, parse_settings
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12).filter(lambda text: sealed.PREFIX not in text)
 # What a URL may hold: neither white space nor control characters.
 url_characters = st.characters(exclude_categories=["C", "Z"])
-camera_ids = st.from_regex(r"[a-z0-9_]{1,20}", fullmatch=True)
+camera_ids = st.text("abcdefghijklmnopqrstuvwxyz0123456789_", min_size=1, max_size=20)
 
 
 def row(**columns: object) -> Row:
@@ -39,6 +41,11 @@ def row(**columns: object) -> Row:
 def camera(**columns: object) -> Camera:
     """The camera of such a row; nothing of it is sealed."""
     return parse_camera(row(**columns), lambda value: value)
+
+
+def footage_of(*segments: tuple[int, int]) -> Footage:
+    """Return footage of these segments: each begun at a Unix second, and of a size in bytes."""
+    return Footage(array("q", [begun for begun, _ in segments]), array("q", [size for _, size in segments]))
 
 
 def settings(**variables: str) -> Settings:

@@ -1,15 +1,12 @@
-"""Names of segments, and one camera's footage in memory."""
+"""Names of segments."""
 
-from array import array
 from datetime import datetime, timezone
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from heldar_mirror.footage.footage import Footage
 from heldar_mirror.footage.names import segment_begun, segment_name
-from heldar_mirror.units import shown_size
 
 # From 1970 to 9999: a year has four digits in a name.
 seconds = st.integers(0, 253_402_300_799)
@@ -96,58 +93,3 @@ def test_only_a_name_that_would_be_given_is_a_segments(name: str) -> None:
     begun = segment_begun(name)
     if begun is not None and begun >= -30_610_224_000:
         assert segment_name(begun) == name
-
-
-def footage_of(segments: list[tuple[int, int]]) -> Footage:
-    return Footage(array("q", [begun for begun, _ in segments]), array("q", [size for _, size in segments]))
-
-
-segments_lists = st.lists(st.tuples(st.integers(0, 1 << 40), st.integers(0, 1 << 40)), max_size=30)
-
-
-@given(st.data(), segments_lists)
-def test_dropping_is_as_with_a_plain_list(data: st.DataObject, segments: list[tuple[int, int]]) -> None:
-    """Whatever indexes are dropped, in whatever order, what is left is all the rest, in order."""
-    indexes = data.draw(st.lists(st.integers(0, len(segments) - 1), unique=True)) if segments else []
-    footage = footage_of(segments)
-    footage.drop(indexes)
-    left = [segment for index, segment in enumerate(segments) if index not in indexes]
-    assert list(zip(footage.begun, footage.sizes, strict=True)) == left
-
-
-@pytest.mark.parametrize(
-    "indexes", [[], [0], [9], [0, 9], range(10), [1, 2, 3], [3, 2, 1], [0, 1, 8, 9], {2, 3, 7}, [0, 2, 4, 6, 8]]
-)
-def test_dropping_in_runs(indexes: list[int]) -> None:
-    """Runs at either end, in the middle and of one are dropped whole."""
-    footage = footage_of([(each, 10 * each) for each in range(10)])
-    footage.drop(indexes)
-    assert list(footage.begun) == [each for each in range(10) if each not in indexes]
-    assert list(footage.sizes) == [10 * each for each in footage.begun]
-
-
-def test_footage_takes_16_bytes_a_segment() -> None:
-    """A million segments are 16 MB, and no two shelves share their lists."""
-    footage = footage_of([(each, each) for each in range(1000)])
-    assert footage.begun.itemsize + footage.sizes.itemsize == 16
-    one, other = Footage(), Footage()
-    one.begun.append(1)
-    assert not other.begun
-
-
-@pytest.mark.parametrize(
-    ("size", "shown"),
-    [
-        (0, "0 B"),
-        (1023, "1023 B"),
-        (1024, "1.0 KiB"),
-        (256 << 10, "256.0 KiB"),
-        (5 << 20, "5.0 MiB"),
-        (5 << 30, "5.0 GiB"),
-        (3 << 40, "3.0 TiB"),
-        (-2 << 20, "-2.0 MiB"),
-    ],
-)
-def test_sizes_are_shown_for_people(size: int, shown: str) -> None:
-    """One unit and one digit after the point."""
-    assert shown_size(size) == shown

@@ -1,4 +1,4 @@
-"""Spans of time: merged and searched."""
+"""Spans: sets of closed intervals of time."""
 
 import math
 
@@ -15,8 +15,8 @@ spans_lists = st.lists(
 
 @given(spans_lists, st.integers(-25, 35), st.integers(0, 10) | st.just(math.inf))
 @example([(0, 10), (2, 3)], 5, 1)
-def test_a_time_overlaps_where_any_span_touches_it(spans: list[tuple[float, float]], start: int, length: float) -> None:
-    """Spans may overlap, contain or follow each other."""
-    made = Spans(spans)
-    assert bool(made) == bool(spans)
-    assert made.overlap(start, start + length) == any(a <= start + length and b >= start for a, b in spans)
+def test_a_lock_is_where_any_span_touches(spans: list[tuple[float, float]], start: int, length: float) -> None:
+    """Spans that overlap, hold each other or follow each other lock as each of them does."""
+    locks = Spans(spans)
+    assert bool(locks) == bool(spans)
+    assert locks.overlap(start, start + length) == any(a <= start + length and b >= start for a, b in spans)

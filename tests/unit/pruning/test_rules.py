@@ -1,12 +1,12 @@
-"""The rules that say which segments are removed, with random timelines, locks, quotas and clocks."""
+"""Which segments go: the rules alone, with random timelines, locks, quotas and clocks."""
 
 import math
-from array import array
 from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import footage_of
 
 from heldar_mirror.footage.footage import Footage
 from heldar_mirror.footage.spans import Spans
@@ -14,16 +14,13 @@ from heldar_mirror.heldar.retention import Policy
 from heldar_mirror.pruning.rules import STUB_SECONDS, choose, locked_bytes, oldest_first, over_quota
 
 NOW = 1_800_000_000
+
 HOUR = 3600
-
-
-def footage_of(*segments: tuple[int, int]) -> Footage:
-    return Footage(array("q", [begun for begun, _ in segments]), array("q", [size for _, size in segments]))
 
 
 @dataclass(frozen=True)
 class Camera:
-    """A camera's footage, and everything that decides what of it is removed."""
+    """A camera's footage, and all that decides what of it goes."""
 
     footage: Footage
     policy: Policy
@@ -39,7 +36,7 @@ class Camera:
         return range(len(self.footage.begun))
 
     def end(self, index: int) -> float:
-        """Return when a segment ended: when the next one begins, but never before its nominal length has passed."""
+        """When a segment ended: as the next begins, but never before its nominal length has passed."""
         if index == len(self.footage.begun) - 1:
             return math.inf
         begun, following = self.footage.begun[index : index + 2]
@@ -56,31 +53,39 @@ class Camera:
         return list(choose(self.footage, self.policy, self.locks, self.kept, now))
 
 
+begun_at = st.integers(NOW - 72 * HOUR, NOW + HOUR)
+sizes = st.integers(-1000, 1000).map(lambda size: max(size, 0))  # half of the segments are stubs
+# The size of each segment by when it was begun: a few segments, or more.
+segments = st.dictionaries(begun_at, sizes, max_size=3) | st.dictionaries(begun_at, sizes, min_size=4, max_size=25)
+# Spans of up to three hours, and some without an end.
+spans = st.tuples(st.integers(NOW - 73 * HOUR, NOW + 2 * HOUR), st.integers(0, 4 * HOUR)).map(
+    lambda span: (span[0], span[0] + span[1] if span[1] <= 3 * HOUR else math.inf)
+)
+policies = st.builds(
+    Policy,
+    keep_seconds=st.integers(0, 80).map(lambda hours: 3600.0 * hours or None),
+    quota=st.integers(-5_000, 15_000).map(lambda size: size if size > 0 else None),
+    segment_seconds=st.sampled_from([0, 2, 60, 900, 86_400]),
+    gone=st.sampled_from([False, False, False, True]),
+)
+
+
 @st.composite
 def cameras(draw: st.DrawFn) -> Camera:
-    """Draw segments up to three days old, some of them stubs, with gaps, clocks that were set back, and a future."""
-    begun = sorted(draw(st.sets(st.integers(NOW - 72 * HOUR, NOW + HOUR).map(lambda at: at - at % 60), max_size=25)))
-    begun = sorted({at + draw(st.integers(0, 59)) for at in begun})
-    sizes = [draw(st.one_of(st.just(0), st.integers(1, 1000))) for _ in begun]
-    moments = st.integers(NOW - 73 * HOUR, NOW + 2 * HOUR)
-    spans = draw(st.lists(st.tuples(moments, st.one_of(st.integers(0, 3 * HOUR), st.just(math.inf))), max_size=3))
-    policy = Policy(
-        keep_seconds=draw(st.none() | st.integers(1, 80).map(lambda hours: 3600.0 * hours)),
-        quota=draw(st.none() | st.integers(1, 15_000)),
-        segment_seconds=draw(st.sampled_from([0, 2, 60, 900, 86_400])),
-        gone=draw(st.sampled_from([False, False, False, True])),
-    )
+    """Segments up to three days old, some of them stubs, with gaps, clocks that were set back, and a future."""
+    footage = sorted(draw(segments).items())
+    begun = [at for at, _ in footage]
     return Camera(
-        footage_of(*zip(begun, sizes, strict=True)),
-        policy,
-        tuple((start, start + length) for start, length in spans),
-        draw(st.frozensets(st.sampled_from(begun), max_size=2)) if begun else frozenset(),
+        footage_of(*footage),
+        draw(policies),
+        tuple(draw(st.lists(spans, max_size=3))),
+        frozenset(draw(st.lists(st.sampled_from(begun), max_size=2)) if begun else ()),
     )
 
 
 @given(cameras(), st.sampled_from([NOW, NOW - 100 * HOUR, NOW + 1000 * HOUR, -math.inf, math.inf]))
-def test_what_is_protected_is_never_removed(camera: Camera, now: float) -> None:
-    """Whatever the clock says, no locked or open segment is removed, and no newest one unless its camera is gone."""
+def test_what_is_protected_never_goes(camera: Camera, now: float) -> None:
+    """Whatever the clock says: no locked segment, no open one, and not the newest unless its camera is gone."""
     chosen = [index for index, _ in camera.chosen(now)]
     assert not [index for index in chosen if camera.protected(index)]
     assert len(chosen) == len(set(chosen))
@@ -88,7 +93,7 @@ def test_what_is_protected_is_never_removed(camera: Camera, now: float) -> None:
 
 @given(cameras())
 def test_what_is_left_is_the_newest(camera: Camera) -> None:
-    """By age and quota the oldest are removed first, and nothing unprotected that stays is older."""
+    """What goes by age or quota goes oldest first, and nothing unprotected that stays is older."""
     gone = [index for index, rule in camera.chosen() if rule != "stub"]
     assert gone == sorted(gone)
     left = [index for index in camera.indexes if index not in gone and not camera.protected(index)]
@@ -97,7 +102,7 @@ def test_what_is_left_is_the_newest(camera: Camera) -> None:
 
 @given(cameras())
 def test_age_takes_what_ended_too_long_ago_and_nothing_else(camera: Camera) -> None:
-    """By age exactly those are removed that are unprotected and ended before the time that their camera keeps."""
+    """By age goes exactly what is unprotected and ended before the time that its camera keeps."""
     keep = math.inf if camera.policy.keep_seconds is None else camera.policy.keep_seconds
     old = [each for each in camera.indexes if camera.end(each) <= NOW - keep and not camera.protected(each)]
     aged = [index for index, rule in camera.chosen() if rule == "age"]
@@ -105,15 +110,15 @@ def test_age_takes_what_ended_too_long_ago_and_nothing_else(camera: Camera) -> N
 
 
 @given(cameras())
-def test_everything_of_a_gone_camera_is_removed(camera: Camera) -> None:
-    """All footage of a camera that is gone is removed by one rule, the newest too, but not what is locked or open."""
+def test_all_of_a_gone_camera_goes(camera: Camera) -> None:
+    """Of a camera that is gone all goes but what is locked or open, the newest too, and by no other rule."""
     gone = replace(camera, policy=replace(camera.policy, gone=True))
     assert gone.chosen() == [(index, "deleted") for index in gone.indexes if not gone.protected(index)]
 
 
 @given(cameras())
 def test_the_quota_is_reached_whenever_the_unprotected_suffice(camera: Camera) -> None:
-    """It is not if locked segments fill it. No more segments are removed than that takes."""
+    """Unless what is locked fills it; and no segment more goes than that takes."""
     chosen, sizes, quota = camera.chosen(), camera.footage.sizes, camera.policy.quota
     by_quota = [index for index, rule in chosen if rule == "quota"]
     if quota is None or sum(sizes[each] for each in camera.indexes if camera.locked(each)) >= quota:
@@ -127,8 +132,8 @@ def test_the_quota_is_reached_whenever_the_unprotected_suffice(camera: Camera) -
 
 
 @given(cameras())
-def test_old_stubs_are_removed(camera: Camera) -> None:
-    """A stub is removed after an hour, and before that only by one of the other rules."""
+def test_old_stubs_go(camera: Camera) -> None:
+    """What holds nothing goes after an hour, and before it only where the other rules take it."""
     chosen = dict(camera.chosen())
     for index in camera.indexes:
         begun, size = camera.footage.begun[index], camera.footage.sizes[index]
@@ -140,28 +145,28 @@ def test_old_stubs_are_removed(camera: Camera) -> None:
 
 
 @given(cameras())
-def test_without_a_rule_only_stubs_are_removed(camera: Camera) -> None:
-    """A camera of which nothing is known keeps everything that was recorded."""
+def test_without_a_rule_only_stubs_go(camera: Camera) -> None:
+    """A camera of which nothing is known keeps all that was recorded."""
     unknown = replace(camera, policy=Policy())
     assert {rule for _, rule in unknown.chosen()} <= {"stub"}
 
 
 @given(cameras())
 def test_a_clock_in_doubt_takes_nothing_by_age(camera: Camera) -> None:
-    """A time before all times makes nothing old, not even a stub. The quota holds nevertheless."""
+    """The time before all times makes nothing old, a stub included; the quota holds all the same."""
     assert {rule for _, rule in camera.chosen(-math.inf)} <= {"quota", "deleted"}
 
 
 @given(cameras(), st.integers(1, 5))
 def test_it_is_the_same_a_few_at_a_time(camera: Camera, few: int) -> None:
-    """If segments are chosen again after every few that were removed, the same ones are removed by the same rules."""
+    """Chosen anew after each few that were removed, in the end the same segments went, by the same rules."""
     at_once = {(camera.footage.begun[index], rule) for index, rule in camera.chosen()}
     footage = footage_of(*zip(camera.footage.begun, camera.footage.sizes, strict=True))
     in_turns = set()
     while batch := replace(camera, footage=footage).chosen()[:few]:
         in_turns |= {(footage.begun[index], rule) for index, rule in batch}
         footage.drop([index for index, _ in batch])
-    # A segment ends where the next one begins, so when that is removed, the one before it may become locked.
+    # What is left ends where the next begins, so with a segment gone from the middle another may become locked.
     assert in_turns <= at_once
     if not camera.spans:
         assert in_turns == at_once
@@ -169,7 +174,7 @@ def test_it_is_the_same_a_few_at_a_time(camera: Camera, few: int) -> None:
 
 @given(cameras())
 def test_the_bytes_beyond_a_quota(camera: Camera) -> None:
-    """They are the sum of all sizes minus the quota, and 0 if locked segments fill the quota."""
+    """They are what lies there less the quota, and none where what is locked fills it."""
     locked = sum(camera.footage.sizes[index] for index in camera.indexes if camera.locked(index))
     assert locked_bytes(camera.footage, camera.policy, camera.locks) == locked
     excess = over_quota(camera.footage, camera.policy, camera.locks)
@@ -199,19 +204,19 @@ def test_the_bytes_beyond_a_quota(camera: Camera) -> None:
     ],
 )
 def test_five_segments(policy: Policy, now: float, expected: list[tuple[int, str]]) -> None:
-    """They begin at 0, 60, 600, 660 and 720 and have ten bytes each. A segment lasts through the gap after it."""
+    """Begun at 0, 60, 600, 660 and 720, of ten bytes each: a gap is taken to be recorded."""
     footage = footage_of(*[(begun, 10) for begun in (0, 60, 600, 660, 720)])
     assert list(choose(footage, policy, Spans(), (), now)) == expected
 
 
-def test_of_an_empty_directory_nothing_is_removed() -> None:
-    """No rule applies to it."""
+def test_nothing_of_nothing_goes() -> None:
+    """An empty directory gives nothing, by whatever rule."""
     assert list(choose(Footage(), Policy(HOUR, 1, 60, gone=True), Spans(), (), math.inf)) == []
 
 
 @given(st.dictionaries(st.sampled_from("abc"), cameras()))
 def test_room_is_made_oldest_first_across_cameras(many: dict[str, Camera]) -> None:
-    """Everything unprotected is offered in the order in which it began, whichever camera it belongs to."""
+    """All that is unprotected may go, by when it was begun, whatever camera's it is."""
     offered = list(
         oldest_first(
             {name: camera.footage for name, camera in many.items()},
@@ -229,5 +234,5 @@ def test_room_is_made_oldest_first_across_cameras(many: dict[str, Camera]) -> No
 
 
 def test_a_camera_that_is_not_known_keeps_its_newest_when_room_is_made() -> None:
-    """Without a policy, locks or open segments, every segment but the newest is offered."""
+    """Without a policy, locks or open files of its own, all but the newest may go."""
     assert list(oldest_first({"a": footage_of((1, 5), (2, 5))}, {}, {}, {}, 0)) == [(1, "a", 0)]

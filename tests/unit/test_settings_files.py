@@ -1,0 +1,91 @@
+"""Where settings come from: the environment, our env file and Heldar's."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from heldar_mirror.errors import SettingsError
+from heldar_mirror.settings import load_settings
+
+
+@pytest.mark.parametrize("name", ["HELDAR_MIRROR_RECORDING_DIR", "HELDAR_MIRROR_", "HELDAR_MIRROR_user"])
+def test_a_setting_of_ours_that_is_none_is_named(name: str, env: dict[str, str]) -> None:
+    """A misspelt name is no silent default, wherever it stands; blank it says nothing, and Heldar's are Heldar's."""
+    with pytest.raises(SettingsError, match=f"{name} "):
+        load_settings(env | {name: "/m"})
+    file = Path(env["HELDAR_MIRROR_ENV_FILE"])
+    file.write_text(f"{name}=/m\n")
+    with pytest.raises(SettingsError, match=f"{name} "):
+        load_settings(env)
+    file.write_text(f"{name}= \nHELDAR_MIRRORED=1\n")
+    load_settings(env | {"HELDAR_NO_MIRROR": "1"})
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> dict[str, str]:
+    """An environment whose two env files can be written; they don't exist yet."""
+    return {"HELDAR_ENV_FILE": str(tmp_path / "heldar.env"), "HELDAR_MIRROR_ENV_FILE": str(tmp_path / "mirror.env")}
+
+
+def test_the_environment_goes_before_our_file_and_that_before_heldars(env: dict[str, str]) -> None:
+    """Three layers, of which none needs to be there."""
+    assert load_settings(env).ffmpeg == "ffmpeg"
+    Path(env["HELDAR_ENV_FILE"]).write_text("HELDAR_FFMPEG_BIN=1\nHELDAR_SECRET_KEY=1\nHELDAR_DATA_DIR=/1\n")
+    Path(env["HELDAR_MIRROR_ENV_FILE"]).write_text("HELDAR_FFMPEG_BIN=2\nHELDAR_SECRET_KEY=2\n")
+    made = load_settings(env | {"HELDAR_FFMPEG_BIN": "3"})
+    assert (made.ffmpeg, made.secret_key, made.recordings_dir) == ("3", "2", Path("/1/recordings"))
+
+
+def test_a_blank_value_hides_no_other(env: dict[str, str]) -> None:
+    """Blank counts as unset, in each layer: what an earlier one says stands."""
+    Path(env["HELDAR_ENV_FILE"]).write_text("HELDAR_FFMPEG_BIN=1\n")
+    Path(env["HELDAR_MIRROR_ENV_FILE"]).write_text("HELDAR_FFMPEG_BIN=\n")
+    assert load_settings(env | {"HELDAR_FFMPEG_BIN": " "}).ffmpeg == "1"
+
+
+@pytest.mark.parametrize("name", ["HELDAR_ENV_FILE", "HELDAR_MIRROR_ENV_FILE"])
+@pytest.mark.parametrize("damage", [Path.mkdir, lambda path: path.write_bytes(b"A=\xff")])
+def test_an_env_file_that_cannot_be_read_is_an_error(
+    name: str, damage: Callable[[Path], object], env: dict[str, str]
+) -> None:
+    """It may hold what must be known, so it is never as if it were not there."""
+    damage(Path(env[name]))
+    with pytest.raises(SettingsError, match=f"cannot read the settings in {env[name]}: "):
+        load_settings(env)
+
+
+@pytest.mark.parametrize("line", ["export HELDAR_FFMPEG_BIN=/x", " export\tHELDAR_FFMPEG_BIN = '/x'"])
+@pytest.mark.parametrize("name", ["HELDAR_ENV_FILE", "HELDAR_MIRROR_ENV_FILE"])
+def test_a_line_for_a_shell_is_named(name: str, line: str, env: dict[str, str]) -> None:
+    """`export` is no part of an env file, and what it sets would be lost unseen."""
+    Path(env[name]).write_text(f"{line}\n# export A=1\n")
+    with pytest.raises(SettingsError, match=r"export\sHELDAR_FFMPEG_BIN"):
+        load_settings(env)
+
+
+@pytest.mark.skipif(Path("/etc/heldar").exists(), reason="this machine has settings of its own")
+def test_a_blank_name_of_an_env_file_counts_as_unset() -> None:
+    """The usual file is read then."""
+    unset = load_settings({})
+    assert load_settings({"HELDAR_ENV_FILE": "", "HELDAR_MIRROR_ENV_FILE": " "}) == unset
+
+
+def test_a_mirror_root_in_heldars_own_file_is_refused(env: dict[str, str]) -> None:
+    """The kernel would mirror too; the message says which line to move where. Blank, it says nothing."""
+    file = Path(env["HELDAR_ENV_FILE"])
+    file.write_text("HELDAR_MIRROR_RECORDINGS_DIR= \n")
+    assert load_settings(env).mirror_root is None
+    file.write_text("HELDAR_MIRROR_RECORDINGS_DIR=/mnt/mirror\n")
+    with pytest.raises(SettingsError) as caught:
+        load_settings(env | {"HELDAR_MIRROR_RECORDINGS_DIR": "/elsewhere"})
+    assert str(caught.value).startswith(
+        f"HELDAR_MIRROR_RECORDINGS_DIR=/mnt/mirror stands in Heldar's own env file {file}"
+    )
+    assert f"Move that line to {env['HELDAR_MIRROR_ENV_FILE']}" in str(caught.value)
+
+
+def test_a_mirror_root_in_our_own_file_is_taken(env: dict[str, str]) -> None:
+    """That is its place."""
+    Path(env["HELDAR_MIRROR_ENV_FILE"]).write_text("HELDAR_MIRROR_RECORDINGS_DIR=/mnt/mirror\n")
+    assert load_settings(env).mirror_root == Path("/mnt/mirror")
