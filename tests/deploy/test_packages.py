@@ -44,7 +44,7 @@ def test_the_sdist_holds_what_a_checkout_does(packages: tuple[Path, Path]) -> No
     }
     assert wanted <= names
     assert {name for name in names - wanted if "egg-info" not in name} == {
-        *("CHANGELOG.md", "LICENSE", "MANIFEST.in", "PKG-INFO", "README.md"),
+        *(".pre-commit-config.yaml", "CHANGELOG.md", "LICENSE", "MANIFEST.in", "PKG-INFO", "README.md"),
         *("pyproject.toml", "ruff.toml", "setup.cfg"),
     }
 

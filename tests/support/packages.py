@@ -17,7 +17,7 @@ def copy_tree(to: Path, version: str = "") -> Path:
     """Copy the tree, as a checkout has it, and return where to; `version` may be another one than the tree's."""
     ignored = shutil.ignore_patterns("*.egg-info", "build", "__pycache__")
     to.mkdir(parents=True)
-    for path in TREE.glob("[!.]*"):
+    for path in (*TREE.glob("[!.]*"), TREE / ".pre-commit-config.yaml"):
         if path.is_dir():
             if not path.match("*.egg-info"):
                 shutil.copytree(path, to / path.name, symlinks=True, ignore=ignored)
