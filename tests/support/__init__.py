@@ -1,4 +1,4 @@
-"""What tests, benchmarks and the demo are made with: real parts, and what looks at them."""
+"""Parts that tests, benchmarks and the demo share: real cameras, databases and mirrors, and helpers to inspect them."""
 
 from pathlib import Path
 

@@ -1,8 +1,8 @@
-"""A Debian host with a systemd of its own, for tests: built by debootstrap once, booted in namespaces at will.
+"""A Debian host with its own systemd, for tests. debootstrap builds it once; each test boots it in namespaces.
 
-Nothing of it outlives the process that booted it, also where that is killed: the host's first process dies with its
-parent, its processes with that one, and its mounts and its network with its namespaces. What is built lies below
-~/.cache/heldar-mirror-tests, under a name that tells what it is made of.
+The host ends with the process that booted it, even if that is killed: the host's first process dies with its parent,
+its other processes die with the first one, and its mounts and network vanish with its namespaces. The built tree is
+cached below ~/.cache/heldar-mirror-tests, under a hash of everything it was built from.
 """
 
 import configparser
@@ -31,7 +31,7 @@ from support.waiting import COMMAND_SECONDS, PATIENCE_SECONDS
 CACHE = Path.home() / ".cache/heldar-mirror-tests"
 SUITE = "bookworm"
 
-# What every host has: what a mirror needs, and what Ansible needs at the other end.
+# Installed on every host: what a mirror needs, and what Ansible needs on a host that it manages.
 PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "openssh-server", "iproute2", "procps", "ca-certificates"),
     *("python3", "python3-apt", "python3-venv", "ffmpeg", "util-linux"),
@@ -42,10 +42,10 @@ NETWORKS = ipaddress.IPv4Network("10.213.0.0/16")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8"}
 
-# How pip and the TLS libraries find what is this machine's own.
+# These variables tell pip and the TLS libraries about this machine's registries and certificates.
 REGISTRY_VARIABLES = ("PIP_", "SSL_CERT_", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY")
 
-# Timers that would use the network, or the processor in the middle of a test.
+# These timers would use the network, or the processor during a test.
 UNWANTED = ("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "fstrim.timer", "e2scrub_all.timer")
 
 BUILD = """
@@ -64,7 +64,7 @@ python3 -m venv /tmp/venv
 rm -r /tmp/venv
 """
 
-# The kernel's switches are the machine's own, so the host may look and not touch.
+# The settings in /proc/sys belong to the whole machine, so the host gets them read-only.
 BOOT = """
 set -eu
 mount --make-rprivate /
@@ -89,10 +89,10 @@ ln -s pts/ptmx dev/ptmx
 ln -s /proc/self/fd dev/fd
 read -r _
 exec </dev/null >"$HOME/console" 2>&1
-# In a chroot no process may make a namespace of users.
+# pivot_root and not only chroot, because a process in a chroot can't make a user namespace.
 pivot_root . .
 umount -l .
-# As on any machine that has booted; systemd leaves it alone where it takes this for a container.
+# A booted machine has shared mounts. systemd doesn't set this because it thinks that it runs in a container.
 mount --make-rshared /
 exec setpriv --bounding-set=-sys_time,-sys_module,-sys_rawio -- \
     env -i container=lxc PATH="$PATH" chroot . /lib/systemd/systemd
@@ -101,8 +101,11 @@ exec setpriv --bounding-set=-sys_time,-sys_module,-sys_rawio -- \
 
 @dataclass
 class Host:
-    """A host that was booted, is down, or was killed. `address` is its own, `gateway` this machine's at the other end
-    of the cable; there is no way further. Root enters by SSH with `key`."""
+    """A host, which may be up or down.
+
+    `address` is the host's own address and `gateway` this machine's, at the other end of a virtual cable. The host can
+    reach nothing else. Root can log in by SSH with `key`.
+    """
 
     home: Path
     base: Path
@@ -119,19 +122,19 @@ class Host:
 
     @property
     def ssh_options(self) -> list[str]:
-        """What `ssh`, and Ansible's `ansible_ssh_common_args`, need beside `key` to get in without a question."""
+        """Return the options, beside `key`, that let `ssh` and Ansible log in without a prompt."""
         options = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "BatchMode=yes")
         return [word for option in options for word in ("-o", option)]
 
     def path(self, inside: str) -> Path:
-        """Return where a file of the host is to be found from here, while it is up.
+        """Return the path by which this machine sees a file of the host, while the host is up.
 
-        It leads astray where links are resolved first, those of the host or this path itself, as SQLite does.
+        Don't hand the path to code that resolves symbolic links first, such as SQLite: it would look on this machine.
         """
         return Path(f"/proc/{self.pid}/root/{inside.lstrip('/')}")
 
     def put(self, source: Path, inside: str) -> None:
-        """Copy a file or a directory into the host, as root's."""
+        """Copy a file or a directory into the host. It belongs to root there."""
         self.path(inside).parent.mkdir(parents=True, exist_ok=True)
         subprocess.run(["cp", "-r", "--no-target-directory", source, self.path(inside)], check=True)
 
@@ -151,7 +154,7 @@ class Host:
     ) -> "subprocess.CompletedProcess[str]":
         """Run a command as the host's root, and check its exit code unless `code` is None.
 
-        `online`: in this machine's network, for what a test installs; with this machine's registries.
+        With `online` it runs in this machine's network and sees its registries, so that a test can install packages.
         """
         namespaces = [] if online else ["--net"]
         variables = ENVIRONMENT | (_registry_variables() if online else {}) | dict(env or {})
@@ -178,12 +181,12 @@ class Host:
         return self.run("journalctl", "--unit", unit, "--no-pager", "--output", "short-precise", code=None).stdout
 
     def boot(self) -> None:
-        """Boot, or boot again on what the last run left on the disk. Returns when the host is up and lets SSH in."""
-        assert self.process is None, "it is up already"
+        """Boot the host on its disk as the last run left it. Return when the host is up and accepts SSH."""
+        assert self.process is None, "the host is already up"
         begin = 'for group; do echo 0 >"$group/cgroup.procs"; done; exec unshare $NAMESPACES -- sh -c "$BOOT"'
         with (self.home / "console").open("w") as log:
             self.process = subprocess.Popen(
-                # Whoever dies takes the next one with it: this process, unshare, the host's first process, all others.
+                # Each process that dies ends the next one: this process, unshare, the host's first process, all others.
                 ["setpriv", "--pdeathsig", "KILL", "--", "sh", "-euc", begin, "sh", *map(str, self.groups)],
                 env={
                     "PATH": PATH,
@@ -206,7 +209,7 @@ class Host:
         self._wait("SSH", ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/22"])
 
     def _first_process(self, process: "subprocess.Popen[str]") -> int:
-        """Return the process that is the first one in there, by its number out here."""
+        """Return the host's first process, by its id on this machine."""
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
@@ -219,7 +222,7 @@ class Host:
         raise AssertionError(f"the host's namespaces were not made within {PATIENCE_SECONDS} s: {self.console()}")
 
     def _plug_in(self) -> None:
-        """Lay a cable between this machine and the host; it is gone with the host."""
+        """Connect this machine and the host by a pair of virtual interfaces, which vanish with the host."""
         here, inside = f"hm{self.pid}", ["nsenter", "--target", str(self.pid), "--net", "ip"]
         for command in (
             ["ip", "link", "add", here, "type", "veth", "peer", "name", "eth0", "netns", str(self.pid)],
@@ -240,18 +243,18 @@ class Host:
             time.sleep(0.2)
 
     def console(self) -> str:
-        """Return what the host's systemd printed."""
+        """Return the output of the host's systemd."""
         return (self.home / "console").read_text(errors="replace")
 
     def kill(self) -> None:
-        """Cut the power. What was written is there at the next boot: the disk belongs to this machine's kernel."""
+        """Cut the power. The next boot finds all that was written, because this machine's Linux caches the disk."""
         if self.process:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
             self._ended()
 
     def shut_down(self) -> None:
-        """Shut down as an operator would, and wait for the end of it."""
+        """Shut the host down as an operator would, and wait until it is down."""
         assert self.process
         self.run("systemctl", "poweroff", code=None)
         self.process.wait(PATIENCE_SECONDS)
@@ -269,13 +272,13 @@ class Host:
             self.process, self.pid = None, 0
 
     def limit_memory(self, size_bytes: int | None) -> None:
-        """Give the whole host so much memory and no more, so that the kernel kills what has the most of it; None: all
-        that there is."""
+        """Limit the memory of the whole host to this many bytes, so that Linux kills its largest process. None removes
+        the limit."""
         file = self._memory_file("memory.limit_in_bytes", "memory.max")
         file.write_text(str(size_bytes) if size_bytes else "max" if file.name == "memory.max" else "-1")
 
     def killed_for_memory(self) -> int:
-        """Return how many processes the kernel has killed for want of memory."""
+        """Return how many processes Linux has killed because memory ran out."""
         text = self._memory_file("memory.oom_control", "memory.events").read_text()
         return int(dict(line.split() for line in text.splitlines())["oom_kill"])
 
@@ -291,11 +294,12 @@ class Host:
 def booted_host(
     packages: Collection[str] = (), downloaded: Collection[str] = (), wheels: Collection[str] = ()
 ) -> Iterator[Host]:
-    """Boot a host of Debian 12, on a disk of its own that is thrown away at the end.
+    """Boot a host of Debian 12 on its own disk, which is deleted at the end.
 
-    It has PACKAGES and `packages`. Without a way out it can still install `downloaded` (Debian packages), by apt-get,
-    and the wheels in /opt/wheels, by `pip install --no-index --find-links /opt/wheels`: what setup.cfg requires, and
-    `wheels` (requirements such as `supervisor==4.2.5`). Skips where it can't be built here.
+    PACKAGES and `packages` are installed. Without a network the host can also install the Debian packages
+    `downloaded`, by apt-get, and the wheels in /opt/wheels, by `pip install --no-index --find-links /opt/wheels`.
+    These are what setup.cfg requires and `wheels` (requirements such as `supervisor==4.2.5`). Skip the test if this
+    machine can't build a host.
     """
     base = _base(packages, downloaded, wheels)
     home = Path(tempfile.mkdtemp(prefix="mirror-test-host-"))
@@ -328,7 +332,7 @@ def booted_host(
 
 @contextlib.contextmanager
 def _network() -> Iterator[ipaddress.IPv4Network]:
-    """A network of two addresses that no other host has, as long as the block lasts."""
+    """Reserve a network of two addresses for one host until the block ends."""
     networks: list[ipaddress.IPv4Network] = list(NETWORKS.subnets(new_prefix=30))
     locks = CACHE / "networks"
     locks.mkdir(exist_ok=True)
@@ -344,7 +348,7 @@ def _network() -> Iterator[ipaddress.IPv4Network]:
 
 
 def _make_groups(name: str) -> list[Path]:
-    """Make control groups of the host's own below ours: in the second hierarchy, and where memory is limited."""
+    """Make control groups for the host below ours: in the cgroup2 hierarchy, and in the one that limits memory."""
     mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
     made = []
     for line in Path("/proc/self/cgroup").read_text().splitlines():
@@ -360,7 +364,7 @@ def _make_groups(name: str) -> list[Path]:
 
 
 def _remove_group(group: Path) -> None:
-    """Remove a control group and those in it. The kernel may take a moment to let go of what was killed."""
+    """Remove a control group and the groups in it. Linux may need a moment to release killed processes."""
     for _ in range(50):
         for directory, _, _ in os.walk(group, topdown=False):
             with contextlib.suppress(OSError):
@@ -375,19 +379,19 @@ def _registry_variables() -> dict[str, str]:
 
 
 def unavailable(reason: str) -> None:
-    """Skip a test that needs what is not here; fail it where no test may be skipped."""
+    """Skip a test that needs something this machine lacks. Where no test may be skipped, fail it."""
     if "NO_TEST_MAY_BE_SKIPPED" in os.environ:
         pytest.fail(reason)
     pytest.skip(reason)
 
 
 def _base(packages: Collection[str], downloaded: Collection[str], wheels: Collection[str]) -> Path:
-    """Return the tree of a host, built if nobody built it before."""
+    """Return the directory of a host's tree. Build it if it isn't there yet."""
     if os.geteuid() != 0:
-        unavailable("a host of its own is built and booted by root alone")
+        unavailable("only root can build and boot a host")
     for program, package in (("debootstrap", "debootstrap"), ("ssh-keygen", "openssh-client"), ("ip", "iproute2")):
         if not shutil.which(program):
-            unavailable(f"a host of its own needs {program}: apt-get install {package}")
+            unavailable(f"a host needs {program}: apt-get install {package}")
     setup = configparser.ConfigParser()
     setup.read(TREE / "setup.cfg")
     requirements = setup["options"]["install_requires"].split("\n")
@@ -414,7 +418,7 @@ def _base(packages: Collection[str], downloaded: Collection[str], wheels: Collec
 
 
 def _build(root: Path, script: str) -> None:
-    """Build a host's tree, from where this machine has its packages, with its mounts in a namespace of their own."""
+    """Build a host's tree from this machine's package sources. Its mounts are in a separate namespace."""
     listed = subprocess.run(
         ["apt-get", "indextargets", "--format", "$(CODENAME) $(REPO_URI)", "Created-By: Packages", "Component: main"],
         capture_output=True,
@@ -423,7 +427,7 @@ def _build(root: Path, script: str) -> None:
     ).stdout
     mirrors = [uri for codename, _, uri in (line.partition(" ") for line in listed.splitlines()) if codename == SUITE]
     _quietly(["debootstrap", "--variant=minbase", SUITE, str(root), *mirrors[:1]])
-    if mirrors:  # this machine has the same suite, and knows where it is to be had
+    if mirrors:  # this machine runs the same suite, so its package sources fit
         (root / "etc/apt/sources.list").unlink(missing_ok=True)
         for name in ("sources.list", "sources.list.d", "auth.conf.d", "preferences.d", "keyrings", "trusted.gpg.d"):
             _take_over(Path("/etc/apt") / name, root)
@@ -445,7 +449,7 @@ def _build(root: Path, script: str) -> None:
 
 
 def _take_over(path: Path, root: Path) -> None:
-    """Copy a file or a directory of this machine's to the same place below `root`, on top of what is there."""
+    """Copy a file or directory of this machine to the same path below `root`, over what is there."""
     if path.exists():
         target = root / path.relative_to("/")
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -456,7 +460,7 @@ def _take_over(path: Path, root: Path) -> None:
 
 
 def _quietly(command: list[str | Path], env: dict[str, str] | None = None) -> None:
-    """Run a command, and show what it said if it fails."""
+    """Run a command. Show its output if it fails."""
     done = subprocess.run(
         command,
         env=env,

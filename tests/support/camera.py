@@ -9,7 +9,7 @@ from support.mirror import PASSWORD, USER
 
 @dataclass
 class Camera:
-    """An RTSP camera, on loopback unless told otherwise, which can be unplugged and plugged in again."""
+    """An RTSP camera that can be unplugged and plugged in again. It listens on loopback by default."""
 
     port: int = 0
     address: str = "127.0.0.1"

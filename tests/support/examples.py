@@ -1,4 +1,4 @@
-"""Made-up rows, cameras and settings for tests of the pure parts; nothing here touches a file."""
+"""Example rows, cameras, footage and settings for tests of pure functions. Nothing here touches a file."""
 
 import base64
 from array import array
@@ -11,15 +11,15 @@ from heldar_mirror.heldar import sealed
 from heldar_mirror.heldar.cameras import Camera, Row, parse_camera
 from heldar_mirror.settings import Settings, parse_settings
 
-# Any plain text that a column of Heldar's can hold.
+# Any plain text that a column of Heldar's database can hold.
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12).filter(lambda text: sealed.PREFIX not in text)
-# What a URL may hold: neither white space nor control characters.
+# A URL may hold any characters but white space and control characters.
 url_characters = st.characters(exclude_categories=["C", "Z"])
 camera_ids = st.text("abcdefghijklmnopqrstuvwxyz0123456789_", min_size=1, max_size=20)
 
 
 def row(**columns: object) -> Row:
-    """A row of a hikvision camera that wants a mirror, but for what `columns` say."""
+    """Return the row of a hikvision camera that wants a mirror, changed by `columns`."""
     return {
         "id": "gate",
         "vendor": "hikvision",
@@ -39,7 +39,7 @@ def row(**columns: object) -> Row:
 
 
 def camera(**columns: object) -> Camera:
-    """The camera of such a row; nothing of it is sealed."""
+    """Return the camera of such a row. None of its values is sealed."""
     return parse_camera(row(**columns), lambda value: value)
 
 
@@ -49,7 +49,7 @@ def footage_of(*segments: tuple[int, int]) -> Footage:
 
 
 def settings(**variables: str) -> Settings:
-    """Settings with a mirror root and a state directory; `MIRROR_PREFIX="x"` sets HELDAR_MIRROR_PREFIX."""
+    """Return settings with a mirror root and a state directory. `MIRROR_PREFIX="x"` sets HELDAR_MIRROR_PREFIX."""
     given = {"MIRROR_RECORDINGS_DIR": "/mnt/mirror", "MIRROR_STATE_DIR": "/s"} | variables
     return parse_settings({f"HELDAR_{name}": value for name, value in given.items()})
 
@@ -58,7 +58,7 @@ KEY = base64.b64encode(bytes(range(32))).decode()
 
 
 def seal(plain: bytes, key: str = KEY) -> str:
-    """Seal a value as Heldar's kernel does, but for the nonce, which is always the same."""
+    """Seal a value as Heldar's kernel does, except that the nonce is always the same."""
     nonce = b"used only once"[: sealed.NONCE_BYTES]
     box = nonce + AESGCM(base64.b64decode(key)).encrypt(nonce, plain, None)
     return sealed.PREFIX + base64.b64encode(box).decode()

@@ -1,4 +1,4 @@
--- The tables of Heldar that the mirror reads, with the columns that matter to it.
+-- The tables of Heldar that the mirror reads, with the columns that it needs.
 CREATE TABLE cameras (
     id TEXT PRIMARY KEY, name TEXT NOT NULL, vendor TEXT NOT NULL DEFAULT 'generic', address TEXT,
     rtsp_port INTEGER NOT NULL DEFAULT 554, username TEXT, password TEXT, main_stream_url TEXT, sub_stream_url TEXT,

@@ -1,5 +1,4 @@
-"""What a mirror's processes are at, seen from outside: who belongs to it, who writes where, and whether all of that is
-what the cameras table asks for."""
+"""A mirror seen from outside: its processes, what they write, and whether this is what the table asks for."""
 
 import contextlib
 import fcntl
@@ -20,19 +19,19 @@ SHOWN_PASSWORD = "p%40ss%2Fw%3Ard"
 
 
 class Wanted(NamedTuple):
-    """What one camera's recorder is to run with."""
+    """What one camera's recorder should run with."""
 
     url: str
     segment_seconds: int = 60
 
 
 def hikvision(port: int, segment_seconds: int = 60) -> Wanted:
-    """What is wanted for a camera as `Database.add` makes it."""
+    """Return what should run for a camera that `Database.add` made."""
     return Wanted(f"rtsp://admin:{SHOWN_PASSWORD}@127.0.0.1:{port}/Streaming/Channels/101", segment_seconds)
 
 
 def belonging(mirror: Mirror) -> dict[int, str]:
-    """Return the command lines of all processes of a mirror, by process id: each inherited its home."""
+    """Return the command lines of all processes of a mirror, by process id. All inherited its HOME."""
     marker = f"HOME={mirror.home}".encode()
     found = {}
     for entry in Path("/proc").iterdir():
@@ -44,7 +43,7 @@ def belonging(mirror: Mirror) -> dict[int, str]:
 
 
 def command_line(pid: int) -> str:
-    """Return a process's arguments; nothing where it ended."""
+    """Return a process's arguments, separated by spaces; an empty text if it has ended."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
     except OSError:
@@ -52,7 +51,7 @@ def command_line(pid: int) -> str:
 
 
 def parent(pid: int) -> int:
-    """Return the id of a process's parent; 0 where it ended."""
+    """Return the id of a process's parent; 0 if the process has ended."""
     try:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     except OSError:
@@ -60,7 +59,7 @@ def parent(pid: int) -> int:
 
 
 def writers(root: Path) -> dict[str, list[int]]:
-    """Return the processes that have a segment open, by camera, whoever they belong to."""
+    """Return the processes of any user that have a segment open, by camera."""
     found: dict[str, list[int]] = {}
     for process in Path("/proc").iterdir():
         if process.name.isdigit():
@@ -73,14 +72,14 @@ def writers(root: Path) -> dict[str, list[int]]:
 
 
 def opened(descriptor: Path) -> Path | None:
-    """Return what a descriptor is open on; None where it was closed meanwhile."""
+    """Return the file behind a descriptor; None if it was closed meanwhile."""
     with contextlib.suppress(OSError):
         return descriptor.readlink()
     return None
 
 
 def supervisor(mirror: Mirror) -> Any:
-    """Return supervisord's own interface."""
+    """Return the XML-RPC interface of the mirror's supervisord."""
     transport = SupervisorTransport(None, None, f"unix://{mirror.state}/supervisor.sock")
     return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
 
@@ -94,15 +93,17 @@ def watcher(mirror: Mirror) -> int:
 
 
 def log_of(mirror: Mirror, program: str) -> str:
-    """Return what a program told."""
+    """Return a program's log; an empty text if there is none."""
     log = mirror.logs / f"{program}.log"
     return log.read_text() if log.exists() else ""
 
 
 @contextlib.contextmanager
 def frozen_watcher(mirror: Mirror) -> Iterator[int]:
-    """Keep the watcher from doing anything, but for dying of a SIGKILL; never in the middle of a reconcile, where it
-    would keep all others waiting."""
+    """Freeze the watcher until the block ends; only SIGKILL still works on it.
+
+    It is not frozen during a reconcile, because it would then hold the lock that every other reconcile waits for.
+    """
     pid: int = wait_for(lambda: watcher(mirror))
     try:
         with (mirror.state / "lock").open("w") as lock:
@@ -116,7 +117,7 @@ def frozen_watcher(mirror: Mirror) -> Iterator[int]:
 
 
 def what_is_wrong(mirror: Mirror, wanted: Mapping[str, Wanted]) -> list[str]:
-    """Return how launch specs, programs file, supervisord and processes differ from what is wanted: all of it."""
+    """Return all differences between what is wanted and the launch specs, programs file, supervisord and processes."""
     try:
         infos = {info["group"]: info for info in supervisor(mirror).getAllProcessInfo()}
         supervisord = supervisor(mirror).getPID()
@@ -142,7 +143,7 @@ def what_is_wrong(mirror: Mirror, wanted: Mapping[str, Wanted]) -> list[str]:
     ]
 
     known = {supervisord, infos["watch"]["pid"]}
-    # The watcher has one process prune, and some look at the volume for a moment.
+    # The watcher's children are the pruner, and short-lived processes that look at the volume.
     known |= {pid for pid in belonging(mirror) if parent(pid) == infos["watch"]["pid"]}
     for name in wanted.keys() & specs.keys() & programs & writing.keys():
         recorder, ffmpegs = infos[f"mirror-{name}"]["pid"], writing[name]
@@ -153,7 +154,7 @@ def what_is_wrong(mirror: Mirror, wanted: Mapping[str, Wanted]) -> list[str]:
             wrong.append(f"{name}: written by {ffmpegs} of {[parent(pid) for pid in ffmpegs]}, not of {recorder}")
         if f"\nurl={wanted[name].url}\n" not in specs[name]:
             wrong.append(f"{name}: not the URL in its spec")
-        # Credentials may be stars in a command line.
+        # The credentials in a command line may be replaced by stars.
         asked = f"@{wanted[name].url.rpartition('@')[2]} ", f" -segment_time {wanted[name].segment_seconds} "
         wrong += [
             f"{name}: no {text} in {command_line(pid)}"
@@ -167,12 +168,12 @@ def what_is_wrong(mirror: Mirror, wanted: Mapping[str, Wanted]) -> list[str]:
         if pid not in known and not command.endswith("heldar_mirror up")
     }
     if others:
-        wrong.append(f"processes that nobody asked for: {others}")
+        wrong.append(f"unexpected processes: {others}")
     return wrong
 
 
 def wait_until_right(mirror: Mirror, wanted: Mapping[str, Wanted], seconds: float = PATIENCE_SECONDS) -> None:
-    """Wait until exactly what is wanted is recorded, each camera by one ffmpeg; fail the test with what is wrong."""
+    """Wait until exactly the wanted cameras are recorded, each by one ffmpeg. A failure lists what is wrong."""
     wrong: list[str] = []
 
     def is_right() -> bool:

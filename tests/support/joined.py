@@ -1,4 +1,4 @@
-"""A mirror in the machine's own supervisord."""
+"""A mirror that is joined: another supervisord than our own runs it."""
 
 import contextlib
 import socket
@@ -11,12 +11,12 @@ from pathlib import Path
 from support.users import MirrorForAll
 from support.waiting import COMMAND_SECONDS, PATIENCE_SECONDS, wait_for, wait_for_none
 
-ADMIN, ADMIN_PASSWORD = "sysadmin", "letmein"  # of the test's own supervisord
+ADMIN, ADMIN_PASSWORD = "sysadmin", "letmein"  # for the HTTP interface of the test's supervisord
 
 
 @dataclass
 class Joined(MirrorForAll):
-    """A mirror in a supervisord that has other programs too: `other`, and one whose name looks like ours."""
+    """A mirror in a supervisord that also runs `other`, and `mirror-foreign`, whose name looks like one of ours."""
 
     port: int = 0
 
@@ -54,7 +54,7 @@ files={self.home}/programs*.conf
         )
 
     def join(self) -> None:
-        """Have the mirror use this supervisord, with programs that are named like others there, as user games."""
+        """Make the mirror use this supervisord, with a prefix of its own, and recorders that run as the user games."""
         self.env |= {
             "HELDAR_MIRROR_PROGRAMS_FILE": str(self.home / "programs.conf"),
             "HELDAR_MIRROR_SUPERVISOR_USERNAME": ADMIN,

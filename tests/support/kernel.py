@@ -1,4 +1,4 @@
-"""What Heldar's kernel does to its database."""
+"""A process that uses Heldar's database as Heldar's kernel does."""
 
 import contextlib
 import os
@@ -25,7 +25,7 @@ for line in sys.stdin:
 
 
 class Kernel:
-    """Heldar's kernel as far as its database goes: a process of its own user that holds a connection."""
+    """A process of Heldar's user that holds a connection to the database."""
 
     def __init__(self, path: Path, uid: int) -> None:
         self.process = subprocess.Popen(
@@ -67,8 +67,8 @@ def kernel(path: Path, uid: int = KERNEL) -> Iterator[Kernel]:
 
 
 def given_to_kernel(database: Database, mode: int) -> Path:
-    """Make the kernel's user the owner of the database and its directory; everybody may read, `mode` is the
-    directory's."""
+    """Give the database and its directory to Heldar's user. Everybody may read the database; `mode` is the mode of the
+    directory."""
     for path in (database.path, database.path.parent):
         os.chown(path, KERNEL, KERNEL)
     database.path.chmod(0o644)
@@ -77,5 +77,5 @@ def given_to_kernel(database: Database, mode: int) -> Path:
 
 
 def names(path: Path) -> set[str]:
-    """The kinds of files there are of a database: `''`, `-wal`, `-shm`."""
+    """Return which files of a database exist, by their suffix: an empty text, `-wal`, `-shm`."""
     return {entry.name.removeprefix(path.name) for entry in path.parent.iterdir()}

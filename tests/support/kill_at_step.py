@@ -1,7 +1,7 @@
-"""Runs a heldar-mirror command, and kills itself just before one of its steps: STEP COMMAND...
+"""Run a heldar-mirror command, and kill it just before one of its steps: kill_at_step.py STEP COMMAND...
 
-A step is a call that has an effect, on a file or on supervisord, or asks supervisord. STEP is its number, from 1, or
-its name, such as `removeProcessGroup`. Each step that is taken is told on standard error.
+A step is a call that changes a file or changes or queries supervisord. STEP is its number, from 1, or its name, such
+as `removeProcessGroup`. Each completed step is printed to standard error.
 """
 
 import os
@@ -18,7 +18,7 @@ TAKEN: list[str] = []
 
 
 def wrap(owner: Any, name: str, describe: Callable[..., str | None]) -> None:
-    """Make a step of each call of a function, unless `describe` says that it has no effect."""
+    """Make each call of a function a step, unless `describe` returns None because the call has no effect."""
     function = getattr(owner, name)
 
     def call(*args: Any, **kwargs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Addresses that answer a camera's caller in one way or another."""
+"""TCP addresses that accept, refuse or ignore a connection, in place of a camera."""
 
 import contextlib
 import socket
@@ -10,7 +10,7 @@ from heldar_mirror.watcher.probe import Address
 
 @contextlib.contextmanager
 def listening(host: str = "127.0.0.1", port: int = 0, backlog: int = 5) -> Iterator[Address]:
-    """Somebody who listens, and never says a word."""
+    """An address that accepts connections and never sends anything."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
@@ -20,7 +20,7 @@ def listening(host: str = "127.0.0.1", port: int = 0, backlog: int = 5) -> Itera
 
 @contextlib.contextmanager
 def refusing() -> Iterator[Address]:
-    """An address that nobody listens at, and nobody else can take meanwhile."""
+    """An address that refuses connections. It stays reserved, so that no other process can listen there."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield "127.0.0.1", taken.getsockname()[1]
@@ -28,7 +28,7 @@ def refusing() -> Iterator[Address]:
 
 @contextlib.contextmanager
 def silent() -> Iterator[Address]:
-    """An address that answers neither yes nor no: its queue is full, so the kernel drops whoever knocks."""
+    """An address that neither accepts nor refuses: its queue is full, so Linux drops each attempt to connect."""
     with listening(backlog=0) as address, contextlib.ExitStack() as stack:
         for _ in range(3):
             caller = stack.enter_context(socket.socket())
@@ -39,7 +39,7 @@ def silent() -> Iterator[Address]:
 
 @contextlib.contextmanager
 def answering() -> Iterator[int]:
-    """A port at which any camera seems to answer: connections are accepted, and closed."""
+    """A port on loopback that accepts each connection and closes it, so that a camera seems to be there."""
     with socket.create_server(("127.0.0.1", 0), backlog=4096) as server:
 
         def accept() -> None:

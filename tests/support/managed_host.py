@@ -1,4 +1,4 @@
-"""Hosts that Ansible manages: booted, with Heldar's user and database, and with cameras in reach."""
+"""Booted hosts that Ansible manages. They have Heldar's user and database, and can reach cameras."""
 
 import contextlib
 import json
@@ -19,7 +19,7 @@ from support.mirror import PASSWORD, SCHEMA, USER, new_home
 ANSIBLE = TREE / "deploy/ansible"
 CAMERAS = ("gate", "hall", "yard")
 NEXT = "9.9.9"
-# Not where the unit may write anyway.
+# The unit may not write here unless the role allows it.
 ROOT = "/data/mirror"
 SECRET = "bWFkZS11cC1rZXktb2YtdGhlLXRlc3RzLW9ubHkhISE="
 
@@ -33,7 +33,7 @@ connection.close()
 
 @dataclass
 class Managed:
-    """A host with Heldar's user and database, and with cameras in reach, to be managed by Ansible."""
+    """A host for Ansible to manage. It has Heldar's user and database, and can reach cameras."""
 
     host: Host
     home: Path
@@ -41,7 +41,7 @@ class Managed:
     variables: dict[str, object]
 
     def play(self, *options: str, failed: bool = False, **variables: object) -> str:
-        """Apply the example's playbook to the host, and return what Ansible says."""
+        """Apply the example's playbook to the host, and return Ansible's output. It must fail if `failed` is true."""
         host = {
             "ansible_user": "root",
             "ansible_ssh_private_key_file": str(self.host.key),
@@ -67,40 +67,40 @@ class Managed:
         return output
 
     def execute(self, *scripts: str) -> None:
-        """Write to the database as Heldar does: as its user."""
+        """Run SQL scripts on the database as Heldar's user."""
         self.host.run("runuser", "-u", "heldar", "--", "python3", "-c", EXECUTE, *scripts)
 
     def all_well(self) -> bool:
-        """Whether all cameras are mirrored, and nothing is complained of."""
+        """Whether all cameras are mirrored, and the status reports no problem."""
         if self.camera.process and self.camera.process.poll() is not None:
-            # GStreamer's server may fail an assertion of its own when readers vanish, as they do with the power.
+            # When the host loses its power, its readers vanish, and GStreamer's server may crash.
             self.camera.unplug()
             self.camera.plug_in()
         report = json.loads(self.host.run("heldar-mirror", "status", "--json", code=None).stdout or "{}")
         return bool(report.get("well")) and sum(bool(camera["segment"]) for camera in report["cameras"]) == len(CAMERAS)
 
     def pids(self, command: str) -> list[int]:
-        """Return the processes whose command matches, by their numbers in there."""
+        """Return the processes whose command matches, by their ids on the host."""
         return [int(pid) for pid in self.host.run("pgrep", "-f", command, code=None).stdout.split()]
 
     def mirroring(self) -> list[int]:
-        """Return what an upgrade may not restart: each recorder, its ffmpeg, and supervisord."""
+        """Return the processes that an upgrade must not restart: each recorder, its ffmpeg, and supervisord."""
         return self.pids(r"start_recorder\.py|^ffmpeg |/usr/bin/supervisord|-m supervisor\.supervisord|mirror up$")
 
     def segments(self) -> dict[str, str]:
-        """Return the owner of each segment that is closed for good."""
+        """Return the owner of each segment, by its path below the mirror root."""
         listed = self.host.shell(rf"find {ROOT} -name '*.mp4' -printf '%P %u\n'")
         return dict(line.rsplit(" ", 1) for line in listed.splitlines())
 
     def left(self) -> list[str]:
-        """Return what is named like us, and neither footage, nor the tests', nor a user's."""
+        """Return all paths that are named after heldar-mirror, without footage and the tests' own files."""
         prune = " -o ".join(f"-path {place}" for place in ("/proc", "/sys", ROOT, "/opt/wheels", "/root"))
         return self.host.shell(rf"find / \( {prune} \) -prune -o -name '*heldar*mirror*' -print").split()
 
 
 @contextlib.contextmanager
 def managed_host(*downloaded: str) -> Iterator[Managed]:
-    """A host that knows nothing of us yet, and can install Debian's packages `downloaded`."""
+    """A host without heldar-mirror, which can install the Debian packages `downloaded`."""
     camera = Camera()
     try:
         with new_home() as home, booted_host(downloaded=downloaded) as host:
@@ -125,7 +125,7 @@ def managed_host(*downloaded: str) -> Iterator[Managed]:
             try:
                 yield made
             finally:
-                # Ansible leaves a connection open behind it, for the next play.
+                # Ansible keeps its SSH connection open for the next play.
                 for socket in (home / ".ansible/cp").glob("*"):
                     subprocess.run(["ssh", "-q", "-O", "exit", "-S", socket, "root"], check=False)
     finally:
@@ -133,10 +133,10 @@ def managed_host(*downloaded: str) -> Iterator[Managed]:
 
 
 def changes(output: str) -> int:
-    """Return how many tasks of a play changed something."""
+    """Return how many tasks of a play changed something, from its output."""
     return int(re.findall(r"changed=(\d+)", output)[-1])
 
 
 def pending(output: str) -> str:
-    """Return what a play says to wait for a restart."""
+    """Return what waits for a restart, from the output of a play."""
     return "".join(re.findall(r"restart pending: .*", output))

@@ -1,4 +1,4 @@
-"""Heldar's database and a mirror of it, in a directory of the test's own."""
+"""Heldar's database and a mirror of its cameras, in a directory for one test."""
 
 import contextlib
 import json
@@ -25,16 +25,14 @@ from support.waiting import (
 
 FAKE_FFMPEG = HERE / "fake_ffmpeg"
 
-
 USER, PASSWORD = "admin", "p@ss/w:rd"
-
 
 SCHEMA = (HERE / "heldar.sql").read_text()
 
 
 @dataclass
 class Database:
-    """Heldar's database, in WAL mode as the kernel leaves it. No connection stays open in the test's own process."""
+    """Heldar's database, in WAL mode as Heldar's kernel leaves it. The test's process keeps no connection open."""
 
     path: Path
 
@@ -43,9 +41,10 @@ class Database:
             connection.executescript(sql) if not values else connection.execute(sql, values)
 
     def add(self, camera_id: object, **columns: object) -> None:
-        """Add a camera: a hikvision that wants a mirror, unless `columns` say otherwise.
+        """Add a camera: a hikvision that wants a mirror, changed by `columns`.
 
-        One without a port is nobody's, and has a name for an address: a recorder would wait for a number to answer.
+        Without `rtsp_port` no camera exists, and its address is a name, because a recorder would wait for an IP address
+        to answer before it starts ffmpeg.
         """
         row = {
             "id": camera_id,
@@ -66,7 +65,7 @@ class Database:
 
 @dataclass
 class Mirror:
-    """heldar-mirror on the command line, with directories of its own below `home`."""
+    """heldar-mirror on the command line, with all its directories below `home`."""
 
     home: Path
     database: Database
@@ -118,9 +117,9 @@ class Mirror:
 
     @contextlib.contextmanager
     def up(self, *, watched: bool = False, **env: str) -> Iterator["subprocess.Popen[bytes]"]:
-        """Run `heldar-mirror up` until the block ends, and see to it that nothing of it is left.
+        """Run `heldar-mirror up` until the block ends. Fail the test if any of its processes is left.
 
-        Unless `watched`, the watcher is stopped, so that only what the test does is done.
+        Unless `watched`, the watcher is stopped, so that nothing happens but what the test does.
         """
         with (self.home / "up.log").open("ab") as log:
             process = subprocess.Popen(self.command("up"), env=self.env | env, stdout=log, stderr=log)
@@ -144,7 +143,7 @@ class Mirror:
         assert not leftovers, leftovers
 
     def watch_log(self) -> str:
-        """Return what the watcher told."""
+        """Return the watcher's log; an empty text if there is none."""
         log = self.logs / "watch.log"
         return log.read_text() if log.exists() else ""
 
@@ -163,7 +162,7 @@ class Mirror:
 
 @contextlib.contextmanager
 def new_home() -> Iterator[Path]:
-    """A directory that every user can enter; pytest's own are closed to others by each run that begins meanwhile."""
+    """A directory that every user can enter. Those of pytest are closed to others by each new run."""
     path = Path(tempfile.mkdtemp(prefix="mirror-test-"))
     path.chmod(0o755)
     try:
@@ -174,7 +173,7 @@ def new_home() -> Iterator[Path]:
 
 
 def new_database(home: Path) -> Database:
-    """An empty database of Heldar's."""
+    """Make Heldar's database, without any camera."""
     (home / "heldar").mkdir()
     made = Database(home / "heldar/heldar.db")
     made.execute(f"PRAGMA journal_mode=WAL; {SCHEMA}")
@@ -182,7 +181,7 @@ def new_database(home: Path) -> Database:
 
 
 def mirror_env(home: Path, database: Database) -> dict[str, str]:
-    """The environment of a mirror with all its directories below `home`, and with a fake ffmpeg."""
+    """Return the environment of a mirror that has all its directories below `home` and uses the fake ffmpeg."""
     (home / "recordings").mkdir()
     return {
         "PATH": os.environ["PATH"],

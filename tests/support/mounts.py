@@ -1,4 +1,4 @@
-"""File systems that tests mount, fill, hang and take away."""
+"""File systems that tests mount, hang and unmount."""
 
 import contextlib
 import signal
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from support.mirror import Mirror
-from support.waiting import wait_for
+from support.waiting import PATIENCE_SECONDS, wait_for
 
 
 def mount(*args: object) -> None:
@@ -16,18 +16,20 @@ def mount(*args: object) -> None:
 
 @contextlib.contextmanager
 def mounted(directory: Path, *options: object) -> Iterator[None]:
-    """A file system on a directory, made if it is missing; whatever is mounted there at the end is taken away."""
+    """Mount a file system on a directory, made if it is missing. Unmount all that is mounted there at the end."""
     directory.mkdir(exist_ok=True)
     mount(*options, directory)
     try:
         yield
     finally:
-        while str(directory) in Path("/proc/self/mounts").read_text().split():  # is_mount() would ask a hung one
+        while (
+            str(directory) in Path("/proc/self/mounts").read_text().split()
+        ):  # not is_mount(), which would hang with the file system
             unmount(directory)
 
 
 def unmount(directory: Path) -> None:
-    """Take a volume away at once, whoever is still using it."""
+    """Unmount a volume at once, even if it is in use."""
     subprocess.run(["umount", "--lazy", str(directory)], check=True)
 
 
@@ -37,12 +39,14 @@ def tmpfs(directory: Path, mebibytes: int) -> contextlib.AbstractContextManager[
 
 @contextlib.contextmanager
 def served(mirror: Mirror, place: str = "mirror") -> Iterator["subprocess.Popen[bytes]"]:
-    """The directory `disk` as the mirror's volume, or in another place of its home, by way of a process, which may be
-    stopped meanwhile."""
+    """Mount the directory `disk` on a directory of the mirror's home, by default its mirror root, through bindfs.
+
+    Yields the process of bindfs. While that is stopped, the volume hangs.
+    """
     directory = mirror.home / place
     (mirror.home / "disk").mkdir()
     directory.mkdir(exist_ok=True)
-    # No path of the test's, by which its mirror would be taken for still running.
+    # Relative paths, so that this process is not found by the test's directory and taken for one of the mirror.
     server = subprocess.Popen(["bindfs", "-f", "disk", place], cwd=mirror.home)
     try:
         wait_for(lambda: f" {directory} fuse" in Path("/proc/self/mounts").read_text())
@@ -50,7 +54,7 @@ def served(mirror: Mirror, place: str = "mirror") -> Iterator["subprocess.Popen[
     finally:
         unmount(directory)
         try:
-            server.wait(30)
+            server.wait(PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()
@@ -58,7 +62,7 @@ def served(mirror: Mirror, place: str = "mirror") -> Iterator["subprocess.Popen[
 
 @contextlib.contextmanager
 def stopped(server: "subprocess.Popen[bytes]") -> Iterator[None]:
-    """Whoever asks its volume meanwhile waits."""
+    """Let the volume of a bindfs process hang until the block ends."""
     server.send_signal(signal.SIGSTOP)
     try:
         yield
@@ -67,5 +71,5 @@ def stopped(server: "subprocess.Popen[bytes]") -> Iterator[None]:
 
 
 def waits_for_fuse(pid: int) -> bool:
-    """Whether a process is in the middle of a call that a FUSE server has to answer."""
+    """Whether a process is in a call that waits for a FUSE server."""
     return "request_wait_answer" in Path(f"/proc/{pid}/wchan").read_text()

@@ -1,4 +1,4 @@
-"""Cameras with a fault, on loopback, in a thread of the test's own."""
+"""Cameras with a fault, on loopback. Each is served by a thread of the test's process."""
 
 import asyncio
 import contextlib
@@ -13,26 +13,30 @@ GARBAGE = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
 
 
 class OddCamera:
-    """At a port of its own, what a manner says: `well` is a relay to a camera that is, and `stalled` one that keeps
-    the media back and lets all else pass; `refuses`, `silent`, sends `garbage` and hangs up, `babbles` without end."""
+    """A camera that behaves in one manner at a time, at its own port.
+
+    `well` relays to a real camera. `stalled` does so too, but holds the media back. `refuses` refuses connections.
+    `silent` accepts and sends nothing. `garbage` sends an error and closes the connection. `babbles` never stops
+    sending text.
+    """
 
     def __init__(self, well_port: int, manner: str) -> None:
         self._well_port = well_port
         self._manner = "refuses"
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.StreamWriter] = set()
-        # Bound all the time, so that nobody else is given the port while it refuses.
-        self._place = socket.socket()
-        self._place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._place.bind(("127.0.0.1", 0))
-        self.port: int = self._place.getsockname()[1]
+        # This keeps the port reserved while the camera refuses connections.
+        self._reservation = socket.socket()
+        self._reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._reservation.bind(("127.0.0.1", 0))
+        self.port: int = self._reservation.getsockname()[1]
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self.become(manner)
 
     def become(self, manner: str) -> None:
-        """Change its manner; whoever is connected is cut off, but for a relay that stalls or flows again."""
+        """Change the manner. Cut off all clients, unless the change is between `well` and `stalled`."""
         asyncio.run_coroutine_threadsafe(self._become(manner), self._loop).result(PATIENCE_SECONDS)
 
     def close(self) -> None:
@@ -40,7 +44,7 @@ class OddCamera:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
-        self._place.close()
+        self._reservation.close()
 
     async def _become(self, manner: str) -> None:
         before, self._manner = self._manner, manner
@@ -70,7 +74,7 @@ class OddCamera:
                 await client.drain()
                 await asyncio.sleep(0.05)
         except (OSError, asyncio.IncompleteReadError):
-            pass  # one of the two has hung up
+            pass  # one of the two ends closed the connection
         finally:
             self._clients.discard(client)
             client.close()
@@ -85,13 +89,13 @@ class OddCamera:
             to_camera.transport.abort()
 
     async def _forward_questions(self, reader: asyncio.StreamReader, to_camera: asyncio.StreamWriter) -> None:
-        # The camera encodes anew for each port that it is asked at, by the URL; all are to get the same packets.
+        # The camera encodes separately for each port in the URL. With its own port all clients get the same packets.
         ours, its = f"://127.0.0.1:{self.port}/".encode(), f"://127.0.0.1:{self._well_port}/".encode()
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
                 to_camera.write(data.replace(ours, its))
                 await to_camera.drain()
-        # The camera's connection ends with the client's, and with it what reads from the camera.
+        # When the client is gone, close the camera's connection, which also ends the reading from the camera.
         to_camera.transport.abort()
 
     async def _forward_answers(self, from_camera: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
@@ -109,7 +113,7 @@ class OddCamera:
 
 @contextlib.contextmanager
 def odd_cameras(well_port: int, **manners: str) -> Iterator[dict[str, OddCamera]]:
-    """Cameras by name, each of its manner, until the block ends."""
+    """Start cameras, each in its manner, and yield them by name until the block ends."""
     with contextlib.ExitStack() as stack:
         cameras = {}
         for name, manner in manners.items():

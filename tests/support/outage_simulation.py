@@ -1,4 +1,4 @@
-"""What outages cost, in simulated seconds: what is started, and when, by our rules and by the kernel's own loop."""
+"""Simulate in which second our rules, and a loop as in Heldar's kernel, start processes during an outage."""
 
 import itertools
 import re
@@ -12,7 +12,7 @@ from heldar_mirror.watcher.probe import ANSWER_SECONDS
 from heldar_mirror.watcher.reviver import PROBE_SECONDS
 from support.examples import settings
 
-# How long an ffmpeg lasts whose camera refuses it, and one whose camera is silent: the `-timeout` of its command.
+# How long ffmpeg runs if its camera refuses it, and if its camera is silent (the `-timeout` of its command).
 REFUSED_SECONDS, SILENT_SECONDS = 0.1, 15.0
 
 STANZA = {
@@ -23,8 +23,11 @@ STANZA = {
 
 @dataclass(frozen=True)
 class Outage:
-    """A camera that is away from 0 on for `length` seconds; an ffmpeg that begins meanwhile ends after `failing`, and
-    so does an attempt to connect, or after its own patience."""
+    """A camera that is away from second 0 for `length` seconds.
+
+    An ffmpeg that starts meanwhile ends after `failing` seconds. An attempt to connect does so too, unless its own
+    timeout is shorter.
+    """
 
     length: float
     failing: float
@@ -37,7 +40,7 @@ Schedule = Callable[[Outage], Iterator[float]]
 
 
 def the_old_loop(outage: Outage) -> Iterator[float]:
-    """When a loop that waits 1, 2, 4, 8, 16, 30, 30, … seconds starts an ffmpeg."""
+    """Yield when a loop that waits 1, 2, 4, 8, 16, 30, 30, … seconds starts an ffmpeg."""
     now = 0.0
     for wait in itertools.chain((1, 2, 4, 8, 16), itertools.repeat(30)):
         now += wait
@@ -46,11 +49,11 @@ def the_old_loop(outage: Outage) -> Iterator[float]:
 
 
 def ours(outage: Outage) -> Iterator[float]:
-    """When a recorder is started, by supervisord or by the watcher, and when that starts its ffmpeg."""
+    """Yield when supervisord or the watcher starts a recorder, and when the recorder starts its ffmpeg."""
     asking = min(outage.failing, recorder.ANSWER_SECONDS)
     failures, now = Failures(), 0.0
     while True:
-        # What ended is started at once, since the watcher wakes supervisord, and so is what it asks for.
+        # supervisord starts the recorder at once: the watcher wakes it when a recorder ends or must be revived.
         failures.heard("gate", "STARTING", now)
         yield now
         until = now + recorder.START_SECONDS
@@ -66,7 +69,7 @@ def ours(outage: Outage) -> Iterator[float]:
 
 
 def ours_by_name(outage: Outage) -> Iterator[float]:
-    """The same for a camera whose address is a name, so that only ffmpeg can ask it."""
+    """Yield the same for a camera whose address is a name, so that only ffmpeg tries to connect."""
     failures, now = Failures(), 0.0
     while True:
         for wait in (*range(1, STANZA["startretries"] + 1), None):
@@ -75,13 +78,13 @@ def ours_by_name(outage: Outage) -> Iterator[float]:
             now += outage.failing
             failures.heard("gate", "BACKOFF", now)
             if wait:
-                now += wait + 1  # supervisord's loop turns once a second
+                now += wait + 1  # supervisord's loop runs once a second
         failures.heard("gate", "FATAL", now)
         now = _probed(failures, outage, now)
 
 
 def _probed(failures: Failures, outage: Outage, now: float) -> float:
-    """When the watcher starts a program that has failed for good."""
+    """Return when the watcher revives a program that has failed for good."""
     tried = False
     while not tried:
         now += PROBE_SECONDS
@@ -93,10 +96,10 @@ def _probed(failures: Failures, outage: Outage, now: float) -> float:
 
 
 def gap(schedule: Schedule, outage: Outage) -> float:
-    """How long after its return a camera is recorded again: at the first start that finds it there."""
+    """Return how many seconds after its return a camera is recorded again: at the first start that finds it there."""
     return next(start for start in schedule(outage) if outage.answers(start)) - outage.length
 
 
 def starts(schedule: Schedule, seconds: float, failing: float) -> int:
-    """How many recorders and ffmpegs are started for a camera that never comes back, in so many seconds."""
+    """Return how many recorders and ffmpegs are started in `seconds` for a camera that never comes back."""
     return sum(1 for _ in itertools.takewhile(lambda start: start < seconds, schedule(Outage(seconds, failing))))

@@ -1,4 +1,4 @@
-"""The project's own sdist and wheel, and the Pythons of this machine to try them with."""
+"""The project's sdist and wheel, and the Pythons of this machine to install them with."""
 
 import contextlib
 import functools
@@ -14,7 +14,7 @@ from support import TREE
 
 
 def copy_tree(to: Path, version: str = "") -> Path:
-    """Copy the tree, as a checkout has it, and return where to; `version` may be another one than the tree's."""
+    """Copy the source tree, without what was built, and return the copy. `version` replaces its version."""
     ignored = shutil.ignore_patterns("*.egg-info", "build", "__pycache__")
     to.mkdir(parents=True)
     for path in (*TREE.glob("[!.]*"), TREE / ".pre-commit-config.yaml"):
@@ -30,7 +30,7 @@ def copy_tree(to: Path, version: str = "") -> Path:
 
 
 def build(tree: Path) -> tuple[Path, Path]:
-    """Build an sdist of a tree, and a wheel from it, and return their paths."""
+    """Build an sdist of a tree, and a wheel from the sdist, and return their paths."""
     into = tree.with_name(f"{tree.name}-dist")
     run(sys.executable, "-m", "build", "--outdir", str(into), str(tree))
     (sdist,), (wheel,) = into.glob("*.tar.gz"), into.glob("*.whl")
@@ -38,7 +38,7 @@ def build(tree: Path) -> tuple[Path, Path]:
 
 
 def run(*command: str, **env: str) -> str:
-    """Run a command outside of the tree and return what it printed; fail the test with all of it."""
+    """Run a command outside of the tree and return its output. If it fails, fail the test with that output."""
     environment = env or None
     result = subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, timeout=300, check=False)
     if result.returncode:
@@ -48,7 +48,7 @@ def run(*command: str, **env: str) -> str:
 
 @functools.cache
 def python(version: str) -> str:
-    """Return a Python of a version such as `3.12` that can make virtual environments; skip the test without one."""
+    """Return a Python of a version such as `3.12` that can make virtual environments. Skip the test without one."""
     needs = f"import sys, ssl, sqlite3, venv, ensurepip; assert '%d.%d' % sys.version_info[:2] == {version!r}"
     usual = shutil.which(f"python{version}")
     others = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python{version}"))

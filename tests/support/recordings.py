@@ -1,4 +1,4 @@
-"""What was recorded: packets, gaps, growth."""
+"""Recorded footage: its packets, its gaps, and its growth."""
 
 import hashlib
 import re
@@ -9,18 +9,18 @@ from pathlib import Path
 from support.mirror import Mirror
 from support.waiting import COMMAND_SECONDS, wait_for
 
-# What rtsp_camera.py and odd_camera.py send.
+# rtsp_camera.py and odd_camera.py send this many.
 FRAMES_PER_SECOND = 15
 
 
 def hashes(directory: Path) -> dict[str, str]:
-    """Return a digest of every closed segment below a directory: of each camera all but the last."""
+    """Return the digest of each closed segment, which is every segment but the last of its camera, by path."""
     closed = [path for camera in directory.iterdir() if camera.is_dir() for path in sorted(camera.glob("*.mp4"))[:-1]]
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in closed}
 
 
 def grows(mirror: Mirror, *camera_ids: str) -> None:
-    """Wait until each camera has three segments more, of which two are closed."""
+    """Wait until each camera has three more segments, two of them closed."""
     counts = {name: len(mirror.segments(name)) for name in camera_ids}
     wait_for(lambda: all(len(mirror.segments(name)) > counts[name] + 2 for name in camera_ids))
 
@@ -37,7 +37,7 @@ def packets(segments: Iterable[Path]) -> list[str]:
 
 
 def gaps(whole: list[str], part: list[str]) -> list[float]:
-    """The lengths, in seconds of footage, of what `part` lacks of `whole` between its own first and last packet."""
+    """Return the gaps of `part`, in seconds: the runs of `whole` that it lacks, without those at both ends."""
     have = set(part)
     assert have & set(whole)
     marks = "".join("+" if packet in have else "-" for packet in whole).strip("-")

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""A real RTSP camera for tests and the demo: PORT [USER PASSWORD] in, `ready PORT` out, until it is told to end.
+"""A real RTSP camera for tests and the demo: rtsp_camera.py PORT [USER PASSWORD]. It prints `ready PORT`.
 
-Needs Debian's GStreamer RTSP server and its binding, which only the system's own Python sees.
+It needs Debian's GStreamer RTSP server and its Python binding, which only the system's Python can import.
 """
 
 import argparse
@@ -23,7 +23,7 @@ AUDIO = "audiotestsrc is-live=true ! audio/x-raw,rate=8000,channels=1 ! alawenc 
 
 
 def serve(address: str, port: int, user: str, password: str) -> None:
-    """Serve the streams of a hikvision and a dahua camera, and one with G.711 audio, until SIGTERM."""
+    """Serve streams as a hikvision and a dahua camera do, and one with G.711 audio, until SIGTERM."""
     Gst.init(None)
     server = GstRtspServer.RTSPServer()
     server.set_address(address)
@@ -44,9 +44,9 @@ def serve(address: str, port: int, user: str, password: str) -> None:
         factory = GstRtspServer.RTSPMediaFactory()
         factory.set_launch(f"( {launch} )")
         factory.set_shared(True)
-        # A camera can't be wound back, but the test source says that it can: each PLAY with a Range, which ffmpeg
-        # sends, would rewind the stream of all readers, and one that comes amid another's rewinding aborts the server.
-        # What publishes its clock is never seekable; the library has no switch of its own for that.
+        # A camera's stream can't be rewound, but the test source says that it can. Each PLAY with a Range, which ffmpeg
+        # sends, would rewind the stream of all readers, and a second one during a rewind aborts the server. A stream
+        # that publishes its clock can't be rewound; the library has no other switch for that.
         factory.set_publish_clock_mode(GstRtspServer.RTSPPublishClockMode.CLOCK_AND_OFFSET)
         if user:
             permissions = GstRtspServer.RTSPPermissions()
@@ -66,7 +66,7 @@ def main() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--address", default="127.0.0.1", help="where to listen")
-    parser.add_argument("port", type=int, help="0: any")
+    parser.add_argument("port", type=int, help="0 takes any free port")
     parser.add_argument("user", nargs="?", default="")
     parser.add_argument("password", nargs="?", default="")
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""What a mirror's processes are, and what they recorded."""
+"""The recorders and ffmpegs of a running mirror, and what commands left behind."""
 
 import os
 import re
@@ -20,28 +20,28 @@ def recorders(mirror: Mirror) -> dict[str, int]:
 
 
 def ffmpegs(mirror: Mirror, camera_id: str) -> list[int]:
-    """Return the process ids of a camera's ffmpeg: there is one, or none."""
+    """Return the process ids of a camera's ffmpegs. In a mirror without a fault there is one at most."""
     return sorted(processes_of(f"{mirror.root}/{camera_id}/"))
 
 
 def wait_until_recording(mirror: Mirror, *camera_ids: str) -> dict[str, int]:
-    """Wait until each of the cameras has a segment of its own ffmpeg; return all recorders."""
+    """Wait until each of the cameras has an ffmpeg and a segment. Return all recorders by camera."""
     wait_for(lambda: all(ffmpegs(mirror, name) and mirror.segments(name) for name in camera_ids))
     running: dict[str, int] = wait_for(lambda: (r := recorders(mirror)) and r.keys() >= set(camera_ids) and r)
     return running
 
 
 def kill(pid: int) -> None:
-    """Kill one process of the test's own, with no chance for it to clean up."""
+    """Kill a process with SIGKILL, so that it can't clean up."""
     os.kill(pid, signal.SIGKILL)
 
 
 def counts(result: subprocess.CompletedProcess[str]) -> dict[str, int]:
-    """Return the numbers of a plan's last line, by their name; only those that are not 0."""
+    """Return the numbers in the last line of a printed plan, by name, without those that are 0."""
     last = result.stdout.strip().splitlines()[-1]
     return {name: int(number) for number, name in re.findall(r"(\d+) (\w+)", last) if number != "0"}
 
 
 def below(*directories: Path) -> dict[Path, bytes]:
-    """Return the contents of all files below directories."""
+    """Return the content of each file below directories, by path."""
     return {path: path.read_bytes() for top in directories for path in sorted(top.rglob("*")) if path.is_file()}

@@ -1,4 +1,4 @@
-"""Tests that mostly wait, each with a mirror and a camera of its own: those of a file happen at once."""
+"""Tests that mostly wait, each with its own mirror and camera. All tests of a file run at the same time."""
 
 import contextlib
 import threading
@@ -17,9 +17,9 @@ Ordeals = dict[str, "Future[None]"]
 
 
 class AtOnce:
-    """A decorator that makes a test of what happens to a mirror, given that and the port of a camera.
+    """A decorator for a function of a mirror and a camera's port. It makes a test that runs beside the file's others.
 
-    The file needs the fixture `ordeals`, which `fixture` returns.
+    The file must define the fixture `ordeals` as what `fixture` returns.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class AtOnce:
         return test
 
     def fixture(self, most: int = 100) -> Any:
-        """Return a fixture: what happens to each mirror, begun; `most` at a time, in their order."""
+        """Return a fixture that starts all selected functions of the file, `most` at a time and in their order."""
 
         @pytest.fixture(scope="module")
         def ordeals(request: pytest.FixtureRequest) -> Iterator[Ordeals]:
@@ -47,7 +47,7 @@ class AtOnce:
 
 
 def _run(ordeal: Ordeal) -> None:
-    # Each has a camera of its own: a recorder that hangs keeps the camera from sending to others.
+    # No camera is shared, because a hung recorder keeps its camera from sending to others.
     with steady_camera() as camera, new_mirror() as mirror:
         try:
             ordeal(mirror, camera.port)
@@ -58,7 +58,7 @@ def _run(ordeal: Ordeal) -> None:
 
 @contextlib.contextmanager
 def steady_camera() -> Iterator[Camera]:
-    """A camera that comes back when its server ends, as GStreamer's may when readers die and return in one moment."""
+    """A camera whose server is restarted if it ends, as it may when readers die and return at the same moment."""
     camera, stop = Camera(), threading.Event()
     camera.plug_in()
 

@@ -1,4 +1,4 @@
-/* Preloaded, it lets a disk take a while to write what a file holds. */
+/* A library to preload: it delays fsync and fdatasync by 0.3 s, as a slow disk does. */
 
 #define _GNU_SOURCE
 #include <sys/syscall.h>

@@ -1,5 +1,6 @@
-/* Preloaded, it lets the time of day step by the seconds that a file holds, while it is used. Of Debian's faketime none
-   does: with the monotonic clock left alone, as a step leaves it, Python's sleep fails with EINVAL. */
+/* A library to preload: it shifts the time of day by the seconds in a file, which may change at any time. Debian's
+   faketime can't do this: if it leaves the monotonic clock alone, as a real step does, Python's sleep fails with
+   EINVAL. */
 
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-"""A wall clock that tests can set, for one mirror alone."""
+"""A wall clock that a test can set for one mirror."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ HOUR = 3600
 
 
 class Clock:
-    """What a mirror takes for the time, in seconds ahead of the true one. Monotonic clocks never step."""
+    """The wall clock of one mirror, some seconds ahead of the true time. Its monotonic clocks never step."""
 
     def __init__(self, home: Path) -> None:
         self.path, library = home / "clock", home / "stepping_clock.so"
@@ -20,5 +20,7 @@ class Clock:
         self.env = {"LD_PRELOAD": str(library), "STEPPING_CLOCK": str(self.path)}
 
     def jump(self, seconds: int) -> None:
-        with self.path.open("r+b" if self.path.exists() else "wb") as file:  # whoever has mapped it sees it at once
+        with self.path.open(
+            "r+b" if self.path.exists() else "wb"
+        ) as file:  # written in place: processes have it mapped
             file.write(seconds.to_bytes(8, sys.byteorder, signed=True))

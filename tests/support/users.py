@@ -18,11 +18,11 @@ import heldar_mirror
 from support.mirror import FAKE_FFMPEG, Mirror, mirror_env, new_database, new_home
 from support.waiting import COMMAND_SECONDS
 
-# The kernel's own user, and one that has nothing to do with it. No such users need to exist.
+# The user ids of Heldar's kernel and of a user unrelated to it. No accounts are needed.
 KERNEL, STRANGER = 64001, 65534
 
 
-# Where an interpreter that is not in a venv, or can't see it, finds what the tests are run with.
+# An interpreter outside of the venv, or one that can't read it, finds our packages by this path.
 PYTHONPATH = os.pathsep.join(
     dict.fromkeys(
         str(path)
@@ -39,7 +39,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become ot
 
 @functools.cache
 def python_for_all() -> str:
-    """Return a Python that every user can run, with everything that is needed; skip the test where there is none."""
+    """Return a Python that every user can run and that can import all we need. Skip the test if there is none."""
     for candidate in (sys.executable, "/usr/bin/python3"):
         with contextlib.suppress(OSError):
             needs = f"""
@@ -52,7 +52,7 @@ assert os.access({str(FAKE_FFMPEG)!r}, os.R_OK | os.X_OK)
 
 
 def run_as(uid: int, command: list[str], **env: str) -> subprocess.CompletedProcess[str]:
-    """Run a command as a user by number, with his own group alone."""
+    """Run a command as a user id, with only the group of that user."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": PYTHONPATH, **env}
     return subprocess.run(
         command,
@@ -67,7 +67,7 @@ def run_as(uid: int, command: list[str], **env: str) -> subprocess.CompletedProc
 
 
 def identity(uid: int) -> dict[str, Any]:
-    """The arguments of subprocess that make a child another user's."""
+    """Return the arguments of `subprocess` that run a child as this user."""
     if uid == os.geteuid():
         return {}
     try:
@@ -92,7 +92,7 @@ class MirrorForAll(Mirror):
 
 @contextlib.contextmanager
 def new_mirror(kind: type[Mirror] = Mirror) -> Iterator[Any]:
-    """A mirror with a fake ffmpeg and a home of its own, for tests that share it; nothing runs yet."""
+    """A mirror with its own home and the fake ffmpeg, for tests that share it. Nothing runs yet."""
     with new_home() as home:
         database = new_database(home)
         yield kind(home, database, mirror_env(home, database) | {"PYTHONPATH": PYTHONPATH})

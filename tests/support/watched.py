@@ -1,4 +1,4 @@
-"""What tests of faults look at, while the watcher is at work."""
+"""What a running watcher has logged, published and recorded, for tests of faults."""
 
 import json
 import time
@@ -16,24 +16,24 @@ def watcher(mirror: Mirror) -> int:
 
 
 def published(mirror: Mirror) -> dict[str, Any]:
-    """Return what the watcher published, which is what `status` tells."""
+    """Return the watcher's report, which `status` shows."""
     status: dict[str, Any] = json.loads((mirror.state / "status/status.json").read_text())
     return status
 
 
 def told(mirror: Mirror, text: str) -> int:
-    """Return how often the watcher's log tells of something."""
+    """Return how often a text stands in the watcher's log."""
     return mirror.watch_log().count(text)
 
 
 def is_recorded_in(mirror: Mirror, camera_id: str, seconds: int) -> bool:
-    """Whether one ffmpeg records a camera, in segments of that length."""
+    """Whether exactly one ffmpeg records a camera, in segments of this length."""
     commands = list(processes_of(f"{mirror.root}/{camera_id}/").values())
     return len(commands) == 1 and f"-segment_time {seconds} " in commands[0]
 
 
 def wait_until_recorded(mirror: Mirror, cameras: Collection[str]) -> dict[str, int]:
-    """Wait until each of the cameras, and no other, has one recorder with one ffmpeg; return the recorders."""
+    """Wait until exactly these cameras have a recorder with one ffmpeg each. Return the recorders by camera."""
     wait_for(
         lambda: recorders(mirror).keys() == set(cameras) and all(len(ffmpegs(mirror, id_)) == 1 for id_ in cameras)
     )
@@ -41,13 +41,13 @@ def wait_until_recorded(mirror: Mirror, cameras: Collection[str]) -> dict[str, i
 
 
 def wait_until_well(mirror: Mirror) -> None:
-    """Wait until the status of after this call has nothing to tell."""
+    """Wait for a report that is newer than this call and names no problem."""
     now = time.time()
     wait_for(lambda: (status := published(mirror))["at"] > now and status["well"])
 
 
 def wait_until_shown(mirror: Mirror, *texts: str) -> None:
-    """Wait until `status` tells all of the texts; its exit code is 1 then."""
+    """Wait until `status` shows all of the texts and ends with exit code 1."""
 
     def shows() -> bool:
         result = mirror.run("status", code=None)
@@ -58,5 +58,6 @@ def wait_until_shown(mirror: Mirror, *texts: str) -> None:
 
 
 def goes_on_publishing(mirror: Mirror) -> None:
+    """Wait until the watcher publishes a newer report."""
     at = published(mirror)["at"]
     wait_for(lambda: published(mirror)["at"] > at)
