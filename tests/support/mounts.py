@@ -22,9 +22,8 @@ def mounted(directory: Path, *options: object) -> Iterator[None]:
     try:
         yield
     finally:
-        while (
-            str(directory) in Path("/proc/self/mounts").read_text().split()
-        ):  # not is_mount(), which would hang with the file system
+        # is_mount() would hang with a hung file system.
+        while str(directory) in Path("/proc/self/mounts").read_text().split():
             unmount(directory)
 
 

@@ -20,7 +20,6 @@ class Clock:
         self.env = {"LD_PRELOAD": str(library), "STEPPING_CLOCK": str(self.path)}
 
     def jump(self, seconds: int) -> None:
-        with self.path.open(
-            "r+b" if self.path.exists() else "wb"
-        ) as file:  # written in place: processes have it mapped
+        # Written in place, because processes have the file mapped.
+        with self.path.open("r+b" if self.path.exists() else "wb") as file:
             file.write(seconds.to_bytes(8, sys.byteorder, signed=True))

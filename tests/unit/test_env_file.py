@@ -21,5 +21,5 @@ from heldar_mirror.env_file import parse_env_file
     ],
 )
 def test_an_env_file_is_read_as_systemd_reads_it(text: str, expected: dict[str, str]) -> None:
-    """Comments, quotes and escapes; the last of two lines wins."""
+    """Comments, quotes and escapes are understood. If a name stands twice, the last value counts."""
     assert parse_env_file(text) == expected

@@ -17,7 +17,7 @@ HERE = Path.cwd()
 
 
 def test_every_setting_has_a_default() -> None:
-    """With nothing set but the state directory, which depends on who asks, mirroring is off and all else is known."""
+    """Only the state directory is set, whose default depends on the user. Mirroring is off, the rest has defaults."""
     assert parse_settings({"HELDAR_MIRROR_STATE_DIR": str(STATE_DIR)}) == Settings(
         mirror_root=None,
         recordings_dir=HERE / "data/recordings",
@@ -45,7 +45,7 @@ def test_every_setting_has_a_default() -> None:
 
 @pytest.mark.parametrize("blank", ["", " ", "\t"])
 def test_a_blank_value_counts_as_unset(blank: str) -> None:
-    """So does one for each setting at once, our own and Heldar's."""
+    """Blank values for all settings, ours and Heldar's, give the defaults."""
     names = (
         *("DATABASE_URL", "DATA_DIR", "RECORDINGS_DIR", "RECORDER_ENABLED", "FFMPEG_BIN", "SECRET_KEY"),
         *(
@@ -94,15 +94,15 @@ def test_a_blank_value_counts_as_unset(blank: str) -> None:
         ("MIRROR_SUPERVISOR_PASSWORD", "p w", "supervisor_password", "p w"),
     ],
 )
-def test_what_is_set_is_used(variable: str, value: str, field: str, expected: object) -> None:
-    """Each variable has its field, trimmed; paths are absolute."""
+def test_each_setting_is_used(variable: str, value: str, field: str, expected: object) -> None:
+    """Each variable sets its field. Values are trimmed, and paths made absolute."""
     joined = {"MIRROR_PROGRAMS_FILE": "/etc/x.conf"} if variable == "MIRROR_SUPERVISOR_URL" else {}
     assert getattr(settings(**joined, **{variable: value}), field) == expected
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9001", "unix:///run/s.sock"])
-def test_a_supervisord_is_joined_with_its_url_and_a_file_that_it_includes(url: str) -> None:
-    """With the URL alone, `up` would run one supervisord and ask another: both settings are named."""
+def test_joining_a_supervisord_takes_its_url_and_a_programs_file(url: str) -> None:
+    """With the URL alone, `up` would run one supervisord and ask a different one. The error names both settings."""
     made = settings(MIRROR_SUPERVISOR_URL=url, MIRROR_PROGRAMS_FILE="/etc/x.conf")
     assert (made.supervisor_url, made.joined) == (url, True)
     with pytest.raises(SettingsError, match="HELDAR_MIRROR_PROGRAMS_FILE") as caught:
@@ -123,8 +123,8 @@ def test_a_supervisord_is_joined_with_its_url_and_a_file_that_it_includes(url: s
         ("sqlite:///t%C3%BCr.db?", "/tür.db"),
     ],
 )
-def test_the_database_is_found_as_the_kernel_finds_it(url: str, path: str) -> None:
-    """With one colon or two slashes more, options or percent-encoded characters."""
+def test_the_database_is_found_as_heldar_finds_it(url: str, path: str) -> None:
+    """All forms of URL that Heldar accepts give the path that Heldar uses."""
     assert str(settings(DATABASE_URL=url).database) == path
 
 
@@ -166,7 +166,7 @@ AWKWARD = "expected a path without"
     ],
 )
 def test_a_bad_value_is_named_with_its_variable(variable: str, value: str, expected: str) -> None:
-    """The message says what was expected, in one line, and shows no password."""
+    """The message names the variable and what was expected, in one line, and shows no password."""
     joined = {"MIRROR_PROGRAMS_FILE": "/etc/x.conf"} if variable == "MIRROR_SUPERVISOR_URL" else {}
     with pytest.raises(SettingsError) as caught:
         settings(**joined, **{variable: value})
@@ -177,13 +177,13 @@ def test_a_bad_value_is_named_with_its_variable(variable: str, value: str, expec
     assert "hidden" not in message
 
 
-def test_a_joined_supervisord_needs_no_socket_of_ours() -> None:
-    """So the state directory may be as deep as it likes."""
+def test_a_joined_supervisord_allows_a_long_state_directory() -> None:
+    """No socket of ours has to fit into the state directory's path."""
     assert settings(MIRROR_STATE_DIR="/" + 100 * "x", MIRROR_PROGRAMS_FILE="/etc/x.conf").joined
 
 
-def test_no_secret_stands_in_the_repr_of_settings() -> None:
-    """Neither the key nor supervisord's password."""
+def test_the_repr_of_settings_shows_no_secret() -> None:
+    """The repr shows neither the key nor supervisord's password."""
     shown = repr(settings(SECRET_KEY="hidden", MIRROR_SUPERVISOR_PASSWORD="hidden"))
     assert "hidden" not in shown
 
@@ -191,15 +191,15 @@ def test_no_secret_stands_in_the_repr_of_settings() -> None:
 @pytest.mark.parametrize(
     ("one", "other"), [("/a/b-c", "/a-b/c"), (str(STATE_DIR), "/specs"), ("/a b", "/a-b"), ("/a", "/b")]
 )
-def test_with_a_key_the_specs_lie_on_a_tmpfs_one_directory_for_each_state(one: str, other: str) -> None:
-    """Credentials that are sealed in the database don't come to lie on a disk, nor do two instances share them."""
+def test_with_a_key_the_specs_are_on_a_tmpfs_in_a_directory_per_state(one: str, other: str) -> None:
+    """Credentials sealed in the database are not written to a disk, and two instances don't share a directory."""
     found = {settings(SECRET_KEY=KEY, MIRROR_STATE_DIR=state).specs_dir for state in (one, other)}
     assert len(found) == 2
     assert all(path.is_relative_to("/run") for path in found)
     assert settings(SECRET_KEY=KEY, MIRROR_SPECS_DIR="/disk").specs_dir == Path("/disk")
 
 
-@pytest.mark.skipif(STATE_DIR.exists(), reason="this machine has a state directory that everybody asks about")
+@pytest.mark.skipif(STATE_DIR.exists(), reason="this machine has the state directory that every user would use")
 @pytest.mark.parametrize(
     ("user_id", "xdg", "expected"),
     [
@@ -210,10 +210,10 @@ def test_with_a_key_the_specs_lie_on_a_tmpfs_one_directory_for_each_state(one: s
         (1000, "/home/me ;/[x]", None),
     ],
 )
-def test_who_is_not_root_has_a_state_directory_at_home(
+def test_users_other_than_root_have_a_state_directory_at_home(
     user_id: int, xdg: str | None, expected: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is where XDG_STATE_HOME says, and what supervisord could not read there is refused like any other."""
+    """It is below XDG_STATE_HOME. A path that supervisord can't read is refused there, too."""
     monkeypatch.setattr(os, "geteuid", lambda: user_id)
     monkeypatch.setenv("HOME", "/home/me")
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
@@ -226,8 +226,8 @@ def test_who_is_not_root_has_a_state_directory_at_home(
             parse_settings({})
 
 
-def test_a_state_directory_of_ones_own_needs_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A container's user without a home can run the mirror; where one is needed, what to set instead is named."""
+def test_with_a_state_directory_no_home_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container's user without a home can run the mirror. The error names the setting that avoids the home."""
 
     def no_home() -> Path:
         raise RuntimeError("Could not determine home directory.")

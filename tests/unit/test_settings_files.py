@@ -10,8 +10,8 @@ from heldar_mirror.settings import load_settings
 
 
 @pytest.mark.parametrize("name", ["HELDAR_MIRROR_RECORDING_DIR", "HELDAR_MIRROR_", "HELDAR_MIRROR_user"])
-def test_a_setting_of_ours_that_is_none_is_named(name: str, env: dict[str, str]) -> None:
-    """A misspelt name is no silent default, wherever it stands; blank it says nothing, and Heldar's are Heldar's."""
+def test_an_unknown_setting_of_ours_is_named(name: str, env: dict[str, str]) -> None:
+    """A misspelt name is an error wherever it stands, unless its value is blank. Those of Heldar are ignored."""
     with pytest.raises(SettingsError, match=f"{name} "):
         load_settings(env | {name: "/m"})
     file = Path(env["HELDAR_MIRROR_ENV_FILE"])
@@ -24,12 +24,12 @@ def test_a_setting_of_ours_that_is_none_is_named(name: str, env: dict[str, str])
 
 @pytest.fixture
 def env(tmp_path: Path) -> dict[str, str]:
-    """An environment whose two env files can be written; they don't exist yet."""
+    """An environment with the paths of both env files, which don't exist yet."""
     return {"HELDAR_ENV_FILE": str(tmp_path / "heldar.env"), "HELDAR_MIRROR_ENV_FILE": str(tmp_path / "mirror.env")}
 
 
-def test_the_environment_goes_before_our_file_and_that_before_heldars(env: dict[str, str]) -> None:
-    """Three layers, of which none needs to be there."""
+def test_the_environment_overrides_our_file_and_our_file_heldars(env: dict[str, str]) -> None:
+    """There are three layers, and each may be missing."""
     assert load_settings(env).ffmpeg == "ffmpeg"
     Path(env["HELDAR_ENV_FILE"]).write_text("HELDAR_FFMPEG_BIN=1\nHELDAR_SECRET_KEY=1\nHELDAR_DATA_DIR=/1\n")
     Path(env["HELDAR_MIRROR_ENV_FILE"]).write_text("HELDAR_FFMPEG_BIN=2\nHELDAR_SECRET_KEY=2\n")
@@ -37,8 +37,8 @@ def test_the_environment_goes_before_our_file_and_that_before_heldars(env: dict[
     assert (made.ffmpeg, made.secret_key, made.recordings_dir) == ("3", "2", Path("/1/recordings"))
 
 
-def test_a_blank_value_hides_no_other(env: dict[str, str]) -> None:
-    """Blank counts as unset, in each layer: what an earlier one says stands."""
+def test_a_blank_value_hides_no_other_layer(env: dict[str, str]) -> None:
+    """A blank value counts as unset in each layer, so the value of a lower layer is used."""
     Path(env["HELDAR_ENV_FILE"]).write_text("HELDAR_FFMPEG_BIN=1\n")
     Path(env["HELDAR_MIRROR_ENV_FILE"]).write_text("HELDAR_FFMPEG_BIN=\n")
     assert load_settings(env | {"HELDAR_FFMPEG_BIN": " "}).ffmpeg == "1"
@@ -49,7 +49,7 @@ def test_a_blank_value_hides_no_other(env: dict[str, str]) -> None:
 def test_an_env_file_that_cannot_be_read_is_an_error(
     name: str, damage: Callable[[Path], object], env: dict[str, str]
 ) -> None:
-    """It may hold what must be known, so it is never as if it were not there."""
+    """The file may hold an important setting, so it is not treated as missing."""
     damage(Path(env[name]))
     with pytest.raises(SettingsError, match=f"cannot read the settings in {env[name]}: "):
         load_settings(env)
@@ -57,8 +57,8 @@ def test_an_env_file_that_cannot_be_read_is_an_error(
 
 @pytest.mark.parametrize("line", ["export HELDAR_FFMPEG_BIN=/x", " export\tHELDAR_FFMPEG_BIN = '/x'"])
 @pytest.mark.parametrize("name", ["HELDAR_ENV_FILE", "HELDAR_MIRROR_ENV_FILE"])
-def test_a_line_for_a_shell_is_named(name: str, line: str, env: dict[str, str]) -> None:
-    """`export` is no part of an env file, and what it sets would be lost unseen."""
+def test_a_line_with_export_is_refused(name: str, line: str, env: dict[str, str]) -> None:
+    """`export` is not part of an env file, and the setting would be lost without notice. The error shows the line."""
     Path(env[name]).write_text(f"{line}\n# export A=1\n")
     with pytest.raises(SettingsError, match=r"export\sHELDAR_FFMPEG_BIN"):
         load_settings(env)
@@ -66,13 +66,13 @@ def test_a_line_for_a_shell_is_named(name: str, line: str, env: dict[str, str]) 
 
 @pytest.mark.skipif(Path("/etc/heldar").exists(), reason="this machine has settings of its own")
 def test_a_blank_name_of_an_env_file_counts_as_unset() -> None:
-    """The usual file is read then."""
+    """The usual file is read if the variable with its name is blank."""
     unset = load_settings({})
     assert load_settings({"HELDAR_ENV_FILE": "", "HELDAR_MIRROR_ENV_FILE": " "}) == unset
 
 
 def test_a_mirror_root_in_heldars_own_file_is_refused(env: dict[str, str]) -> None:
-    """The kernel would mirror too; the message says which line to move where. Blank, it says nothing."""
+    """Heldar's kernel would mirror too. The message says which line to move where. A blank value is no error."""
     file = Path(env["HELDAR_ENV_FILE"])
     file.write_text("HELDAR_MIRROR_RECORDINGS_DIR= \n")
     assert load_settings(env).mirror_root is None
@@ -85,7 +85,7 @@ def test_a_mirror_root_in_heldars_own_file_is_refused(env: dict[str, str]) -> No
     assert f"Move that line to {env['HELDAR_MIRROR_ENV_FILE']}" in str(caught.value)
 
 
-def test_a_mirror_root_in_our_own_file_is_taken(env: dict[str, str]) -> None:
-    """That is its place."""
+def test_a_mirror_root_in_our_own_file_is_used(env: dict[str, str]) -> None:
+    """Our own env file is the place for the mirror root."""
     Path(env["HELDAR_MIRROR_ENV_FILE"]).write_text("HELDAR_MIRROR_RECORDINGS_DIR=/mnt/mirror\n")
     assert load_settings(env).mirror_root == Path("/mnt/mirror")

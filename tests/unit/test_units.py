@@ -19,5 +19,5 @@ from heldar_mirror.units import shown_size
     ],
 )
 def test_sizes_are_shown_for_people(size: int, shown: str) -> None:
-    """One unit and one digit after the point."""
+    """A size is shown in one unit, with one digit after the point above bytes."""
     assert shown_size(size) == shown

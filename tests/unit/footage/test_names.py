@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 
 from heldar_mirror.footage.names import segment_begun, segment_name
 
-# From 1970 to 9999: a year has four digits in a name.
+# From 1970 to 9999, because a year has four digits in a name.
 seconds = st.integers(0, 253_402_300_799)
 
 
 @given(seconds)
 @example(0)
 @example(253_402_300_799)
-def test_a_name_tells_when_its_segment_was_begun(begun: int) -> None:
-    """Each second has one name, of UTC, and it leads back to that second."""
+def test_a_name_says_when_its_segment_was_begun(begun: int) -> None:
+    """Each second has one name, in UTC, and the name is parsed back to that second."""
     name = segment_name(begun)
     assert name == datetime.fromtimestamp(begun, timezone.utc).strftime("%Y%m%d_%H%M%S.mp4")
     assert segment_begun(name) == begun
@@ -37,7 +37,7 @@ def test_names_sort_as_their_times(one: int, other: int) -> None:
     ],
 )
 def test_known_names(name: str, begun: int) -> None:
-    """Names as ffmpeg gives them, with their times."""
+    """Names as ffmpeg writes them are parsed and written."""
     assert segment_begun(name) == begun
     assert segment_name(begun) == name
 
@@ -82,14 +82,14 @@ def test_known_names(name: str, begun: int) -> None:
         ".heldar-mirror.lock",
     ],
 )
-def test_what_is_nearly_a_name_is_none(name: str) -> None:
-    """Impossible dates and times, digits of other scripts, and anything before, after or between are no segment's."""
+def test_a_name_that_is_almost_right_is_refused(name: str) -> None:
+    """A name has no time if it has an impossible date, digits of another script, or any other character."""
     assert segment_begun(name) is None
 
 
 @given(st.text(st.sampled_from("0123456789_.mp4 \n٣"), min_size=15, max_size=22) | st.text())
-def test_only_a_name_that_would_be_given_is_a_segments(name: str) -> None:
-    """Whatever has a time is named just as ffmpeg would name it; only years before 1000 are written otherwise."""
+def test_a_name_with_a_time_is_the_name_of_that_time(name: str) -> None:
+    """Each name that has a time is what ffmpeg would write for it. Years before 1000 are written differently."""
     begun = segment_begun(name)
     if begun is not None and begun >= -30_610_224_000:
         assert segment_name(begun) == name

@@ -15,8 +15,8 @@ spans_lists = st.lists(
 
 @given(spans_lists, st.integers(-25, 35), st.integers(0, 10) | st.just(math.inf))
 @example([(0, 10), (2, 3)], 5, 1)
-def test_a_lock_is_where_any_span_touches(spans: list[tuple[float, float]], start: int, length: float) -> None:
-    """Spans that overlap, hold each other or follow each other lock as each of them does."""
+def test_spans_overlap_what_any_of_them_touches(spans: list[tuple[float, float]], start: int, length: float) -> None:
+    """Spans that overlap, contain or follow each other still touch what each of them touches."""
     locks = Spans(spans)
     assert bool(locks) == bool(spans)
     assert locks.overlap(start, start + length) == any(a <= start + length and b >= start for a, b in spans)

@@ -1,4 +1,4 @@
-"""The URL that is recorded, and which parts of it are secrets."""
+"""The URL that is recorded, and which of its parts are secrets."""
 
 import re
 import urllib.parse
@@ -24,21 +24,21 @@ CREDENTIALS = "admin:p%40ss%2Fw%3Ard@"
     ],
 )
 def test_a_url_is_built_by_vendor_and_stream(vendor: str, stream: str, path: str) -> None:
-    """Heldar knows the paths of two vendors."""
+    """The path depends on vendor and stream. Heldar knows two vendors."""
     built = camera(vendor=vendor, record_stream=stream, address=" 10.0.0.1\t", rtsp_port=8554)
     assert record_url(built) == f"rtsp://{CREDENTIALS}10.0.0.1:8554{path}"
 
 
 @pytest.mark.parametrize("vendor", ["onvif", "generic", "", "Hikvision", "x" * 300, "\x1b[2J"])
-def test_of_any_other_vendor_there_is_no_url(vendor: str) -> None:
-    """The message names the vendor in printable characters, and the column that would help."""
+def test_an_unknown_vendor_has_no_url(vendor: str) -> None:
+    """The message names the vendor, in printable characters, and the column to set instead."""
     with pytest.raises(CameraError, match=r"no RTSP URL: for vendor .* set main_stream_url") as caught:
         record_url(camera(vendor=vendor))
     assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize("address", [None, "", " \t"])
-def test_without_address_and_explicit_url_there_is_none(address: str | None) -> None:
+def test_without_address_and_explicit_url_there_is_no_url(address: str | None) -> None:
     """The message names both columns."""
     with pytest.raises(CameraError, match="no RTSP URL: neither sub_stream_url nor address is set"):
         record_url(
@@ -59,14 +59,14 @@ def test_without_address_and_explicit_url_there_is_none(address: str | None) -> 
     ],
 )
 def test_credentials_are_written_as_heldar_does(username: str | None, password: str | None, written: str) -> None:
-    """Both, the user alone, or nothing without a user; each part percent-encoded."""
+    """User and password are percent-encoded. The password may be missing; without a user nothing is written."""
     url = record_url(camera(username=username, password=password))
     assert url == f"rtsp://{written}10.0.0.1:554/Streaming/Channels/101"
 
 
 @given(texts)
 def test_encoding_goes_there_and_back(text: str) -> None:
-    """Any text comes back when it is decoded, and its code needs only characters that end nothing in a URL."""
+    """Any text is decoded to itself, and its code has only characters that can't end a part of a URL."""
     code = encode(text)
     assert urllib.parse.unquote(code) == text
     assert set(code) <= UNRESERVED | {"%"}
@@ -84,15 +84,15 @@ def test_encoding_goes_there_and_back(text: str) -> None:
     ],
 )
 def test_an_ipv6_address_stands_in_brackets(address: str, host: str) -> None:
-    """ffmpeg refuses a bare one; what has brackets, or is none, stays as it is."""
+    """ffmpeg refuses an IPv6 address without brackets. Any other address stays unchanged."""
     assert record_url(camera(address=address)) == f"rtsp://{CREDENTIALS}{host}:554/Streaming/Channels/101"
 
 
 @pytest.mark.parametrize("vendor", ["hikvision", "generic"])
 @pytest.mark.parametrize("stream", ["main", "sub"])
 @pytest.mark.parametrize("url", ["rtsp://10.0.0.9/x", "RTSPS://h/%20?a='\"\\;#%d", "http://h", "https://h/é"])
-def test_an_explicit_url_goes_before_a_built_one(url: str, stream: str, vendor: str) -> None:
-    """It is the one of the recorded stream, trimmed and otherwise as it stands, for any vendor."""
+def test_an_explicit_url_is_used_instead_of_a_built_one(url: str, stream: str, vendor: str) -> None:
+    """The recorded stream's explicit URL is used for any vendor, trimmed and otherwise unchanged."""
     columns = {f"{stream}_stream_url": f" \t{url}\n", "vendor": vendor, "record_stream": stream}
     assert record_url(camera(**columns)) == url
 
@@ -112,14 +112,14 @@ def test_an_explicit_url_goes_before_a_built_one(url: str, stream: str, vendor: 
     ],
 )
 def test_another_scheme_is_refused(url: str, shown: str) -> None:
-    """The message names the scheme, if it is one, and those that are expected."""
+    """The message names the scheme, if there is a valid one, and the expected schemes."""
     with pytest.raises(CameraError) as caught:
         record_url(camera(main_stream_url=url))
     assert str(caught.value) == (f"the scheme of main_stream_url is {shown}, expected one of rtsp, rtsps, http, https")
 
 
-def test_a_url_beyond_all_need_is_refused() -> None:
-    """What has to be masked grows with the square of its length, so there is an end; the message shows none of it."""
+def test_a_url_that_is_too_long_is_refused() -> None:
+    """The time for masking grows with the square of the length, so that is limited. The message shows no URL."""
     longest = "rtsp://u:hidden@h/".ljust(2048, "@")
     assert record_url(camera(main_stream_url=longest)) == longest
     for columns in ({"main_stream_url": f"{longest}@"}, {"password": "hidden" * 400}):
@@ -133,7 +133,7 @@ def test_a_url_beyond_all_need_is_refused() -> None:
     ("column", "value"), [("main_stream_url", "rtsp://u:hidden@h/{}x"), ("address", "10.0.0.1{}x")]
 )
 def test_white_space_and_control_characters_are_refused(column: str, value: str, character: str) -> None:
-    """The message names the column, and nothing of what stands there."""
+    """The message names the column and shows nothing of its value."""
     with pytest.raises(CameraError) as caught:
         record_url(camera(**{column: value.format(character)}))
     assert str(caught.value).startswith(f"{column} holds white space or control characters")
@@ -158,14 +158,14 @@ def test_white_space_and_control_characters_are_refused(column: str, value: str,
     ],
 )
 def test_the_secrets_of_an_explicit_url_are_known(url: str, expected: set[str]) -> None:
-    """Each is known raw and percent-encoded, wherever cameras take it; a URL without credentials has none."""
+    """Each secret is known raw and percent-encoded, at every place where cameras accept it."""
     found = set(secrets(camera(main_stream_url=url), url))
     assert found >= expected
     assert bool(found) == bool(expected)
 
 
 def test_the_secrets_of_a_built_url_are_the_passwords_forms() -> None:
-    """They hold the password as it is stored and as the URL has it."""
+    """The password is known as it is stored and as it stands in the URL."""
     built = camera()
     assert {"p@ss/w:rd", "p%40ss%2Fw%3Ard"} <= set(secrets(built, record_url(built)))
 
@@ -173,7 +173,7 @@ def test_the_secrets_of_a_built_url_are_the_passwords_forms() -> None:
 @pytest.mark.parametrize("password", ["a\nb", "a\rb", "x\narg=/bin/sh", "\n"])
 @pytest.mark.parametrize("explicit", [False, True])
 def test_no_secret_holds_a_line_break(password: str, explicit: bool) -> None:
-    """Secrets are lines of a launch spec: one with a line break would write lines of its own."""
+    """Secrets are lines of a launch spec, so a line break in one would add lines."""
     url = f"rtsp://u:{encode(password)}@h/" if explicit else None
     made = camera(password=password, main_stream_url=url)
     assert not any("\n" in secret or "\r" in secret for secret in secrets(made, record_url(made)))

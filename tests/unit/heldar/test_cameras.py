@@ -1,4 +1,4 @@
-"""Rows of Heldar's table: which want a mirror, and what a bad one gets."""
+"""Rows of Heldar's table: which cameras want a mirror, and what a bad row costs."""
 
 import itertools
 
@@ -20,44 +20,44 @@ GATE_SECRET = "p@ss/w:rd"
 
 
 def desired(*rows: Row, key: str = KEY) -> Desired:
-    """The desired state of a table of these rows, and of a good one, which must not suffer."""
+    """Return the desired state of these rows and of a good one, which must not be affected."""
     found = desired_state([*rows, row(id="good")], settings(SECRET_KEY=key), "volume")
     assert "good" in found.specs
     return found
 
 
 @pytest.mark.parametrize("flags", list(itertools.product([0, 1], repeat=3)))
-def test_a_mirror_is_wanted_where_all_three_flags_are_set(flags: tuple[int, int, int]) -> None:
-    """A camera that is enabled, recorded and mirrored is wanted, any other is not."""
+def test_a_mirror_is_wanted_if_all_three_flags_are_set(flags: tuple[int, int, int]) -> None:
+    """A camera is wanted if all three flags are 1, and unwanted otherwise."""
     flagged = row(**dict(zip(FLAGS, flags, strict=True)), record_mode="event")
     found = desired(flagged)
     assert should_mirror(flagged) == all(flags)
     assert ("gate" in found.specs, "gate" in found.unwanted) == (all(flags), not all(flags))
 
 
-def test_nothing_is_wanted_where_the_recorder_is_off() -> None:
-    """HELDAR_RECORDER_ENABLED=false stops every mirror, and what is wrong with a row is of no account."""
+def test_nothing_is_wanted_if_the_recorder_is_off() -> None:
+    """HELDAR_RECORDER_ENABLED=false makes every camera unwanted, and no row is reported as bad."""
     off = desired_state([row(), row(id="bad/", enabled=None)], settings(RECORDER_ENABLED="false"), "volume")
     assert off == Desired({}, frozenset({"gate", "bad/"}))
 
 
 @pytest.mark.parametrize("value", GOOD_IDS)
-def test_an_id_of_letters_digits_and_underscores_is_taken(value: str) -> None:
-    """It names a directory and a stanza as it stands."""
+def test_an_id_of_letters_digits_and_underscores_is_accepted(value: str) -> None:
+    """The id is the name of the camera directory, unchanged."""
     assert camera_id(row(id=value)) == value
     assert desired(row(id=value)).specs[value].directory == f"/mnt/mirror/{value}"
 
 
 @pytest.mark.parametrize("value", GOOD_IDS)
-def test_an_id_that_is_taken_is_never_cut(value: str) -> None:
-    """A camera that is unwanted or unusable is known by the very id that its mirror is named after."""
+def test_an_accepted_id_is_never_shortened(value: str) -> None:
+    """An unwanted or unusable camera is known by its whole id, by which its mirror is found."""
     assert desired(row(id=value, mirror_enabled=0)).unwanted == {value}
     assert [bad.camera_id for bad in desired(row(id=value, mirror_enabled=None)).unusable] == [value]
 
 
 @pytest.mark.parametrize("value", BAD_IDS)
 def test_a_bad_id_costs_its_own_camera_alone(value: object) -> None:
-    """It is told with its reason, in printable characters, in one short line."""
+    """It is reported with its reason, under a short and printable form of the id."""
     found = desired(row(id=value))
     (bad,) = found.unusable
     assert found.specs.keys() == {"good"}
@@ -69,8 +69,8 @@ def test_a_bad_id_costs_its_own_camera_alone(value: object) -> None:
 
 
 @pytest.mark.parametrize("value", BAD_IDS)
-def test_a_bad_id_that_asks_for_no_mirror_is_no_trouble(value: object) -> None:
-    """Only a camera that wants a mirror needs an id that fits one."""
+def test_a_bad_id_that_wants_no_mirror_is_ignored(value: object) -> None:
+    """Only a camera that wants a mirror needs a good id."""
     assert desired(row(id=value, mirror_enabled=0)).unusable == ()
 
 
@@ -109,7 +109,7 @@ def test_a_bad_id_that_asks_for_no_mirror_is_no_trouble(value: object) -> None:
     ],
 )
 def test_a_bad_value_costs_its_own_camera_alone(column: str, value: object, reason: str) -> None:
-    """It is told with the column, what stands there and what was expected; a credential is never shown."""
+    """It is reported with the column, its value and what was expected. A credential is never shown."""
     found = desired(row(**{column: value}))
     (bad,) = found.unusable
     assert found.specs.keys() == {"good"}
@@ -120,23 +120,23 @@ def test_a_bad_value_costs_its_own_camera_alone(column: str, value: object, reas
 
 @pytest.mark.parametrize("column", FLAGS)
 @pytest.mark.parametrize("value", [None, "yes", 2])
-def test_one_clear_no_is_enough(column: str, value: object) -> None:
-    """Where a flag is 0, what the others hold is of no account: the camera is unwanted, not unusable."""
+def test_one_flag_of_0_is_enough(column: str, value: object) -> None:
+    """If one flag is 0, the camera is unwanted and not unusable, whatever the other flags hold."""
     found = desired(row(**(dict.fromkeys(FLAGS, 0) | {column: value})))
     assert found.unwanted == {"gate"}
     assert found.unusable == ()
 
 
 @pytest.mark.parametrize("column", ["rtsp_port", "username", "password", "address"])
-def test_with_an_explicit_url_the_columns_that_would_build_one_are_of_no_account(column: str) -> None:
-    """Rubbish in them does not keep a camera from its mirror."""
+def test_an_explicit_url_makes_the_columns_of_a_built_one_irrelevant(column: str) -> None:
+    """Bad values in these columns don't make the camera unusable."""
     url = "rtsp://10.0.0.1/x"
     assert desired(row(main_stream_url=url, **{column: b"rubbish"})).specs["gate"].url == url
 
 
 @pytest.mark.parametrize("column", ["password", "main_stream_url"])
 def test_sealed_values_are_opened(column: str) -> None:
-    """What the kernel sealed is used as if it were plain; without the key the camera is unusable, not its password."""
+    """A value that Heldar's kernel sealed is used like a plain one. Without the key the camera is unusable."""
     plain = {"password": GATE_SECRET, "main_stream_url": " rtsp://10.0.0.1/x\n"}[column]
     sealed_row = row(**{column: seal(plain.encode())})
     assert desired(sealed_row).specs == desired(row(**{column: plain})).specs
@@ -145,7 +145,7 @@ def test_sealed_values_are_opened(column: str) -> None:
 
 
 def test_no_credential_stands_in_the_repr_of_a_camera() -> None:
-    """Neither password nor explicit URL is shown where a camera is printed."""
+    """The repr of a camera shows neither its password nor its explicit URL."""
     built = parse_camera(row(), lambda value: value)
     explicit = parse_camera(row(main_stream_url="rtsp://u:hidden@h/"), lambda value: value)
     assert GATE_SECRET not in repr(built)

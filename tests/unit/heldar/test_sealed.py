@@ -1,4 +1,4 @@
-"""Sealed values: what opens them, and what is said when nothing does."""
+"""Sealed values: how they are opened, and the errors if they can't be."""
 
 import base64
 
@@ -14,15 +14,15 @@ TAMPERED = SEALED[:-6] + ("A" if SEALED[-6] != "A" else "B") + SEALED[-5:]
 
 
 @given(texts)
-def test_what_the_kernel_sealed_is_opened(plain: str) -> None:
-    """Any text comes back as it was."""
+def test_a_sealed_value_is_opened(plain: str) -> None:
+    """Any text that was sealed is read back unchanged."""
     assert unseal(seal(plain.encode()), KEY) == plain
 
 
 @pytest.mark.parametrize("key", [None, KEY, "rubbish"])
 @pytest.mark.parametrize("value", ["", "p@ss/w:rd", "enc:v2:AAAA", "enc:v1", "ENC:V1:AAAA"])
 def test_a_value_without_the_prefix_is_plain(value: str, key: str | None) -> None:
-    """Plain values need no key, and a key does them no harm."""
+    """A plain value is returned unchanged, with or without a key."""
     assert unseal(value, key) == value
 
 
@@ -46,8 +46,8 @@ def test_a_value_without_the_prefix_is_plain(value: str, key: str | None) -> Non
         (seal(b"\xff"), KEY, "not UTF-8"),
     ],
 )
-def test_what_cannot_be_opened_is_told_without_a_secret(value: str, key: str | None, reason: str) -> None:
-    """The error names the cause, and holds neither key nor value."""
+def test_the_error_shows_no_secret(value: str, key: str | None, reason: str) -> None:
+    """The error names the cause, and shows neither the key nor the value."""
     with pytest.raises(ValueError, match=reason) as caught:
         unseal(value, key)
     assert not any(secret in str(caught.value) for secret in (key, value.removeprefix("enc:v1:")) if secret)

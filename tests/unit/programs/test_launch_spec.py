@@ -1,4 +1,4 @@
-"""Launch specs: rendered, and read again by us and by the recorder."""
+"""Launch specs: rendered, and parsed by us and by the recorder."""
 
 import pytest
 from hypothesis import example, given
@@ -21,7 +21,7 @@ def launch_spec(**columns: object) -> LaunchSpec:
 @example("admin", "a\rb", False, 1)
 @example("admin", "secret=x=y", False, 1)
 def test_a_launch_spec_is_read_as_it_was_written(username: str, password: str, explicit: bool, generation: int) -> None:
-    """By us and by the recorder; no credential can write a line of its own."""
+    """Both we and the recorder read back what was written. A credential can't add a line."""
     url = f"rtsp://u:{encode(password)}@h/" if explicit else None
     spec = launch_spec(username=username, password=password, main_stream_url=url)
     text = spec.render(generation)
@@ -43,14 +43,14 @@ GOOD_SPEC = "generation=1\ncamera=gate\nroot=/m\nvolume=v\ndirectory=/m/gate\nur
     ],
 )
 def test_a_damaged_launch_spec_is_a_value_error(text: str) -> None:
-    """Whatever is missing, cut or strange, it is told as one thing that a reconcile can mend."""
+    """Anything missing, cut off or unknown raises ValueError, which a reconcile handles by writing the spec again."""
     assert parse_launch_spec(GOOD_SPEC)[1] == 1
     with pytest.raises(ValueError, match=r"."):
         parse_launch_spec(text)
 
 
-def test_no_credential_stands_in_the_repr_or_the_masked_url_of_a_launch_spec() -> None:
-    """A launch spec can be printed, and its URL shown."""
+def test_neither_repr_nor_masked_url_of_a_launch_spec_shows_a_credential() -> None:
+    """A launch spec can be printed, and its masked URL shown."""
     spec = launch_spec(password="hidden")
     assert "hidden" in spec.url
     assert "hidden" not in repr(spec)

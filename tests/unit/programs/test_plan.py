@@ -1,4 +1,4 @@
-"""The plan: two values in, one out."""
+"""The plan: how the desired state differs from what is saved."""
 
 import pytest
 from hypothesis import example, given
@@ -45,10 +45,10 @@ SPEC, OTHER = launch_spec(), launch_spec(segment_seconds=30)
         (Desired({}, unusable=(BAD,)), {"gate": Saved(None, 0)}, (), "kept", 0),
     ],
 )
-def test_one_cameras_lot(
+def test_the_plan_for_one_camera(
     desired: Desired, saved: dict[str, Saved], forced: tuple[str, ...], expected: str, generation: int | None
 ) -> None:
-    """It is in one group of the plan at most, and in the programs file with the right generation, or not at all."""
+    """A camera is in at most one group of the plan. Its generation in the programs file is as expected."""
     plan = make_plan(desired, saved, NOW, forced)
     groups = {name: [c.camera_id for c in getattr(plan, name)] for name in ("added", "changed", "removed")}
     groups |= {"unchanged": list(plan.unchanged), "kept": sorted(plan.kept)}
@@ -61,7 +61,7 @@ def test_one_cameras_lot(
 
 @pytest.mark.parametrize("camera_id", ["x" * 61, "x" * 100])
 def test_a_camera_with_a_long_id_goes_on_when_its_row_becomes_unusable(camera_id: str) -> None:
-    """However long an id is, what runs for it is found by it."""
+    """A camera with an id of any length is found by it, and kept."""
     saved = {camera_id: Saved(launch_spec(camera_id), 7)}
     plan = make_plan(desired_state([row(id=camera_id, address=None)], settings(), "volume"), saved, NOW)
     assert plan.kept == {camera_id}
@@ -69,8 +69,8 @@ def test_a_camera_with_a_long_id_goes_on_when_its_row_becomes_unusable(camera_id
     assert plan.generations == {camera_id: 7}
 
 
-def test_cameras_are_planned_each_by_itself_and_in_order() -> None:
-    """One of each kind, sorted within its kind whatever the order of the table."""
+def test_cameras_are_planned_independently_and_in_order() -> None:
+    """Each group of the plan is sorted by id, in whatever order the table is."""
     specs = {name: launch_spec(name) for name in ("new2", "new1", "same", "other", "gone", "kept")}
     desired = Desired(
         {name: specs[name] for name in ("same", "new2", "other", "new1")}, unusable=(Unusable("kept", "x"),)
@@ -106,7 +106,7 @@ rows = st.fixed_dictionaries(
 def test_a_stanza_changes_if_and_only_if_the_launch_spec_does_or_a_restart_is_asked_for(
     *, camera_id: str, before: dict[str, object], after: dict[str, object], generation: int, now: int, forced: bool
 ) -> None:
-    """So supervisord's own diff finds a changed password, and nothing else restarts; a second run changes nothing."""
+    """supervisord's diff finds a changed password, and restarts nothing else. A second run changes nothing."""
     old, new = launch_spec(camera_id, **before), launch_spec(camera_id, **after)
     saved, desired = {camera_id: Saved(old, generation)}, Desired({camera_id: new})
     plan = make_plan(desired, saved, now, {camera_id} if forced else ())
@@ -139,10 +139,10 @@ def test_a_stanza_changes_if_and_only_if_the_launch_spec_does_or_a_restart_is_as
         (SPEC, SPEC, True, ["restart, as asked for"]),
     ],
 )
-def test_a_change_is_told_as_a_diff_without_secrets(
+def test_a_change_is_shown_as_a_diff_without_secrets(
     existing: LaunchSpec | None, new: LaunchSpec | None, forced: bool, lines: list[str]
 ) -> None:
-    """What changes is shown option by option, a credential that changed by that word alone."""
+    """Each changed option is shown. Of a changed credential only the word `credentials` is shown."""
     saved = {"gate": Saved(existing, 7)} if existing else {}
     plan = make_plan(Desired({"gate": new} if new else {}), saved, NOW, {"gate"} if forced else ())
     (change,) = plan.added + plan.changed + plan.removed
@@ -156,21 +156,21 @@ def test_a_change_is_told_as_a_diff_without_secrets(
         (Desired({}), ["its launch spec is damaged"]),
     ],
 )
-def test_a_damaged_launch_spec_is_told_by_what_takes_its_place(desired: Desired, lines: list[str]) -> None:
-    """Where nothing takes its place, that it is damaged is all there is to tell."""
+def test_a_damaged_launch_spec_is_shown_by_what_replaces_it(desired: Desired, lines: list[str]) -> None:
+    """If nothing replaces it, the plan says that the launch spec is damaged."""
     plan = make_plan(desired, {"gate": Saved(None, 0)}, NOW)
     assert [list(change.lines()) for change in (*plan.changed, *plan.removed)] == [lines]
 
 
-# No two of them share a piece that could stand in a URL by chance.
+# The marks around each password can't stand in a URL by chance.
 passwords = texts.map("qqx{}xqq".format)
 places = st.sampled_from([None, "rtsp://u:{}@h/x", "rtsp://h/?password={}", "rtsp://h/user=u_password={}_channel=1"])
 
 
 @given(passwords, passwords, places, places)
 @example("qqx/xqq", "qqx'xqq", "rtsp://u:{}@h/x", "rtsp://h/?password={}")
-def test_no_change_tells_a_secret(before: str, after: str, place: str | None, other_place: str | None) -> None:
-    """Neither the old password nor the new one, wherever they stand."""
+def test_no_change_shows_a_secret(before: str, after: str, place: str | None, other_place: str | None) -> None:
+    """Neither the old nor the new password is shown, wherever it stands."""
     columns: list[dict[str, object]] = [
         {"password": password, "main_stream_url": where and where.format("".join(filter(str.isalnum, password)))}
         for password, where in ((before, place), (after, other_place))
@@ -186,8 +186,8 @@ def test_no_change_tells_a_secret(before: str, after: str, place: str | None, ot
     assert "qqx" not in repr(changes)
 
 
-def test_a_camera_that_is_wanted_again_before_its_program_was_removed_differs() -> None:
-    """Killed between stopping a program and removing it, a reconcile leaves it stopped: only a change starts it."""
+def test_a_camera_that_returns_before_its_removal_gets_a_changed_stanza() -> None:
+    """A reconcile killed between stop and removal leaves a stopped program, which only a changed stanza starts."""
     (leaving,) = make_plan(Desired({}), {"gate": Saved(SPEC, 7)}, NOW).written
     assert leaving.generation > 7
     again = make_plan(Desired({"gate": SPEC}), {"gate": Saved(SPEC, leaving.generation)}, NOW)

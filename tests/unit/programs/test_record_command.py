@@ -1,4 +1,4 @@
-"""The recording command: the primary's own, argument by argument, but for `-nostdin`."""
+"""The recording command: the primary's, argument by argument, without `-nostdin`."""
 
 import pytest
 from support.examples import camera
@@ -20,20 +20,20 @@ def primary(audio: str = "-an", seconds: int = 60, directory: str = "/m/gate") -
 
 
 @pytest.mark.parametrize(("record_audio", "audio"), [(0, "-an"), (1, "-c:a copy")])
-def test_the_command_is_the_primarys_to_the_byte(record_audio: int, audio: str) -> None:
-    """Every argument is the primary's, in its order; audio is copied or left out."""
+def test_the_command_is_that_of_the_primary(record_audio: int, audio: str) -> None:
+    """All arguments of the primary are there, in their order. Audio is copied or left out."""
     command = build_record_command("ffmpeg", camera(record_audio=record_audio), URL, "/m/gate")
     assert command == primary(audio=audio)
 
 
 @pytest.mark.parametrize(("stored", "used"), [(-5, 4), (0, 4), (2, 4), (4, 4), (5, 5), (60, 60), (86_400, 86_400)])
 def test_a_segment_lasts_at_least_four_seconds(stored: int, used: int) -> None:
-    """What is stored is used as it is, from 4 s on: shorter ones could begin in one second."""
+    """Less than 4 s is raised to 4 s, because shorter segments could begin in the same second."""
     assert build_record_command("ffmpeg", camera(segment_seconds=stored), URL, "/m/gate") == primary(seconds=used)
 
 
-def test_the_ffmpeg_that_is_set_is_the_one_that_runs() -> None:
-    """A path with a blank stays one argument."""
+def test_the_ffmpeg_of_the_settings_is_run() -> None:
+    """A path with a space stays one argument."""
     command = build_record_command("/opt/my ffmpeg", camera(), URL, "/m/gate")
     assert command == ["/opt/my ffmpeg", *primary()[1:]]
 
@@ -42,5 +42,5 @@ def test_the_ffmpeg_that_is_set_is_the_one_that_runs() -> None:
     ("directory", "written"), [("/m/100%/gate", "/m/100%%/gate"), ("/m/%Y%%/gate", "/m/%%Y%%%%/gate")]
 )
 def test_a_percent_sign_of_the_directory_survives_strftime(directory: str, written: str) -> None:
-    """ffmpeg hands the whole path to strftime, which makes one percent sign of two."""
+    """ffmpeg passes the whole path to strftime, which turns two percent signs into one."""
     assert build_record_command("ffmpeg", camera(), URL, directory) == primary(directory=written)

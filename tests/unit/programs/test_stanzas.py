@@ -1,4 +1,4 @@
-"""The programs file."""
+"""Quoting for supervisord, and the programs file of no camera."""
 
 import shlex
 
@@ -11,8 +11,8 @@ from heldar_mirror.programs.stanzas import command_line, render_programs
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["C", "Zl", "Zp", "Zs"]) | st.sampled_from(" ;#%'\"\\"))))
-def test_any_arguments_survive_supervisords_reading(args: list[str]) -> None:
-    """What is printable comes out of its parser, its expansion and its splitting as it went in."""
+def test_supervisord_reads_any_arguments_back(args: list[str]) -> None:
+    """Printable arguments are unchanged by supervisord's parsing, expansion and splitting."""
     parser = UnhosedConfigParser()
     line = command_line("setpriv", *args).replace("%", "%%")
     parser.read_string(f"[program:x]\ncommand={line}\n")
@@ -20,5 +20,5 @@ def test_any_arguments_survive_supervisords_reading(args: list[str]) -> None:
 
 
 def test_no_camera_no_stanza() -> None:
-    """A file without programs is one that supervisord can include."""
+    """Without cameras the programs file has no section, and supervisord can still include it."""
     assert "[" not in render_programs({}, settings())

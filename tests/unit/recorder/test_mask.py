@@ -1,4 +1,4 @@
-"""Masking: no secret of a camera's URL is ever shown, and nothing else is touched."""
+"""Masking hides all secrets of a camera's URL, and nothing else."""
 
 import re
 
@@ -11,7 +11,7 @@ from heldar_mirror.heldar.camera_url import encode, record_url, secrets
 from heldar_mirror.heldar.cameras import Camera
 from heldar_mirror.recorder.recorder import blot, mask
 
-# Where cameras take a password that stands in an explicit URL.
+# Places in an explicit URL where cameras accept a password.
 PLACES = [
     "rtsp://admin:{}@10.0.0.1:554/live",
     "rtsp://admin:{}@10.0.0.1/live@2?x=@",
@@ -19,7 +19,7 @@ PLACES = [
     "http://10.0.0.1/live?channel=1&PWD={}",
     "rtsp://10.0.0.1/user=admin_password={}_channel=1_stream=0.sdp",
 ]
-# Stands for stars that masking put there; no text of Heldar's can hold it.
+# Replaces the stars that masking wrote. No text in Heldar's database can hold this character.
 STARS = "\ud800"
 NO_SECRET = {"", "*", "**", "***"}
 
@@ -31,7 +31,7 @@ def explicit(place: str, password: str) -> Camera:
 
 
 def forms(password: str) -> set[str]:
-    """What must not be shown of a password: itself, line by line as a log has it, and as it stands in a URL."""
+    """Return what must not be shown: each line of a password, since a log has lines, and its form in a URL."""
     return {encode(password), *password.splitlines()} - NO_SECRET
 
 
@@ -40,7 +40,7 @@ def check(secret_camera: Camera, password: str, before: str, after: str) -> None
     hidden = secrets(secret_camera, url)
     for shown in (url, *forms(password)):
         masked = mask(f"{before}{shown}{after}", hidden)
-        # What only comes about where stars meet a star of the text is not the secret.
+        # Stars of the mask beside a star of the text may look like the password, but don't reveal it.
         assert not [form for form in forms(password) if form in masked.replace("***", STARS)]
     blotted = blot(url, hidden)
     assert len(blotted.encode()) == len(url.encode())
@@ -53,7 +53,7 @@ def check(secret_camera: Camera, password: str, before: str, after: str) -> None
 @example("admin", "line\nbreak\r", "", "")
 @example("admin", "://", "", "")
 def test_no_password_of_a_built_url_survives(username: str, password: str, before: str, after: str) -> None:
-    """Neither the password nor its code, be it in the URL or by itself, whatever stands around it."""
+    """Neither the password nor its encoded form is shown, in the URL or alone, with any text around it."""
     check(camera(username=username, password=password), password, before, after)
 
 
@@ -68,13 +68,13 @@ def test_no_password_of_a_built_url_survives(username: str, password: str, befor
 @example(PLACES[4], "se_cret", True, "", "")
 @example(PLACES[4], "a_b=c/d", True, "", "")
 def test_no_password_of_an_explicit_url_survives(place: str, password: str, raw: bool, before: str, after: str) -> None:
-    """Wherever a camera takes it, raw with any character in it, or percent-encoded."""
+    """No password is shown from any place where cameras accept it, raw or percent-encoded."""
     check(explicit(place, password if raw else encode(password)), password, before, after)
 
 
 @given(st.lists(st.sampled_from([*"/'\"@: \n", "://", "rtsp://", "u:p@", "10.0.0.1", "x", "\u3000"])).map("".join))
-def test_of_every_url_the_user_information_is_masked_and_nothing_else(text: str) -> None:
-    """Without known secrets the rule is Heldar's: after `://`, up to the last `@` before `/`, white space, a quote."""
+def test_the_user_information_of_every_url_is_masked_and_nothing_else(text: str) -> None:
+    """Without known secrets Heldar's rule holds: mask from `://` to the last `@` before `/`, white space or a quote."""
     assert mask(text) == re.sub(r"(?<=://)[^/\s'\"]*@", "***@", text)
 
 
@@ -92,18 +92,18 @@ def test_of_every_url_the_user_information_is_masked_and_nothing_else(text: str)
     ],
 )
 def test_heldars_own_examples(text: str, masked: str) -> None:
-    """Each URL of a text is masked by itself; text without credentials stays as it is."""
+    """Each URL in a text is masked separately. Text without credentials is unchanged."""
     assert mask(text) == masked
 
 
 @given(texts, st.lists(texts))
 def test_text_without_credentials_stays_as_it_is(text: str, hidden: list[str]) -> None:
-    """Where no secret stands, and no user information, nothing is masked."""
+    """A text without secrets and without user information is unchanged."""
     absent = [secret for secret in hidden if secret not in text]
     assert mask(text, [*absent, ""]) == text or "://" in text
 
 
-def test_the_longest_secret_goes_first() -> None:
-    """A secret that holds another one leaves nothing of itself."""
+def test_the_longest_secret_is_masked_first() -> None:
+    """A secret that contains a shorter one is masked as a whole."""
     assert mask("abcd ab bc", ["ab", "abcd", "bc"]) == "*** *** ***"
     assert blot("rtsp://u:abcd@h/ab", ["ab", "abcd"]) == "rtsp://******@h/**"

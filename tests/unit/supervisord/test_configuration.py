@@ -24,7 +24,7 @@ from heldar_mirror.recorder import recorder
 from heldar_mirror.settings import WATCH, Settings
 from heldar_mirror.supervisord.configuration import render_supervisord
 
-# What the name of a directory may hold; those that settings refuse are sorted out by them.
+# Names of directories. Those that the settings refuse are skipped by the test.
 names = st.text(
     st.characters(exclude_categories=["C", "Z"], exclude_characters="/") | st.sampled_from(" %;#'\"\\$é"),
     min_size=1,
@@ -35,7 +35,7 @@ generations = st.dictionaries(camera_ids, st.integers(1, 2**40), max_size=3)
 
 
 def parsed(options: Any, path: Path) -> Any:
-    """Have supervisord's own parser read a file, as it does when it reloads."""
+    """Parse a file with supervisord's own parser, as a reload does."""
     options.configfile = str(path)
     options.process_config(do_usage=False)
     return options
@@ -61,10 +61,10 @@ def render(made: Settings, programs_of: dict[str, int]) -> Path:
 @example("x", "x", "%(here)s", {"gate": 1})
 @example("x ", "y ", "z ", {"gate": 1})
 @example("x", "y", "a ;b", {"gate": 1})
-def test_supervisord_reads_the_programs_that_were_meant(
+def test_supervisord_reads_the_programs_as_they_were_written(
     state: str, logs: str, specs: str, programs_of: dict[str, int]
 ) -> None:
-    """Its own parser finds each camera's program, with every path as it is, in a file that ours includes."""
+    """supervisord's own parser finds each camera's program, with unchanged paths, in the included file."""
     with tempfile.TemporaryDirectory() as home:
         try:
             made = settings(
@@ -102,7 +102,7 @@ def test_supervisord_reads_the_programs_that_were_meant(
 
 
 def check_rules(program: SimpleNamespace) -> None:
-    """The rules that hold for every program: how it is started again, stopped, logged, and what it is not told."""
+    """Check what holds for every program: how it is restarted, stopped and logged, and that it gets no secret key."""
     assert (program.autostart, program.autorestart, program.startsecs) == (True, RestartWhenExitUnexpected, 30)
     assert program.exitcodes == [recorder.FAILED_SOON]
     assert (program.stopsignal, program.stopwaitsecs) == (signal.SIGTERM, 8)
@@ -113,8 +113,8 @@ def check_rules(program: SimpleNamespace) -> None:
     assert program.environment == {"HELDAR_SECRET_KEY": ""}
 
 
-def test_a_joined_supervisord_is_told_user_prefix_and_umask(tmp_path: Path) -> None:
-    """It runs as somebody else, for others as well, so the stanza says what our own supervisord would."""
+def test_a_joined_supervisord_gets_user_prefix_and_umask(tmp_path: Path) -> None:
+    """A joined supervisord has its own user and umask, so the stanza must name ours."""
     user = pwd.getpwuid(os.geteuid())
     made = settings(
         MIRROR_STATE_DIR=str(tmp_path),
@@ -133,8 +133,8 @@ def test_a_joined_supervisord_is_told_user_prefix_and_umask(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("executable", ["/opt/a b/py", "/opt/x ;y #z/py", "/opt/100%/py", "/o'p\"t\\/py", "/opt/;/#"])
-def test_pythons_own_path_may_be_awkward(executable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A virtual environment may lie anywhere, and its path is not a setting that could be refused."""
+def test_python_may_lie_at_an_awkward_path(executable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A virtual environment may lie anywhere, and its path is no setting that we could refuse."""
     monkeypatch.setattr(programs, "PYTHON", executable)
     made = settings(MIRROR_STATE_DIR=str(tmp_path))
     section = parsed(ServerOptions(), render(made, {"gate": 1})).configroot.supervisord

@@ -10,16 +10,16 @@ from heldar_mirror.watcher.failures import RETRY_SECONDS, Failures
 STATES = ["STARTING", "RUNNING", "BACKOFF", "EXITED", "STOPPING", "STOPPED", "FATAL"]
 
 
-def test_what_failed_for_good_may_be_tried_at_once() -> None:
-    """A program that went FATAL is due from that moment on."""
+def test_a_failed_program_is_due_at_once() -> None:
+    """A program is due from the moment at which it becomes FATAL."""
     failures = Failures()
     failures.heard("gate", "FATAL", 100.0)
     assert failures.due(99.9) == []
     assert failures.due(100.0) == ["gate"]
 
 
-def test_a_try_of_which_nothing_came_is_followed_by_a_pause() -> None:
-    """Started in vain, a program is not due for 30 s from that start, however soon it is FATAL again."""
+def test_a_failed_start_is_followed_by_a_pause() -> None:
+    """A program that was started in vain is not due for 30 s from that start, however soon it is FATAL again."""
     failures = Failures()
     failures.heard("gate", "FATAL", 100.0)
     failures.tried(["gate"], 100.0)
@@ -30,8 +30,8 @@ def test_a_try_of_which_nothing_came_is_followed_by_a_pause() -> None:
     assert failures.due(100.0 + RETRY_SECONDS) == ["gate"]
 
 
-def test_a_start_that_nobody_heard_of_is_tried_again() -> None:
-    """A program that was tried, and of which no event came, is due again after the pause."""
+def test_a_start_without_an_event_is_tried_again() -> None:
+    """A program that was started, and for which no event came, is due again after the pause."""
     failures = Failures()
     failures.heard("gate", "FATAL", 100.0)
     failures.tried(["gate"], 100.0)
@@ -39,8 +39,8 @@ def test_a_start_that_nobody_heard_of_is_tried_again() -> None:
 
 
 @pytest.mark.parametrize("state", ["RUNNING", "STOPPED"])
-def test_the_pause_is_forgotten_once_it_ran_or_was_stopped(state: str) -> None:
-    """A program that ran for supervisord's startsecs, or that a person stopped, may be tried at once when it fails."""
+def test_the_pause_ends_when_the_program_ran_or_was_stopped(state: str) -> None:
+    """A program that became RUNNING, or that a person stopped, is due at once when it fails."""
     failures = Failures()
     failures.heard("gate", "FATAL", 100.0)
     failures.tried(["gate"], 100.0)
@@ -53,10 +53,10 @@ events = st.tuples(st.sampled_from([*STATES, "tried"]), st.sampled_from(["gate",
 
 
 @given(st.lists(events, max_size=40))
-def test_what_failed_for_good_is_due_and_never_twice_within_the_pause(
+def test_failed_programs_are_due_and_never_twice_within_the_pause(
     history: list[tuple[str, str, float]],
 ) -> None:
-    """Whatever happens, due is what last failed for good, sorted, and not tried again within 30 s unless it ran."""
+    """After any events, the failed programs are due, sorted, except those tried in the last 30 s that did not run."""
     failures, last, tried, now = Failures(), dict[str, str](), dict[str, float](), 0.0
     for what, name, pause in history:
         now += pause

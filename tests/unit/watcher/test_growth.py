@@ -17,20 +17,20 @@ def segment(size_bytes: int, path: str = "/mnt/mirror/gate/20261122_161840.mp4")
 
 
 def look(growth: Growth, found: Mapping[str, Segment | None], begun: int, end: int) -> None:
-    """Look every ten seconds, the last time at `end`, and see the same each time."""
+    """Show the same files every ten seconds, the last time at `end`."""
     for now in [*range(begun, end, 10), end]:
         growth.seen(found, now)
 
 
 @pytest.mark.parametrize("open_segment", [segment(5), None], ids=["a file that does not grow", "no file at all"])
-def test_a_recorder_that_writes_nothing_is_stalled_in_the_end(open_segment: Segment | None) -> None:
-    """A recorder that runs with the same bytes, or without any file, is stalled after what its length gives."""
+def test_a_recorder_that_writes_nothing_is_stalled(open_segment: Segment | None) -> None:
+    """A recorder whose file keeps its size, or that has no file, is stalled after the time that its length allows."""
     growth = Growth()
     look(growth, {"gate": open_segment}, 100, 160)
     assert growth.stalled({"gate": 2}) == []
     look(growth, {"gate": open_segment}, 160, 161)
     assert growth.stalled({"gate": 2}) == ["gate"]
-    # Of a camera whose segments' length is not known the longest time is borne.
+    # If the segment length is unknown, the longest time applies.
     look(growth, {"gate": open_segment}, 170, 400)
     assert growth.stalled({}) == []
     look(growth, {"gate": open_segment}, 400, 401)
@@ -38,8 +38,8 @@ def test_a_recorder_that_writes_nothing_is_stalled_in_the_end(open_segment: Segm
 
 
 @pytest.mark.parametrize("change", [segment(6), segment(5, "/mnt/mirror/gate/20261122_161940.mp4"), segment(0), None])
-def test_any_change_of_the_file_begins_anew(change: Segment | None) -> None:
-    """A file that grew, another file, and none any more: each is new, and not stalled."""
+def test_any_change_of_the_file_starts_the_measurement_anew(change: Segment | None) -> None:
+    """A larger file, a different file or no file starts the measurement anew."""
     growth = Growth()
     look(growth, {"gate": segment(5)}, 100, 159)
     look(growth, {"gate": change}, 160, 220)
@@ -48,8 +48,8 @@ def test_any_change_of_the_file_begins_anew(change: Segment | None) -> None:
     assert growth.stalled({"gate": 2}) == ["gate"]
 
 
-def test_a_recorder_that_was_restarted_or_ended_begins_anew() -> None:
-    """Neither a camera whose program changed its state, nor one that is not up any more, keeps its old time."""
+def test_a_restarted_or_ended_recorder_is_measured_anew() -> None:
+    """A camera whose program changed its state, or that is no longer up, loses its old time."""
     growth = Growth()
     look(growth, {"gate": segment(5), "hall": segment(5)}, 100, 160)
     growth.forget("gate")
@@ -58,8 +58,8 @@ def test_a_recorder_that_was_restarted_or_ended_begins_anew() -> None:
     assert growth.stalled({"gate": 2, "hall": 2}) == []
 
 
-def test_who_did_not_look_does_not_take_a_file_for_stalled() -> None:
-    """A watcher that hung for minutes, on a disk of its own, has not seen whether the files grew."""
+def test_a_pause_of_the_watcher_is_no_stall() -> None:
+    """A watcher that hung for minutes has not seen whether the files grew, so it measures anew."""
     growth = Growth()
     look(growth, {"gate": segment(5)}, 100, 120)
     assert growth.stalled({"gate": 2}) == []
@@ -68,8 +68,8 @@ def test_who_did_not_look_does_not_take_a_file_for_stalled() -> None:
 
 
 @given(st.dictionaries(camera_ids, st.lists(st.integers(0, 3), min_size=1, max_size=12), max_size=4))
-def test_each_camera_stalls_by_itself(sizes: dict[str, list[int]]) -> None:
-    """What stalls is what had one size for longer than it may, whatever the others do; looked at every ten seconds."""
+def test_each_camera_stalls_independently(sizes: dict[str, list[int]]) -> None:
+    """A camera is stalled if its file kept its size for too long, whatever the other cameras do."""
     growth = Growth()
     turns = max(map(len, sizes.values()), default=0) + 3
     for turn in range(turns):
