@@ -1,6 +1,6 @@
-"""Fleets of cameras that ffmpeg's stand-in records: by heldar-mirror, and by a supervisord as a person would set it up.
+"""Fleets of cameras, run by heldar-mirror, and by a supervisord as a person would set it up.
 
-The stand-in begins a segment and sleeps, since two cores can't record a thousand streams.
+A fake ffmpeg takes ffmpeg's place: it begins a segment and sleeps, because two cores can't record a thousand streams.
 """
 
 import atexit
@@ -20,12 +20,13 @@ from support.listeners import answering
 from support.mirror import FAKE_FFMPEG, Mirror, mirror_env, new_database, new_home
 from support.waiting import wait_for_none
 
-__all__ = ["FAKE_FFMPEG", "Mirror", "new_database", "new_home", "wait_for_none"]  # for those who import them from here
+# Other benchmarks import these names from here.
+__all__ = ["FAKE_FFMPEG", "Mirror", "new_database", "new_home", "wait_for_none"]
 
 PATIENCE_SECONDS = 300
-RESTED_SECONDS = 35  # after a start, until all programs count as running
+RESTED_SECONDS = 35  # from a start until supervisord takes all programs for running
 
-# With shorter segments the stand-in's, which do not grow, would be taken for stalled.
+# The fake ffmpeg's segments don't grow. With shorter ones the watcher would take them for stalled.
 INSERT = (
     "INSERT INTO cameras (id, name, vendor, address, rtsp_port, username, password, segment_seconds, mirror_enabled) "
     "VALUES (?, 'x', 'hikvision', '127.0.0.1', ?, 'admin', 'made-up', 3600, 1)"
@@ -41,17 +42,17 @@ def camera_ids(count: int, first: int = 0) -> list[str]:
 
 @functools.cache
 def camera_port() -> int:
-    """Return a port at which any camera seems to be there, from now on."""
+    """Return a port that accepts connections until this process ends, as if a camera were there."""
     return _lasting.enter_context(answering())
 
 
-def insert(kernel: sqlite3.Connection, cameras: Sequence[str]) -> None:
-    """Add cameras to the table."""
-    kernel.executemany(INSERT, [(camera, camera_port()) for camera in cameras])
+def insert(connection: sqlite3.Connection, cameras: Sequence[str]) -> None:
+    """Add cameras to Heldar's table."""
+    connection.executemany(INSERT, [(camera, camera_port()) for camera in cameras])
 
 
 def wait_until(condition: Callable[[], bool], every: float = 0.02) -> None:
-    """Wait for a condition. Raises TimeoutError: a benchmark that waits forever tells nothing."""
+    """Wait for a condition. Raises TimeoutError after PATIENCE_SECONDS."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
         if time.monotonic() > deadline:
@@ -60,7 +61,7 @@ def wait_until(condition: Callable[[], bool], every: float = 0.02) -> None:
 
 
 def begun(directory: Path) -> int:
-    """Return when the newest segment in a camera's directory was begun, in nanoseconds since 1970; 0: there is none."""
+    """Return when the newest segment of a camera directory was begun, in nanoseconds since 1970; 0 if there is none."""
     try:
         return max((entry.stat().st_mtime_ns for entry in os.scandir(directory)), default=0)
     except FileNotFoundError:
@@ -74,12 +75,12 @@ def all_begun(root: Path, cameras: Sequence[str], since: int = 0) -> bool:
 
 @contextlib.contextmanager
 def new_mirror(cameras: Sequence[str]) -> Iterator[Mirror]:
-    """A mirror with these cameras in its table; nothing runs yet."""
+    """A mirror with these cameras in its table. Nothing runs yet."""
     with new_home() as home:
         database = new_database(home)
-        with contextlib.closing(sqlite3.connect(database.path)) as kernel:  # which has it open, too
-            with kernel:
-                insert(kernel, cameras)
+        with contextlib.closing(sqlite3.connect(database.path)) as heldar:  # Heldar keeps it open, too
+            with heldar:
+                insert(heldar, cameras)
             yield Mirror(home, database, mirror_env(home, database))
 
 
@@ -87,7 +88,7 @@ def new_mirror(cameras: Sequence[str]) -> Iterator[Mirror]:
 def running(
     command: Sequence[str], home: Path, env: Mapping[str, str] | None = None, log: int = subprocess.DEVNULL
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run what ends its fleet at SIGTERM until the block ends; nothing that has `home` on its command line stays."""
+    """Run a supervisor that ends its fleet at SIGTERM. At the end kill what is left with `home` in its command."""
     process = subprocess.Popen(command, cwd="/", env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
         yield process
@@ -102,7 +103,7 @@ def running(
 
 @dataclass
 class Plain:
-    """supervisord with one file per camera, each running ffmpeg itself: what a person would set up."""
+    """supervisord with one file per camera, which runs ffmpeg itself: what a person would set up."""
 
     home: Path
     ffmpeg: Path = FAKE_FFMPEG
@@ -112,7 +113,7 @@ class Plain:
         return self.home / "mirror"
 
     def write(self, camera: str) -> None:
-        """Write a camera's file; it is for `update` to apply."""
+        """Write a camera's file. `supervisorctl update` applies it."""
         directory = self.root / camera
         directory.mkdir(parents=True, exist_ok=True)
         segment = str(directory / "%Y%m%d_%H%M%S.mp4").replace("%", "%%")
@@ -127,7 +128,7 @@ class Plain:
 
     @contextlib.contextmanager
     def up(self) -> Iterator["subprocess.Popen[bytes]"]:
-        """Run supervisord until the block ends; it ends there at the latest."""
+        """Run supervisord until the block ends."""
         command = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", f"{self.home}/supervisord.conf"]
         with running(command, self.home) as process:
             wait_until((self.home / "supervisor.sock").exists)
@@ -136,7 +137,7 @@ class Plain:
 
 @contextlib.contextmanager
 def new_plain(cameras: Sequence[str], ffmpeg: Path = FAKE_FFMPEG) -> Iterator[Plain]:
-    """A plain supervisord with these cameras; nothing runs yet."""
+    """A plain supervisord with these cameras. Nothing runs yet."""
     with new_home() as home:
         plain = Plain(home, ffmpeg)
         for name in ("conf.d", "log"):
@@ -144,7 +145,7 @@ def new_plain(cameras: Sequence[str], ffmpeg: Path = FAKE_FFMPEG) -> Iterator[Pl
         (home / "supervisord.conf").write_text(
             f"[unix_http_server]\nfile={home}/supervisor.sock\n"
             f"[supervisord]\nuser=root\nlogfile={home}/log/supervisord.log\npidfile={home}/supervisord.pid\n"
-            f"minfds={max(4096, 256 + 6 * len(cameras))}\n"  # what it closes at every start: as many as ours
+            f"minfds={max(4096, 256 + 6 * len(cameras))}\n"  # closed at each start: as many as ours
             "[rpcinterface:supervisor]\n"
             "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n"
             f"[supervisorctl]\nserverurl=unix://{home}/supervisor.sock\n"

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Measure how long it takes from the commit of one new camera's row until its ffmpeg runs, for fleets of three sizes.
+"""Measure the time from the commit of a new camera's row until its ffmpeg runs, for fleets of three sizes.
 
-The others are told of the camera right after the same commit, with what a person would type.
+The other supervisors get the command that a person would type, right after the same commit.
 """
 
 import contextlib
@@ -22,31 +22,31 @@ TRIES = 5
 AIM = 0.5
 AIM_GROWTH = 10.0
 
-# Until all programs of a mirror count as running. The others think so after a second.
+# The time until supervisord takes all programs of a mirror for running. The others need a second.
 REST_SECONDS = 40.0
 OTHERS_REST_SECONDS = 5.0
 
 
-def add_rows(database: Path, root: Path, count: int, told: Callable[[str], object]) -> list[float]:
-    """Add cameras to a fleet of `count`, one by one, calling `told` after each commit.
+def add_rows(database: Path, root: Path, count: int, apply: Callable[[str], object]) -> list[float]:
+    """Add cameras to a fleet of `count`, one by one, and call `apply` after each commit.
 
-    Returns the seconds from the end of the commit until the camera's ffmpeg has begun its segment.
+    Return the seconds from the end of each commit until the camera's ffmpeg has begun its segment.
     """
     taken = []
-    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as kernel:
-        kernel.execute("PRAGMA synchronous=NORMAL")  # as Heldar's kernel has it
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as heldar:
+        heldar.execute("PRAGMA synchronous=NORMAL")  # as in Heldar's kernel
         for camera in camera_ids(TRIES, count):
-            insert(kernel, [camera])
+            insert(heldar, [camera])
             committed = time.time_ns()
-            told(camera)
+            apply(camera)
             wait_until(functools.partial(all_begun, root, [camera]))
             taken.append((begun(root / camera) - committed) / 1e9)
-            time.sleep(random.uniform(3, 4))  # noqa: S311 - so that no try meets the same moment of a tick
+            time.sleep(random.uniform(3, 4))  # noqa: S311 - so that tries meet different moments of a tick
     return taken
 
 
 def follow(count: int) -> list[float]:
-    """Return how long the mirror took."""
+    """Return the seconds that the mirror took."""
     cameras = camera_ids(count)
     with new_mirror(cameras) as mirror, mirror.up(watched=True):
         wait_until(lambda: all_begun(mirror.root, cameras), every=0.5)
@@ -55,21 +55,21 @@ def follow(count: int) -> list[float]:
 
 
 def follow_by_supervisorctl(count: int) -> list[float]:
-    """Return how long it took with a supervisord that has a file for each camera."""
+    """Return the seconds that a supervisord with a file per camera took."""
     cameras = camera_ids(count)
     with new_home() as home, new_plain(cameras) as plain, plain.up():
         wait_until(lambda: all_begun(plain.root, cameras), every=0.5)
         time.sleep(OTHERS_REST_SECONDS)
 
-        def told(camera: str) -> None:
+        def apply(camera: str) -> None:
             plain.write(camera)
             plain.supervisorctl("update")
 
-        return add_rows(new_database(home).path, plain.root, count, told)
+        return add_rows(new_database(home).path, plain.root, count, apply)
 
 
 def follow_by(kind: type[Rival], count: int) -> list[float]:
-    """Return how long it took with another supervisor."""
+    """Return the seconds that a different supervisor took."""
     cameras = camera_ids(count)
     with new_home() as home, new_rival(kind, cameras) as rival, rival.up():
         wait_until(lambda: all_begun(rival.root, cameras), every=0.5)

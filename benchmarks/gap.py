@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""How much footage is lost where an ffmpeg is killed, beside the seed's loop: after a long run, and after a short one.
+"""Measure how much footage is lost when an ffmpeg is killed, beside the seed's loop: after a long and a short run.
 
-Both record one shared RTSP source at the same time, and of both a camera's ffmpeg is killed in the same moment. What is
-lost is counted in packets: those of a witness, which recorded all the time, that lie between the last one of before the
-kill and the first one of after it. With an ffmpeg goes what it had not written yet, 256 KiB at most; of both.
+Both record one shared RTSP source at the same time, and a camera's ffmpegs of both are killed at the same moment. The
+loss is counted in packets: those that a witness, which records all the time, has between the last packet before the
+kill and the first one after it. It includes what ffmpeg had not written yet, 256 KiB at most, on both sides.
 """
 
 import os
@@ -27,17 +27,17 @@ NUMBER = 8
 AIM = 1.1
 CAMERAS = 15
 FRAMES_PER_SECOND = 15
-# Until a run counts as a long one: the next try then follows soonest.
+# After this time a run counts as long, and the next try follows soonest.
 LONG_SECONDS = 36.0
-# One kill at a time, since supervisord looks after all its programs when anything happens to one; and at no whole
-# second, since keyframes come at each, and a recording begins with one.
+# The kills are apart, because supervisord handles all its programs when one of them ends. They are at no whole
+# seconds, because a keyframe comes at each second, and a recording begins with a keyframe.
 BETWEEN_SECONDS = 2.63
 SHORT_SECONDS = 5.5 * BETWEEN_SECONDS
 AFTER_SECONDS = 12.0
 
 
 def lost_seconds(directory: Path, witnessed: dict[str, int]) -> list[float]:
-    """Return how long each gap of a recording is, given the number of each packet of the witness."""
+    """Return the length of each gap of a recording, in seconds. `witnessed` numbers the packets of the witness."""
     recorded = packets([path for path in sorted(directory.glob("*.mp4")) if path.stat().st_size])
     numbers = [witnessed[packet] for packet in recorded if packet in witnessed]
     lost = [(after - before - 1) / FRAMES_PER_SECOND for before, after in pairwise(numbers) if after != before + 1]
@@ -47,7 +47,7 @@ def lost_seconds(directory: Path, witnessed: dict[str, int]) -> list[float]:
 
 
 def kill_each_twice(cameras: list[str], roots: list[Path]) -> None:
-    """Kill each camera's ffmpeg of both, after a long run and again after a short one."""
+    """Kill each camera's ffmpegs below all roots, after a long run and again after a short one."""
     begun_at = time.monotonic()
     first = [(LONG_SECONDS + number * BETWEEN_SECONDS, camera) for number, camera in enumerate(cameras)]
     for at, camera in sorted(first + [(at + SHORT_SECONDS, camera) for at, camera in first]):

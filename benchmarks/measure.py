@@ -1,4 +1,4 @@
-"""Figures, each one thing measured beside another in the same run, and the table of them all in RESULTS.md."""
+"""Figures: what was measured, beside something else in the same run, and the table of all figures in RESULTS.md."""
 
 import contextlib
 import json
@@ -22,17 +22,17 @@ MARKDOWN_FILE = Path(__file__).with_name("RESULTS.md")
 
 HEAD = """# What it costs, beside what people would use instead
 
-Written by `script/bench`; [docs/performance.md](../docs/performance.md) says what follows from it. Medians, and in
-brackets the least and the most; a ratio is that of the medians of two things that were measured in the same run.
+Written by `script/bench`; [docs/performance.md](../docs/performance.md) explains the figures. Each value is a median,
+with the smallest and largest value in brackets. A ratio is that of two medians that were measured in the same run.
 """
 
 
 @dataclass(frozen=True)
 class Figure:
-    """What was measured, `ours` in `unit` some times over, and the same of what it is put `beside`.
+    """Several measurements of ours in `unit`, and of `theirs`, which `beside` names.
 
-    `aim` is the most that the ratio may be, or, where nothing is beside, that the median may be; None where there is
-    none to be met. `number` orders the table.
+    `aim` is the largest allowed ratio of the medians or, without `theirs`, the largest allowed median. None means that
+    there is no aim. `number` orders the table.
     """
 
     number: int
@@ -58,7 +58,7 @@ class Figure:
 
 
 def shown(values: Sequence[float]) -> str:
-    """Return median and spread of some values, with three digits."""
+    """Return median and range of some values, with three digits."""
     if not values:
         return ""
     low, middle, high = map(_number, (min(values), statistics.median(values), max(values)))
@@ -69,13 +69,15 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
-# Whoever is told to end ends what he started.
+# Exit at SIGTERM by an exception, so that context managers end what they started.
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def record(*figures: Figure) -> bool:
-    """Print figures, and put them into RESULTS.json and RESULTS.md in the place of older ones of their names; those of
-    another machine go. Returns whether all aims are met."""
+    """Print figures, and write them to RESULTS.json and RESULTS.md. Return whether all aims are met.
+
+    They replace older figures of the same names. All figures of a different machine are removed.
+    """
     for figure in figures:
         print(*filter(None, figure.cells()), sep=" | ", flush=True)
     machine = describe_machine()
@@ -94,7 +96,7 @@ def record(*figures: Figure) -> bool:
 
 
 def render(published: dict[str, Any]) -> str:
-    """Return the Markdown page of what is published."""
+    """Return the Markdown page of the published figures."""
     head = ("what", "in", "heldar-mirror", "beside", "theirs", "ratio", "aim")
     figures = [{key: entry[key] for key in entry if key != "measured"} for entry in published["figures"]]
     rows = [head, ("---",) * len(head), *(Figure(**figure).cells() for figure in figures)]
@@ -105,7 +107,7 @@ def render(published: dict[str, Any]) -> str:
 
 
 def describe_machine() -> dict[str, str]:
-    """Return what the figures depend on."""
+    """Return the facts about this machine that the figures depend on."""
     model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
     ffmpeg = subprocess.run(["ffmpeg", "-version"], capture_output=True, text=True, check=True).stdout.split()[2]
@@ -127,23 +129,25 @@ def private_dirty(pids: Iterable[int]) -> int:
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """Return the processor time that processes that run have used, all threads, to the nanosecond."""
+    """Return the processor time of all threads of running processes, in seconds, exact to the nanosecond."""
     tasks = (task for pid in pids for task in Path(f"/proc/{pid}/task").iterdir())
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
 def cpu_with_ended_children(pid: int) -> float:
-    """Return the processor time of a process and of its children that ended, to a hundredth of a second; 0 if it is
-    gone."""
+    """Return the processor time of a process and of its ended children, in seconds, exact to a hundredth.
+
+    Return 0 if the process is gone.
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
-        return 0.0  # its parent's by now
+        return 0.0  # its parent's time includes it by now
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def with_children(pid: int) -> list[int]:
-    """Return a process and all that descend from it."""
+    """Return a process and all its descendants."""
     found = [pid]
     for parent in found:
         with contextlib.suppress(FileNotFoundError):

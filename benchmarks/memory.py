@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Measure the private dirty memory that a camera costs on top of its ffmpeg, and what is there without any camera.
+"""Measure the private dirty memory of a camera in addition to its ffmpeg, and that of a fleet without cameras.
 
-Every fleet is started with some cameras and with none; what a camera costs is the difference, shared among them.
+Each fleet is started with some cameras and with none. The cost of a camera is the difference, divided by their number.
 """
 
 import contextlib
@@ -26,19 +26,19 @@ ROUNDS = 5
 BARE = 20
 AIM = 1.15
 
-# All programs count as running by then, and nothing is left to do.
+# After this time supervisord takes all programs for running, and nothing is left to do.
 SETTLED_SECONDS = 40.0
 
 ALL_SHARES = "memory per camera: recorder, shares of supervisord and watcher"
 FIXED = "memory without any camera: up, supervisord, watcher, pruner"
 
-# By the name of who it is.
+# KiB by the name of a part or a supervisor.
 Memory = dict[str, float]
 
 
 @contextlib.contextmanager
 def mirror_up(count: int) -> Iterator[int]:
-    """Run a mirror of `count` cameras; yields the process id of its `up`."""
+    """Run a mirror of `count` cameras. Yields the process id of its `up`."""
     with new_mirror(camera_ids(count)) as mirror, mirror.up(watched=True) as process:
         wait_until(lambda: all_begun(mirror.root, camera_ids(count)))
         yield process.pid
@@ -46,7 +46,7 @@ def mirror_up(count: int) -> Iterator[int]:
 
 @contextlib.contextmanager
 def rival_up(kind: type[Rival], count: int) -> Iterator[int]:
-    """Run a rival with `count` cameras; yields its process id."""
+    """Run a rival with `count` cameras. Yields its process id."""
     with new_rival(kind, camera_ids(count)) as rival, rival.up() as pid:
         wait_until(lambda: all_begun(rival.root, camera_ids(count)))
         yield pid
@@ -54,7 +54,7 @@ def rival_up(kind: type[Rival], count: int) -> Iterator[int]:
 
 @contextlib.contextmanager
 def bare_interpreters() -> Iterator[list[int]]:
-    """Run the recorders' interpreter with nothing to do, some times over."""
+    """Run several of the recorders' interpreters with nothing to do. Yields their process ids."""
     with tempfile.TemporaryDirectory() as name:
         sleeping = Path(name, "sleeping.py")
         sleeping.write_text("import time\ntime.sleep(1000)\n")
@@ -71,7 +71,7 @@ def mirror_memory(up: int) -> Memory:
     """Return the memory of a mirror's parts, in KiB."""
     parts: Memory = defaultdict(float)
     for pid in without_ffmpeg(up):
-        with contextlib.suppress(*GONE):  # whoever ends meanwhile
+        with contextlib.suppress(*GONE):  # the process may end meanwhile
             command = Path(f"/proc/{pid}/cmdline").read_text()
             memory = private_dirty([pid])
             part = "recorders" if str(RECORDER) in command else "supervisord" if "supervisord" in command else "rest"
@@ -81,7 +81,7 @@ def mirror_memory(up: int) -> Memory:
 
 
 def measure() -> tuple[Memory, Memory]:
-    """Return what a camera costs, and what is there without any, in KiB."""
+    """Return the cost of a camera, and that of fleets without cameras, in KiB."""
     with contextlib.ExitStack() as stack:
         bare = stack.enter_context(bare_interpreters())
         ups = [stack.enter_context(mirror_up(count)) for count in (0, CAMERAS)]

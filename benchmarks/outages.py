@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""How long after an outage a camera is recorded again, beside the seed's loop.
+"""Measure how long after an outage a camera is recorded again, beside the seed's loop.
 
-Outages of 10 s to 10 min are simulated with the real rules; some short ones are real, for both at the same time: each
-of five cameras is unplugged for as long as it is its turn, while its port refuses.
+Outages of 10 s to 10 min are simulated with the real rules. Some short outages are real, and the same for both: each
+of five cameras refuses connections for its own length of time.
 """
 
 import statistics
@@ -22,10 +22,10 @@ NUMBER = 9
 AIM = 0.5
 BESIDE = "the seed's loop"
 OUTAGES, SHORTEST, LONGEST = 20, 10.0, 600.0
-# What an outage costs depends on its last seconds; so all twenty are taken some times over, each time a little longer.
+# The cost depends on the last seconds of an outage, so all twenty are repeated, each time a little longer.
 TIMES, LONGER = 7, 1.7
 REAL_SECONDS = (12.0, 18.0, 27.0, 40.0, 60.0)
-# Until both count as having run for long: they retry soonest then.
+# After this time the runs of both count as long, and both retry soonest.
 RAN_SECONDS = 35.0
 
 
@@ -48,7 +48,7 @@ def simulated() -> list[Figure]:
 
 
 def seconds_to_be_back(cameras: dict[str, tuple[float, OddCamera]], roots: tuple[Path, Path]) -> list[list[float]]:
-    """Unplug each camera for its time; return when, after its return, a new segment began below each of the roots."""
+    """Unplug each camera for its time. Return the seconds from its return to a new segment, below each root."""
     for _, camera in cameras.values():
         camera.become("refuses")
     unplugged = time.monotonic()

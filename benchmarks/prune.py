@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Measure what pruning costs: a million segments listed and decided on, a hundred thousand deleted beside
-`find -delete`, and whether footage that is recorded beside that shows a gap."""
+"""Measure the cost of pruning: to list a million segments and decide on them, and to delete a hundred thousand, beside
+`find -delete`. Also check that footage recorded meanwhile has no gap."""
 
 import os
 import subprocess
@@ -27,7 +27,7 @@ AIM_DELETING = 1.5
 
 
 def make_tree(root: Path, cameras: int, segments: int) -> None:
-    """Make directories of sparse segments, one a minute, the last of them a day old."""
+    """Make directories of sparse segments, one per minute, the last of them a day old."""
     last = int(time.time()) // 60 * 60 - 86_400
     names = [time.strftime("%Y%m%d_%H%M%S.mp4", time.gmtime(last - 60 * number)) for number in range(segments)]
     for camera in range(cameras):
@@ -42,7 +42,7 @@ def make_tree(root: Path, cameras: int, segments: int) -> None:
 
 
 def new_mirror(home: Path, cameras: int) -> Mirror:
-    """A mirror whose cameras keep an hour, marked as its own."""
+    """Make a mirror whose cameras keep an hour, and adopt its volume."""
     database = new_database(home)
     mirror = Mirror(home, database, mirror_env(home, database) | {"HELDAR_FFMPEG_BIN": "ffmpeg"})
     rows = ", ".join(f"('cam{number:04}', 'x', 1)" for number in range(cameras))
@@ -52,7 +52,7 @@ def new_mirror(home: Path, cameras: int) -> Mirror:
 
 
 def run(command: list[str], env: dict[str, str]) -> tuple[float, float]:
-    """Run a command to its end; return its seconds and the MiB of memory that it had at most."""
+    """Run a command to its end. Return its seconds and its largest memory in MiB."""
     begun = time.monotonic()
     process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
@@ -67,7 +67,7 @@ def find(mirror: Mirror, *action: str) -> list[str]:
 
 
 def listing(mirror: Mirror, total: int) -> tuple[Figure, ...]:
-    """Return what it takes to look at all segments and decide."""
+    """Measure how long it takes to list all segments and decide on them."""
     dry_run = mirror.command("prune", "--dry-run", "--json")
     looked = [(run(find(mirror), mirror.env)[0], *run(dry_run, mirror.env)) for _ in range(5)]
     found, seconds, memory = zip(*looked, strict=True)
@@ -79,7 +79,7 @@ def listing(mirror: Mirror, total: int) -> tuple[Figure, ...]:
 
 
 def deleting(mirror: Mirror, total: int) -> tuple[Figure, ...]:
-    """Return what it takes to delete a tenth of all segments."""
+    """Measure how long it takes to delete a tenth of all segments."""
     stock = mirror.home / "stock"
     mirror.root.rename(stock)
     directories = sorted(stock.glob("cam*"))
@@ -87,7 +87,7 @@ def deleting(mirror: Mirror, total: int) -> tuple[Figure, ...]:
     mirror.root.mkdir()
     (stock / MARKER).rename(mirror.root / MARKER)
     deleters = {"find": find(mirror, "-delete"), "prune": mirror.command("prune", "--json")}
-    # What the watcher's child pays once, and find not at all.
+    # The watcher's child pays the start once, and find has almost none.
     start, _ = run(deleters["prune"], mirror.env)
     pruned, found = [], []
     for number in range(5):
@@ -118,7 +118,7 @@ def deleting(mirror: Mirror, total: int) -> tuple[Figure, ...]:
 
 
 def recording_beside(total: int) -> Figure:
-    """Return how many packets lack of what was recorded while `total` segments were deleted beside it."""
+    """Measure how many packets are missing from what was recorded while `total` segments were deleted."""
     camera = Camera()
     camera.plug_in()
     try:
@@ -129,8 +129,8 @@ def recording_beside(total: int) -> Figure:
                 mirror.database.add(camera_id, rtsp_port=camera.port, segment_seconds=5)
             with mirror.up():
                 grown: Callable[[int], bool] = lambda count: all(len(mirror.segments(c)) > count for c in RECORDED)  # noqa: E731
-                wait_for(lambda: grown(2), seconds=90)
-                # What is recorded elsewhere is the measure.
+                wait_for(lambda: grown(2))
+                # The recording is compared with that of a witness on a different directory.
                 elsewhere = home / "elsewhere.mp4"
                 url = f"rtsp://admin:p%40ss%2Fw%3Ard@127.0.0.1:{camera.port}/Streaming/Channels/101"
                 command = ["ffmpeg", "-v", "error", "-rtsp_transport", "tcp", "-i", url, "-c", "copy", str(elsewhere)]
@@ -138,10 +138,10 @@ def recording_beside(total: int) -> Figure:
                 wait_for(elsewhere.exists)
                 run(mirror.command("prune", "--json"), mirror.env)
                 count = len(mirror.segments(RECORDED[0]))
-                wait_for(lambda: grown(count + 1), seconds=90)
+                wait_for(lambda: grown(count + 1))
                 witness.terminate()
                 witness.wait()
-                wait_for(lambda: grown(count + 3), seconds=90)
+                wait_for(lambda: grown(count + 3))
             whole = packets([elsewhere])
             lacking = sum(len(set(whole) - set(packets(mirror.segments(camera_id)))) for camera_id in RECORDED)
     finally:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Processor time of recorders beside that of their ffmpegs: fifty real streams, and ffmpegs that write all the time.
+"""Measure the processor time of recorders beside that of their ffmpegs, for fifty real streams and for floods of lines.
 
-One RTSP camera on loopback serves all. The flood is what the real ffmpeg writes when it is told to trace.
+One RTSP camera on loopback serves all. A flood is what the real ffmpeg writes at the log level `trace`.
 """
 
 import subprocess
@@ -30,9 +30,9 @@ TRACING = '#!/bin/sh\nshift 3\nexec ffmpeg -hide_banner -loglevel trace "$@"\n'
 
 
 def windows(mirror: Mirror, cameras: list[str]) -> tuple[list[float], list[float]]:
-    """Return what recorders and what their ffmpegs used in each window, in ms a camera and second, once all record.
+    """Return what recorders and ffmpegs used in each window, in ms per camera and second, once all record.
 
-    The last value of each is no window's: it is what they have used since their start, in ms a camera.
+    The last value of each list is what they used since their start, in ms per camera.
     """
     with mirror.up(watched=True):
         wait_until(lambda: all_begun(mirror.root, cameras))
@@ -85,7 +85,7 @@ def measure_flood(camera: Camera) -> list[Figure]:
 
 
 def lines_per_second(command: list[str]) -> float:
-    """Return how many lines an ffmpeg writes to its stderr, by reading them for some seconds."""
+    """Return how many lines per second an ffmpeg writes to its stderr."""
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
     assert process.stderr  # noqa: S101 - it is a pipe
     try:
@@ -93,7 +93,7 @@ def lines_per_second(command: list[str]) -> float:
         counted, counting_since = 0, 0.0
         while (ran := time.monotonic() - begun) < SETTLED_SECONDS:
             if not process.stderr.readline():
-                raise SystemExit("the ffmpeg that was to write has ended")
+                raise SystemExit("the ffmpeg that should write lines has ended")
             if ran < SETTLED_SECONDS / 2:
                 counting_since = ran
             else:

@@ -1,4 +1,4 @@
-/* Sleeps in the place of ffmpeg, and ends like it: when the next packet comes, of a camera with 15 a second. */
+/* Sleeps in place of ffmpeg. At SIGTERM it ends as ffmpeg does: when the next packet comes, at 15 packets a second. */
 
 #include <signal.h>
 #include <unistd.h>

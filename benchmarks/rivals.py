@@ -1,6 +1,6 @@
-"""Fleets of cameras that ffmpeg's stand-in records, by what people would use instead: s6, circus and pm2.
+"""Fleets of cameras with the fake ffmpeg, run by what people would use instead: s6, circus and pm2.
 
-Each is set up as its own documentation has it, with a log for each camera that is rotated where it can do that.
+Each is set up as its documentation says, with a log per camera, which is rotated if the supervisor can do that.
 """
 
 import abc
@@ -24,7 +24,7 @@ LOGS = 2
 
 @dataclass
 class Rival(abc.ABC):
-    """A supervisor with one ffmpeg for each camera. `write` prepares a camera, `add` has it recorded at once."""
+    """A supervisor with one ffmpeg per camera. `write` prepares a camera, and `add` starts it at once."""
 
     home: Path
     name: ClassVar[str]
@@ -34,7 +34,7 @@ class Rival(abc.ABC):
         return self.home / "mirror"
 
     def arguments(self, camera: str) -> list[str]:
-        """Return ffmpeg's arguments, and make the directory that it needs."""
+        """Return ffmpeg's arguments for a camera, and make its directory."""
         directory = self.root / camera
         directory.mkdir(parents=True, exist_ok=True)
         return ["-i", "rtsp://127.0.0.1/101", str(directory / "%Y%m%d_%H%M%S.mp4")]
@@ -47,7 +47,7 @@ class Rival(abc.ABC):
 
     @abc.abstractmethod
     def up(self) -> contextlib.AbstractContextManager[int]:
-        """Run all that was written until the block ends; gives the process id of the supervisor."""
+        """Run all written cameras until the block ends. Yields the process id of the supervisor."""
 
     def run(self, *command: str) -> None:
         subprocess.run(command, env=self.environment(), cwd="/", capture_output=True, check=True)
@@ -57,7 +57,7 @@ class Rival(abc.ABC):
 
 
 class S6(Rival):
-    """s6-svscan: an s6-supervise for each ffmpeg, an s6-log for each, and an s6-supervise for that."""
+    """s6-svscan: for each camera an s6-supervise with ffmpeg, and an s6-supervise with an s6-log."""
 
     name = "s6"
 
@@ -66,7 +66,7 @@ class S6(Rival):
         return self.home / "service"
 
     def write(self, camera: str) -> None:
-        # Made aside: s6-svscan takes what it finds.
+        # s6-svscan starts whatever it finds, so the directory is completed elsewhere and then moved.
         aside = self.home / "new" / camera
         scripts = {
             aside / "run": f"exec 2>&1\nexec {FAKE_FFMPEG} {' '.join(self.arguments(camera))}",
@@ -93,7 +93,7 @@ class S6(Rival):
 
 
 class Circus(Rival):
-    """circusd: a watcher for each camera, in a file of its own, whose stream it writes to a log itself."""
+    """circusd: a watcher per camera, each in its own file. circusd itself writes the logs."""
 
     name = "circus"
 
@@ -123,7 +123,7 @@ class Circus(Rival):
         self.run(*command)
 
     def add(self, camera: str) -> None:
-        # On the command line a watcher can't be given a log.
+        # A watcher that is added on the command line can't have a log.
         self.circusctl("add", "--start", camera, "--", str(FAKE_FFMPEG), *self.arguments(camera))
 
     @contextlib.contextmanager
@@ -140,12 +140,12 @@ class Circus(Rival):
 
 
 class Pm2(Rival):
-    """pm2's daemon: an app for each camera, whose output it writes to a log itself; what rotates it is a module."""
+    """pm2's daemon: an app per camera. The daemon itself writes the logs; rotation would need an extra module."""
 
     name = "pm2"
 
     def environment(self) -> dict[str, str]:
-        # Nothing of it may ask its makers for a newer version.
+        # pm2 must not look for a newer version in the network.
         return super().environment() | {"PM2_HOME": f"{self.home}/pm2", "PM2_DISABLE_VERSION_CHECK": "true"}
 
     def app(self, camera: str) -> dict[str, object]:
@@ -171,7 +171,7 @@ class Pm2(Rival):
     @contextlib.contextmanager
     def up(self) -> Iterator[int]:
         (self.home / "pm2").mkdir(exist_ok=True)
-        (self.home / "pm2/touch").touch()  # else its first start tells its makers
+        (self.home / "pm2/touch").touch()  # without it the first start contacts the makers of pm2
         apps = [json.loads(path.read_text()) for path in sorted((self.home / "apps").glob("*.json"))]
         ecosystem = self.home / "ecosystem.config.json"
         ecosystem.write_text(json.dumps({"apps": apps}))
@@ -191,7 +191,7 @@ RIVALS: tuple[type[Rival], ...] = (S6, Circus, Pm2)
 
 @contextlib.contextmanager
 def new_rival(kind: type[Rival], cameras: Sequence[str]) -> Iterator[Rival]:
-    """A rival with these cameras; nothing runs yet."""
+    """A rival with these cameras. Nothing runs yet."""
     with new_home() as home:
         rival = kind(home)
         for camera in cameras:
@@ -200,7 +200,7 @@ def new_rival(kind: type[Rival], cameras: Sequence[str]) -> Iterator[Rival]:
 
 
 def without_ffmpeg(pid: int) -> list[int]:
-    """Return a supervisor and all that it started, but for the stand-ins."""
+    """Return a supervisor and all its descendants, without the fake ffmpegs."""
     found = []
     for child in with_children(pid):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):

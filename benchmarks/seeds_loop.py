@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""What the kernel itself does to mirror: a loop in one process for each camera, which sleeps between two ffmpegs.
+"""Mirror as Heldar's kernel itself can: one process with a loop per camera, which sleeps between two ffmpegs.
 
-COMMANDS names a JSON file with ffmpeg's arguments by camera. Each is run for as long as it lasts; its stderr is read
-as it comes and the last 8 KiB kept. After an ffmpeg that ran for more than 30 s it sleeps 1 s, else twice as long as
-before, 30 s at most. Each start and each end is a line on standard output. It ends at SIGTERM, and its ffmpegs with it.
+Usage: seeds_loop.py COMMANDS, a JSON file with ffmpeg's arguments by camera. The loop runs ffmpeg, reads its stderr and
+keeps the last 8 KiB. After an ffmpeg that ran for more than 30 s it sleeps 1 s, else twice as long as before, 30 s at
+most. It prints a line at each start and each end. At SIGTERM it ends, and kills its ffmpegs.
 """
 
 import asyncio

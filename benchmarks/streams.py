@@ -1,4 +1,4 @@
-"""Real streams: a mirror's cameras pointed at an RTSP camera on loopback, and the same cameras for the seed's loop."""
+"""Real streams from an RTSP camera on loopback, for a mirror and for the seed's loop."""
 
 import contextlib
 import json
@@ -24,7 +24,7 @@ LOOP = Path(__file__).with_name("seeds_loop.py")
 
 @contextlib.contextmanager
 def plugged_in() -> Iterator[Camera]:
-    """An RTSP camera until the block ends; each of its streams is encoded once, for all who ask."""
+    """An RTSP camera until the block ends. It encodes each stream once, for all clients."""
     camera = Camera()
     try:
         camera.plug_in()
@@ -35,7 +35,7 @@ def plugged_in() -> Iterator[Camera]:
 
 @contextlib.contextmanager
 def real_mirror(ports: Mapping[str, int]) -> Iterator[Mirror]:
-    """A mirror of cameras, each at its port of loopback, with the real ffmpeg; nothing runs yet."""
+    """A mirror of cameras, each at its own port on loopback, with the real ffmpeg. Nothing runs yet."""
     with new_mirror(list(ports)) as mirror:
         mirror.env["HELDAR_FFMPEG_BIN"] = "ffmpeg"
         for camera, port in ports.items():
@@ -52,7 +52,7 @@ class Loop:
 
     @contextlib.contextmanager
     def up(self) -> Iterator["subprocess.Popen[bytes]"]:
-        """Run the loop until the block ends, and no ffmpeg of it stays longer."""
+        """Run the loop and its ffmpegs until the block ends."""
         commands = self.root / "commands.json"
         commands.write_text(json.dumps(self.commands))
         command = ["setpriv", "--pdeathsig", "TERM", "--", sys.executable, str(LOOP), str(commands)]
@@ -62,7 +62,7 @@ class Loop:
 
 @contextlib.contextmanager
 def loop_beside(mirror: Mirror) -> Iterator[Loop]:
-    """The seed's loop for the cameras that are in a mirror's table, with a directory of its own; nothing runs yet."""
+    """The seed's loop for the cameras of a mirror, with a separate directory. Nothing runs yet."""
     with new_home() as root:
         commands = {}
         for row in read_cameras(mirror.database.path):

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Measure the life of a thousand cameras: start, nothing to do, status, a change of a hundred at once, shutdown.
+"""Measure a thousand cameras: start, a reconcile with nothing to do, status, a change of a hundred at once, shutdown.
 
-Beside it a supervisord with a file per camera lives the same life, by supervisorctl. Here the stand-in ends as ffmpeg
-does: one does it in 66 ms, since it looks whether it has to when a packet comes.
+A supervisord with a file per camera does the same beside it, by supervisorctl. Here the fake ffmpeg ends as slowly as
+ffmpeg, in 66 ms, because ffmpeg checks for a signal only when a packet comes.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ from measure import Figure, record
 
 ROUNDS = 5
 CHANGED = 100
-# Restarts one after another take as long each, so some of them tell of a hundred.
+# Restarts one after the other all take equally long, so ten of them are enough.
 RESTARTED = 10
 FULL_DIRECTORIES = 10
 SEGMENTS_OF_A_MONTH = 43_200
@@ -45,7 +45,7 @@ Taken = defaultdict[str, list[float]]
 
 @contextlib.contextmanager
 def slow_to_end() -> Iterator[Path]:
-    """A stand-in for ffmpeg that takes its time to end."""
+    """A fake ffmpeg that ends as slowly as ffmpeg."""
     with new_home() as home:
         resting, ffmpeg = home / "resting", home / "ffmpeg"
         subprocess.run(["gcc", "-O", "-o", resting, Path(__file__).with_name("resting.c")], check=True)
@@ -68,7 +68,7 @@ def until_begun(root: Path, cameras: Sequence[str], since: int) -> float:
 
 
 def expect(text: str, output: str, times: int = 1) -> None:
-    """End where an answer is not what it would be of one that works: an error is no fast answer."""
+    """Exit unless an output has a text `times` times: a command that failed must not count as a fast one."""
     if output.count(text) != times:
         raise SystemExit(f"expected {text!r} {times} times: {output[-500:]}")
 
@@ -80,7 +80,7 @@ def ended(process: "subprocess.Popen[bytes]") -> float:
 
 
 def live(mirror: Mirror, cameras: Sequence[str], taken: Taken, *, stubborn: bool, last: bool) -> None:
-    """Start our fleet, change a part of it, and end it; ask it things the last time."""
+    """Start our fleet, change a part of it, and end it. With `last` also measure commands."""
     since = time.time_ns()
     with mirror.up(watched=True) as process:
         taken["start"].append(until_begun(mirror.root, cameras, since))
@@ -107,7 +107,7 @@ def live(mirror: Mirror, cameras: Sequence[str], taken: Taken, *, stubborn: bool
 
 
 def live_plainly(plain: Plain, cameras: Sequence[str], taken: Taken, *, last: bool) -> None:
-    """The same with supervisord alone."""
+    """Do the same with a plain supervisord."""
     since = time.time_ns()
     with plain.up() as process:
         taken["start"].append(until_begun(plain.root, cameras, since))
@@ -130,7 +130,7 @@ def live_plainly(plain: Plain, cameras: Sequence[str], taken: Taken, *, last: bo
 
 
 def fill(root: Path, cameras: Sequence[str]) -> None:
-    """Give cameras a month of empty segments."""
+    """Give each camera a month of empty segments."""
     for camera in cameras:
         fd = os.open(root / camera, os.O_RDONLY | os.O_DIRECTORY)
         for number in range(SEGMENTS_OF_A_MONTH):
@@ -143,7 +143,7 @@ def fill(root: Path, cameras: Sequence[str]) -> None:
 @click.option("--cameras", "count", default=1000, show_default=True)
 @click.option("--rounds", default=ROUNDS, show_default=True)
 def main(count: int, rounds: int) -> None:
-    """Live the life of a fleet, and record what it took."""
+    """Measure a large fleet, and write the figures."""
     cameras = camera_ids(count)
     ours, theirs = Taken(list), Taken(list)
     with slow_to_end() as ffmpeg, new_mirror(cameras) as mirror, new_plain(cameras, ffmpeg) as plain:

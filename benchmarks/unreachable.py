@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""What 200 cameras that refuse every connection, or never answer, cost in five minutes, beside the seed's loop in the
-same five minutes.
+"""Measure what 200 cameras cost that refuse every connection, or never answer, beside the seed's loop.
 
-Ours is all of it: `up`, supervisord, the watcher and its children, recorders and ffmpegs, from their start on. Of the
-seed's loop the ffmpegs alone count, since ours in Python costs more than the kernel's.
+Both run for the same five minutes. Ours includes everything from the start on: `up`, supervisord, the watcher and its
+children, recorders and ffmpegs. Of the seed's loop only the ffmpegs count, because our copy of the loop, in Python,
+costs more than the one in Heldar's kernel.
 """
 
 import os
@@ -28,14 +28,14 @@ CAMERAS = 200
 MINUTES, MINUTE = 5, 60.0
 BESIDE = "ffmpegs of the seed's loop"
 
-# The kernel's process connector, which tells of every fork: linux/netlink.h, linux/connector.h, linux/cn_proc.h.
+# Linux's process connector, which reports every fork: linux/netlink.h, linux/connector.h, linux/cn_proc.h.
 NETLINK_CONNECTOR, CN_IDX_PROC, CN_VAL_PROC, PROC_CN_MCAST_LISTEN, NLMSG_DONE = 11, 1, 1, 1, 3
 SO_RCVBUFFORCE = 33
 EVENT, FORK_EVENT = struct.Struct("=16x20xI12x4I"), 1
 
 
 class Forks(threading.Thread):
-    """Hears of each process of the machine that begins, from now on. Needs root, in the machine's own namespaces."""
+    """Record each process that starts on this machine from now on. Needs root in the machine's own namespaces."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -54,13 +54,13 @@ class Forks(threading.Thread):
                 event = self._socket.recv(4096)
                 if len(event) >= EVENT.size:
                     what, _, parent, child, child_process = EVENT.unpack_from(event)
-                    if what == FORK_EVENT and child == child_process:  # else it is a thread
+                    if what == FORK_EVENT and child == child_process:  # otherwise it is a thread
                         self._forks.append((parent, child))
         except OSError as error:
-            self._failure = error  # such as ENOBUFS: some were not heard
+            self._failure = error  # such as ENOBUFS: some events were lost
 
     def below(self, root: int) -> int:
-        """Return how many processes descend from one that was started since. Raises OSError if some were missed."""
+        """Return how many descendants a process has started. Raises OSError if events were lost."""
         if self._failure:
             raise self._failure
         family, count = {root}, 0
@@ -69,12 +69,12 @@ class Forks(threading.Thread):
                 family.add(child)
                 count += 1
             elif child != root:
-                family.discard(child)  # its number was another's
+                family.discard(child)  # its id was reused
         return count
 
 
 def measure(what: str, port: int) -> list[Figure]:
-    """Return what cameras cost that are all at one port of loopback."""
+    """Measure what cameras cost that are all at one port of loopback."""
     ports = dict.fromkeys(camera_ids(CAMERAS), port)
     with real_mirror(ports) as mirror, loop_beside(mirror) as loop:
         forks, begun = Forks(), time.monotonic()

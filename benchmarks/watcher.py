@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Measure what the watcher costs beside a kernel that commits all the time, a hundred unrelated commits a second.
+"""Measure what the watcher costs while Heldar's kernel makes a hundred unrelated commits a second.
 
-A relay in the place of supervisord's socket counts meanwhile who asks it what.
+Meanwhile a relay in place of supervisord's socket records the calls to supervisord.
 """
 
 import contextlib
@@ -27,13 +27,13 @@ AIM_PERCENT = 3
 
 @contextlib.contextmanager
 def committing(database: Path) -> Iterator[list[str]]:
-    """Commit what has nothing to do with cameras, a hundred times a second, until the block ends; yields what was."""
+    """Make a hundred commits a second unrelated to cameras, until the block ends. Yields the ids of their rows."""
     stop, commits = threading.Event(), list[str]()
 
     def commit() -> None:
         begun = time.monotonic()
         with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as connection:
-            connection.execute("PRAGMA synchronous=NORMAL")  # as Heldar's kernel has it
+            connection.execute("PRAGMA synchronous=NORMAL")  # as in Heldar's kernel
             while not stop.wait(max(0.0, begun + len(commits) / COMMITS_PER_SECOND - time.monotonic())):
                 connection.execute(
                     "INSERT INTO segments (id, camera_id, path, start_time) VALUES (?1, 'cam0000', ?1, 't')",
@@ -52,7 +52,7 @@ def committing(database: Path) -> Iterator[list[str]]:
 
 @contextlib.contextmanager
 def counting(socket_path: Path) -> Iterator[list[bytes]]:
-    """Stand between supervisord and whoever asks it, and note each question, until the block ends."""
+    """Relay the calls to supervisord until the block ends. Yields the methods of each call."""
     questions: list[bytes] = []
     aside = socket_path.with_suffix(".aside")
 
@@ -93,7 +93,7 @@ def shares(watcher: int) -> Iterator[float]:
 @click.command()
 @click.option("--cameras", "count", default=1000, show_default=True)
 def main(count: int) -> None:
-    """Measure the watcher beside a busy kernel."""
+    """Measure the watcher while Heldar's kernel is busy."""
     cameras = camera_ids(count)
     with new_mirror(cameras) as mirror, mirror.up(watched=True):
         wait_until(lambda: all_begun(mirror.root, cameras), every=0.5)

@@ -1,6 +1,6 @@
-"""The Ansible role in its default mode: a supervisord of its own, below the systemd unit of a booted host.
+"""The Ansible role in its default mode: a supervisord of our own in a systemd unit, on a booted host.
 
-The tests follow one another, from a host that knows nothing of us to one that has only the footage left.
+The tests build on each other: the first finds a host without heldar-mirror, the last leaves only the footage.
 """
 
 import re
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 @pytest.fixture(scope="module")
 def own() -> Iterator[Managed]:
-    """A host with everything that is optional, and with an older supervisor to begin with."""
+    """A host with all options of the role, and at first with an older supervisor."""
     with managed_host() as made:
         index = made.home / "index"
         run(sys.executable, "-m", "pip", "download", "-q", "-d", str(index), "supervisor==4.2.5", "setuptools<81")
@@ -37,8 +37,8 @@ def own() -> Iterator[Managed]:
         yield made
 
 
-def test_check_mode_tells_and_changes_nothing(own: Managed) -> None:
-    """On a host that knows nothing of us a dry run comes to its end, and shows what it would do without the secret."""
+def test_check_mode_shows_changes_and_makes_none(own: Managed) -> None:
+    """On a host without heldar-mirror a dry run succeeds, and shows what it would do but not the secret."""
     output = own.play("--check", "--diff")
     assert changes(output) > 10
     assert "+User=heldar-mirror" in output
@@ -48,24 +48,24 @@ def test_check_mode_tells_and_changes_nothing(own: Managed) -> None:
 
 
 @pytest.mark.parametrize("place", ["file", "process"])
-def test_a_kernel_that_mirrors_is_refused(own: Managed, place: str) -> None:
-    """Whether its env file says so or the process that runs; it is said what to move, and nothing is touched."""
+def test_a_heldar_that_mirrors_itself_is_refused(own: Managed, place: str) -> None:
+    """The role refuses if Heldar's env file or its running process has the mirror root. It says what to move."""
     if place == "file":
         own.host.write("/etc/heldar/heldar.env", "A=1\nHELDAR_MIRROR_RECORDINGS_DIR='/mnt/copy'\n")
-        told = "Remove that line, set heldar_mirror_recordings_dir to its value, and restart heldar.service"
+        message = "Remove that line, set heldar_mirror_recordings_dir to its value, and restart heldar.service"
     else:
         own.host.write("/etc/heldar/heldar.env", "#HELDAR_MIRROR_RECORDINGS_DIR=/mnt/copy\n")
         own.host.shell("systemd-run -q -u heldar -E HELDAR_MIRROR_RECORDINGS_DIR=/mnt/copy sleep infinity")
-        told = "heldar.service runs with HELDAR_MIRROR_RECORDINGS_DIR=/mnt/copy, so Heldar's kernel mirrors too"
+        message = "heldar.service runs with HELDAR_MIRROR_RECORDINGS_DIR=/mnt/copy, so Heldar's kernel mirrors too"
     try:
-        assert told in " ".join(own.play(failed=True).split())
+        assert message in " ".join(own.play(failed=True).split())
     finally:
         own.host.shell("rm /etc/heldar/heldar.env; systemctl stop heldar || true")
     assert own.left() == []
 
 
 @pytest.mark.parametrize(
-    ("variables", "told"),
+    ("variables", "message"),
     [
         ({"heldar_mirror_mount": "/mnt"}, "nothing is mounted at /mnt"),
         ({"heldar_mirror_version": NEXT}, "Expected exactly one of heldar_mirror_version"),
@@ -76,14 +76,14 @@ def test_a_kernel_that_mirrors_is_refused(own: Managed, place: str) -> None:
     ],
     ids=["mount", "package", "group", "owner", "secret", "mode"],
 )
-def test_what_can_not_be_done_is_refused_before_any_work(own: Managed, variables: dict[str, Any], told: str) -> None:
-    """A variable that can't be right is named, and nothing is touched."""
-    assert told in " ".join(own.play(failed=True, **variables).split())
+def test_wrong_variables_are_refused_before_any_change(own: Managed, variables: dict[str, Any], message: str) -> None:
+    """The error names the wrong variable, and the host is unchanged."""
+    assert message in " ".join(own.play(failed=True, **variables).split())
     assert own.left() == []
 
 
 def test_it_is_applied_twice(own: Managed) -> None:
-    """The cameras are mirrored, by a user of their own; the second time nothing changes."""
+    """The cameras are mirrored by the role's own user. The second time nothing changes."""
     assert changes(own.play("--diff")) > 10
     wait_for(own.all_well)
     assert set(own.segments().values()) == {"heldar-mirror"}
@@ -95,8 +95,8 @@ def test_it_is_applied_twice(own: Managed) -> None:
     assert own.mirroring() == before
 
 
-def test_what_is_optional_is_there(own: Managed) -> None:
-    """Metrics of each camera, alert rules about those metrics, and a /proc that hides processes."""
+def test_the_options_take_effect(own: Managed) -> None:
+    """There are metrics of each camera, alert rules about these metrics, and a /proc that hides processes."""
     metrics = own.host.path("/var/lib/textfiles/heldar_mirror.prom")
     wait_for(lambda: metrics.exists() and 'heldar_mirror_well{camera="gate"} 1' in metrics.read_text())
     (group,) = yaml.safe_load(own.host.path("/etc/alerts.yml").read_text())["groups"]
@@ -108,7 +108,7 @@ def test_what_is_optional_is_there(own: Managed) -> None:
 
 
 def test_an_upgrade_restarts_the_watcher_alone(own: Managed) -> None:
-    """No recorder notices the next version; that a new supervisor waits for a restart is told, and left to people."""
+    """No recorder restarts. The output says that a new supervisor waits for a restart, which is left to people."""
     own.variables |= {
         "heldar_mirror_wheel": "",
         "heldar_mirror_version": NEXT,
@@ -122,7 +122,7 @@ def test_an_upgrade_restarts_the_watcher_alone(own: Managed) -> None:
     wait_for(own.all_well)
     assert own.mirroring() == before
     assert own.pids("heldar_mirror watch") != watcher
-    # It follows the table: with the code of the next version, and in the supervisord of before.
+    # The watcher of the next version follows the table, in the supervisord that ran before.
     own.execute("UPDATE cameras SET segment_seconds = 6 WHERE id = 'gate'")
     wait_for(lambda: len(set(own.mirroring()) - set(before)) == 2)
     spawned = re.findall(
@@ -132,7 +132,7 @@ def test_an_upgrade_restarts_the_watcher_alone(own: Managed) -> None:
 
 
 def test_the_mirror_is_back_after_stop_and_start_and_after_a_power_cut(own: Managed) -> None:
-    """And what waited for a restart is done, so that the role finds nothing to do or to say."""
+    """After stop and start nothing waits for a restart any more, and the role has nothing to do."""
     own.host.run("systemctl", "stop", "heldar-mirror")
     assert own.mirroring() == []
     own.host.run("systemctl", "start", "heldar-mirror")
@@ -145,7 +145,7 @@ def test_the_mirror_is_back_after_stop_and_start_and_after_a_power_cut(own: Mana
 
 
 def test_removing_keeps_the_footage(own: Managed) -> None:
-    """All else is gone; a second time there is nothing to do; and who comes back records beside the old files."""
+    """All else is gone, and a second removal changes nothing. Installed again, it records beside the old files."""
     own.host.run("systemctl", "stop", "heldar-mirror")
     footage = own.segments()
     own.host.run("systemctl", "start", "heldar-mirror")

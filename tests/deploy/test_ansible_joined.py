@@ -1,6 +1,6 @@
-"""The Ansible role in its other mode: in the supervisord of Debian's own package, 4.2.5, beside other programs.
+"""The Ansible role in its joined mode: in the supervisord of Debian's package, 4.2.5, beside other programs.
 
-The tests follow one another, from a host that knows nothing of us to one that has only the footage left.
+The tests build on each other: the first finds a host without heldar-mirror, the last leaves only the footage.
 """
 
 import re
@@ -22,7 +22,7 @@ command=/bin/sleep infinity
 
 @pytest.fixture(scope="module")
 def joined() -> Iterator[Managed]:
-    """A host whose supervisor package runs programs of somebody else; what is installed comes from a checkout."""
+    """A host whose supervisor package runs other programs. heldar-mirror is installed from a checkout."""
     with managed_host("supervisor") as made:
         checkout = str(copy_tree(made.home / "checkout"))
         git = ["git", "-C", checkout, "-c", "user.name=Tests", "-c", "user.email=tests@example.org"]
@@ -36,12 +36,12 @@ def joined() -> Iterator[Managed]:
 
 
 def others(managed: Managed) -> list[int]:
-    """Return the processes that are no business of ours, and the supervisord of all."""
+    """Return the processes of the other programs, and the supervisord that runs all."""
     return managed.pids("^/bin/sleep infinity|/usr/bin/supervisord")
 
 
 def test_it_joins_debians_supervisor_twice(joined: Managed) -> None:
-    """The recorders run as our user in a supervisord of root's; nobody else's program is restarted."""
+    """The recorders run as our user in root's supervisord. No other program is restarted."""
     before = others(joined)
     assert len(before) == 3
     assert joined.host.run("supervisorctl", "version").stdout == "4.2.5\n"
@@ -56,7 +56,7 @@ def test_it_joins_debians_supervisor_twice(joined: Managed) -> None:
 
 
 def test_an_upgrade_restarts_the_watcher_alone_where_it_joined(joined: Managed) -> None:
-    """No recorder, no program of anybody else, and not the supervisord."""
+    """No recorder, no other program and not the supervisord restarts."""
     joined.variables |= {
         "heldar_mirror_checkout": "",
         "heldar_mirror_wheel": str(build(copy_tree(joined.home / "next", NEXT))[1]),
@@ -69,7 +69,7 @@ def test_an_upgrade_restarts_the_watcher_alone_where_it_joined(joined: Managed) 
 
 
 def test_the_mirror_is_back_where_it_joined(joined: Managed) -> None:
-    """After the supervisord of all is restarted, and after a power cut."""
+    """The mirror is back after a restart of the joined supervisord, and after a power cut."""
     joined.host.run("systemctl", "restart", "supervisor")
     wait_for(joined.all_well)
     joined.host.kill()
@@ -77,8 +77,8 @@ def test_the_mirror_is_back_where_it_joined(joined: Managed) -> None:
     wait_for(joined.all_well)
 
 
-def test_removing_touches_nobody_else(joined: Managed) -> None:
-    """Our programs are taken out of a supervisord that goes on, and the footage stays."""
+def test_removing_leaves_other_programs_alone(joined: Managed) -> None:
+    """Our programs are removed from a supervisord that keeps running, and the footage stays."""
     before, footage = others(joined), joined.segments()
     joined.play(heldar_mirror_state="absent")
     assert footage.keys() <= joined.segments().keys()

@@ -1,4 +1,4 @@
-"""The sdist and the wheel, installed outside of the tree, with each Python and supervisor that is supported."""
+"""The sdist and the wheel: what they hold, and that the wheel works with each supported Python and supervisor."""
 
 import tarfile
 import zipfile
@@ -16,7 +16,7 @@ from support.waiting import wait_for
 
 @dataclass
 class InstalledMirror(Mirror):
-    """A mirror of the package in a virtual environment of its own."""
+    """A mirror that runs the package installed in a virtual environment."""
 
     venv: Path = Path()
 
@@ -32,7 +32,7 @@ def packages() -> Iterator[tuple[Path, Path]]:
 
 
 def test_the_sdist_holds_what_a_checkout_does(packages: tuple[Path, Path]) -> None:
-    """Templates, what is deployed, tests with their parts, docs; and nothing that was built or cached."""
+    """All files of the checkout are there, and nothing that was built or cached."""
     with tarfile.open(packages[0]) as archive:
         names = {member.name.partition("/")[2] for member in archive.getmembers() if member.isfile()}
     tops = ("benchmarks", "deploy", "docs", "heldar_mirror", "heldar_mirror/templates", "script", "templates", "tests")
@@ -50,7 +50,7 @@ def test_the_sdist_holds_what_a_checkout_does(packages: tuple[Path, Path]) -> No
 
 
 def test_the_wheel_holds_the_package_and_its_templates(packages: tuple[Path, Path]) -> None:
-    """Everything that is imported or rendered, and no test."""
+    """The wheel holds all modules and templates, and nothing else."""
     with zipfile.ZipFile(packages[1]) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     package = TREE / "heldar_mirror"
@@ -64,7 +64,7 @@ def test_the_wheel_holds_the_package_and_its_templates(packages: tuple[Path, Pat
 @pytest.mark.slow
 @pytest.mark.parametrize("version", ["3.10", "3.11", "3.12", "3.13"])
 def test_it_mirrors_with_each_python_and_supervisor(packages: tuple[Path, Path], version: str) -> None:
-    """Installed by pip it records, follows the table, and restarts no recorder because Python has many names."""
+    """Installed by pip, the mirror records and follows the table. Python's different names restart no recorder."""
     with new_home() as home:
         venv = home / "venv"
         run(python(version), "-m", "venv", str(venv))

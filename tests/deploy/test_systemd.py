@@ -1,4 +1,4 @@
-"""The units of deploy/, on a Debian host with a systemd of its own, a real camera and real ffmpegs."""
+"""The units of deploy/, on a Debian host with its own systemd, a real camera and real ffmpegs."""
 
 import json
 import re
@@ -20,8 +20,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 UNIT = "heldar-mirror.service"
 
-# Debian's ffmpeg, but for cameras whose ids begin otherwise: `hungry` eats memory, `crashy` crashes, `slow` takes
-# 4 s to end.
+# Debian's ffmpeg, except for cameras with certain ids: `hungry` eats memory, `crashy` crashes, and `slow` takes 4 s to
+# end.
 FFMPEG = r"""#!/bin/bash
 for output; do :; done
 case $output in
@@ -51,7 +51,7 @@ connection.close()
 
 @dataclass
 class Node:
-    """A Heldar on the host: its name in the units (empty for the plain one), its database, and what mirrors it."""
+    """A Heldar on the host with its mirror. `name` is its name in the template unit, and empty for the plain unit."""
 
     host: Host
     name: str = ""
@@ -62,7 +62,7 @@ class Node:
 
     @property
     def place(self) -> str:
-        """What its directories are called."""
+        """The name of its directories."""
         return f"heldar-mirror-{self.name}" if self.name else "heldar-mirror"
 
     @property
@@ -82,7 +82,7 @@ class Node:
         return self.host.path(f"/var/log/{self.place}")
 
     def execute(self, sql: str, *values: object) -> None:
-        """Write to the database as Heldar does: as its user, in a connection of its own."""
+        """Execute SQL on the database as Heldar's user, in a new connection."""
         self.host.run("runuser", "-u", "heldar", "--", "python3", "-c", EXECUTE, self.database, sql, json.dumps(values))
 
     def add(self, camera_id: str, port: int) -> None:
@@ -104,7 +104,7 @@ class Node:
         return {camera["camera_id"]: camera for camera in status["cameras"]}
 
     def records(self, *camera_ids: str) -> bool:
-        """Whether each camera has a segment open that holds something."""
+        """Whether each camera has an open segment that is not empty."""
         cameras = self.cameras()
         found = [cameras.get(camera_id, {}).get("segment") for camera_id in camera_ids]
         return all(segment and segment["size_bytes"] > 1000 for segment in found)
@@ -117,7 +117,7 @@ class Node:
         return self.host.run("/opt/heldar-mirror/bin/supervisorctl", "-c", configuration, *args, code=None).stdout
 
     def pid(self, program: str) -> int:
-        """Return the process of a program, by its number in there; 0 if it does not run."""
+        """Return the process id of a program on the host; 0 if it does not run."""
         return int(self.supervisorctl("pid", program).strip() or 0)
 
     def show(self, *properties: str) -> dict[str, str]:
@@ -130,7 +130,7 @@ class Node:
         self.host.run("systemctl", verb, self.unit)
 
     def set_up(self, **settings: str) -> None:
-        """Lay out what Heldar and a sysadmin would: the database, the volume, the env files."""
+        """Make what Heldar and a sysadmin would make: the database, the volume and the env files."""
         host, home = self.host, str(Path(self.database).parent)
         host.shell(
             f"install -d -o heldar -g heldar {home} {home}/recordings; install -d {self.etc};"
@@ -153,7 +153,7 @@ class Node:
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[Host]:
-    """A host on which heldar-mirror was installed as the README says, from this checkout."""
+    """A host with heldar-mirror from this checkout, installed as the README says."""
     with booted_host() as made:
         for name in ("heldar_mirror", "templates", "setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
             made.put(TREE / name, f"/root/source/{name}")
@@ -171,7 +171,7 @@ def host() -> Iterator[Host]:
 
 @pytest.fixture(scope="module")
 def camera(host: Host) -> Iterator[Camera]:
-    """A camera at the other end of the host's cable."""
+    """A camera that the host can reach."""
     made = Camera(address=host.gateway)
     made.plug_in()
     yield made
@@ -190,7 +190,7 @@ def started(host: Host, camera: Camera) -> Node:
 
 @pytest.fixture
 def node(started: Node) -> Iterator[Node]:
-    """The plain unit, whose one camera records; afterwards others are taken out of the table again."""
+    """The plain unit, whose one camera records. At the end all other cameras are deleted from the table."""
     started.systemctl("start")
     wait_for(lambda: started.records("gate"))
     yield started
@@ -202,12 +202,12 @@ def pids(node: Node, *programs: str) -> dict[str, int]:
 
 
 def ffmpeg_of(node: Node, camera_id: str) -> int:
-    """Return the ffmpeg of a camera that records, by its number in the host."""
+    """Return the process id, on the host, of the ffmpeg of a camera that records."""
     return int(node.host.shell(f"pgrep --parent {node.pid(f'mirror-{camera_id}')}"))
 
 
-def test_the_units_differ_in_names_alone() -> None:
-    """The template has every setting of the plain unit, with the node's name in its directories, and its env files."""
+def test_the_units_differ_only_in_names() -> None:
+    """The template unit has all settings of the plain unit, with the node's name in its directories and env files."""
 
     def settings(name: str) -> set[str]:
         lines = (TREE / "deploy" / name).read_text().splitlines()
@@ -220,8 +220,8 @@ def test_the_units_differ_in_names_alone() -> None:
     assert {line.partition("=")[0] for line in plain - template} == changed - {"Environment"}
 
 
-def test_the_units_are_as_hard_as_they_say(host: Host) -> None:
-    """systemd finds nothing wrong with them, and the exposure that they state is the one that it finds."""
+def test_the_units_are_as_hardened_as_they_say(host: Host) -> None:
+    """systemd reports no error in the units, and finds the exposure that they state."""
     for name in ("heldar-mirror.service", "heldar-mirror@.service"):
         unit = f"/etc/systemd/system/{name}"
         assert host.run("systemd-analyze", "verify", unit).stderr == ""
@@ -234,7 +234,7 @@ def test_the_units_are_as_hard_as_they_say(host: Host) -> None:
 
 
 def test_a_camera_is_mirrored_and_its_password_hidden(node: Node) -> None:
-    """The hardened unit is ready, its camera records, nothing is amiss, and `ps` shows root no password."""
+    """The hardened unit is ready, its camera records, no problem is reported, and `ps` shows no password."""
     assert node.show("Type", "ActiveState") == {"Type": "notify", "ActiveState": "active"}
     assert not node.problems()
     wait_for(lambda: len(list(node.host.path(f"{node.root}/gate").glob("*.mp4"))) > 1)
@@ -246,7 +246,7 @@ def test_a_camera_is_mirrored_and_its_password_hidden(node: Node) -> None:
 
 
 def test_limits_fit_a_thousand_cameras(node: Node) -> None:
-    """Limits are in force, no process may leave a core file, and ffmpegs are the first that the kernel would kill."""
+    """The limits apply, no process may leave a core file, and Linux would kill recorders and ffmpegs first."""
     processes = node.host.shell("pgrep -u heldar").split()
     assert len(processes) >= 5
     scores = {}
@@ -255,7 +255,7 @@ def test_limits_fit_a_thousand_cameras(node: Node) -> None:
         assert re.search(r"Max core file size +0 +0 ", limits)
         files = re.search(r"Max open files +\d+ +(\d+) ", limits)
         assert files
-        # This machine may have taken from its root the right to raise its own limit.
+        # On some machines root may not raise this limit.
         assert int(files[1]) >= min(65536, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
         name = node.host.path(f"/proc/{pid}/cmdline").read_text().split("\0")
         scores[pid] = int(node.host.path(f"/proc/{pid}/oom_score_adj").read_text()), "start_recorder" in str(name)
@@ -265,13 +265,13 @@ def test_limits_fit_a_thousand_cameras(node: Node) -> None:
 
 
 def test_a_crash_leaves_no_core(node: Node, camera: Camera) -> None:
-    """An ffmpeg that crashes where it may write leaves no core file; it would without the unit's limit."""
+    """An ffmpeg that crashes in a writable directory leaves no core file. Without the unit's limit it does."""
     directory = node.host.path(f"{node.root}/crashy")
     node.add("crashy", camera.port)
     wait_for(lambda: "signal 11" in (node.cameras().get("crashy", {}).get("last_error") or ""))
     assert not list(directory.glob("core*"))
     if Path("/proc/sys/kernel/core_pattern").read_text() != "core\n":
-        return  # whoever gets this machine's core files keeps them elsewhere
+        return  # this machine puts core files elsewhere
     drop_in = f"/etc/systemd/system/{node.unit}.d/core.conf"
     node.host.write(drop_in, "[Service]\nLimitCORE=infinity\n")
     node.host.shell(f"systemctl daemon-reload; systemctl restart {node.unit}")
@@ -280,7 +280,7 @@ def test_a_crash_leaves_no_core(node: Node, camera: Camera) -> None:
 
 
 def test_heldar_may_come_and_go(node: Node) -> None:
-    """Neither Heldar's stop nor its failure reaches the mirror, which starts after it, and without it."""
+    """The mirror is unaffected when Heldar stops or fails. It starts after Heldar, but doesn't need it."""
     node.host.write("/etc/systemd/system/heldar.service", "[Service]\nExecStart=/bin/sleep infinity\n")
     node.host.run("systemctl", "daemon-reload")
     before = pids(node, "mirror-gate", "watch"), node.show("MainPID")
@@ -298,7 +298,7 @@ def test_heldar_may_come_and_go(node: Node) -> None:
 
 
 def test_a_dead_database_does_not_delay_it(node: Node) -> None:
-    """Started beside a database that can't be read, the unit is ready, and what was last known is mirrored."""
+    """With a database that can't be read the unit still becomes ready, and mirrors the cameras it knew last."""
     node.systemctl("stop")
     node.host.shell(f"mv {node.database} {node.database}.away; echo garbage >{node.database}")
     try:
@@ -312,7 +312,7 @@ def test_a_dead_database_does_not_delay_it(node: Node) -> None:
 
 
 def test_stop_ends_all_recorders_at_once(node: Node, camera: Camera) -> None:
-    """Eight recorders of 4 s each are stopped in less than half of the time that one after another would take."""
+    """Eight recorders that need 4 s each stop in less than half of the time that one after the other would take."""
     slow = [f"slow{number}" for number in range(8)]
     for camera_id in slow:
         node.add(camera_id, camera.port)
@@ -322,12 +322,12 @@ def test_stop_ends_all_recorders_at_once(node: Node, camera: Camera) -> None:
     assert time.monotonic() - begun < len(slow) * 4 / 2
     assert node.show("Result", "ActiveState") == {"Result": "success", "ActiveState": "inactive"}
     assert node.host.run("pgrep", "-u", "heldar", code=1).stdout == ""
-    told = [(node.logs / f"mirror-{camera_id}.log").read_text() for camera_id in ("gate", *slow)]
-    assert all("stopped after" in text.splitlines()[-1] for text in told)
+    logs = [(node.logs / f"mirror-{camera_id}.log").read_text() for camera_id in ("gate", *slow)]
+    assert all("stopped after" in text.splitlines()[-1] for text in logs)
 
 
-def test_what_a_person_ended_stays_so_and_all_else_is_started_again(node: Node) -> None:
-    """`up` is started again when it is killed, and not when it is told to end, nor where mirroring is switched off."""
+def test_only_a_stop_by_a_person_lasts(node: Node) -> None:
+    """`up` is restarted when it is killed, but not after a SIGTERM, nor if mirroring is off."""
     before = node.show("MainPID")
     node.host.run("systemctl", "kill", "--kill-whom=main", "--signal=KILL", node.unit)
     wait_for(lambda: node.show("MainPID") not in (before, {"MainPID": "0"}) and node.records("gate"))
@@ -343,7 +343,7 @@ def test_what_a_person_ended_stays_so_and_all_else_is_started_again(node: Node) 
 
 
 def test_reload_reads_the_settings_again(node: Node) -> None:
-    """`systemctl reload` has the watcher read the settings, and ends nothing."""
+    """`systemctl reload` makes the watcher read the settings again, and restarts nothing."""
     before = pids(node, "mirror-gate", "watch")
     node.systemctl("reload")
     wait_for(lambda: "read the settings anew" in (node.logs / "watch.log").read_text())
@@ -351,7 +351,7 @@ def test_reload_reads_the_settings_again(node: Node) -> None:
 
 
 def test_a_watcher_that_hangs_is_restarted_alone(node: Node) -> None:
-    """A watcher that was stopped by SIGSTOP is replaced, and follows the table; no recorder and no unit restarts."""
+    """A watcher stopped by SIGSTOP is replaced, and the new one works. No recorder and no unit restarts."""
     before = pids(node, "mirror-gate", "watch")
     started = node.show("MainPID", "NRestarts")
     node.host.run("kill", "-STOP", str(before["watch"]))
@@ -362,8 +362,8 @@ def test_a_watcher_that_hangs_is_restarted_alone(node: Node) -> None:
     assert node.show("MainPID", "NRestarts") == started
 
 
-def test_an_ffmpeg_that_is_killed_for_want_of_memory(node: Node, camera: Camera) -> None:
-    """The kernel kills an ffmpeg that eats all memory; the unit, the watcher and every other recorder go on."""
+def test_an_ffmpeg_is_killed_when_memory_runs_out(node: Node, camera: Camera) -> None:
+    """Linux kills an ffmpeg that eats all memory. The unit, the watcher and every other recorder go on."""
     before, started = pids(node, "mirror-gate", "watch"), node.show("MainPID", "NRestarts")
     node.host.limit_memory(600 << 20)
     try:
@@ -379,8 +379,8 @@ def test_an_ffmpeg_that_is_killed_for_want_of_memory(node: Node, camera: Camera)
     assert node.show("ActiveState") == {"ActiveState": "active"}
 
 
-def test_the_volume_may_go_and_come(node: Node) -> None:
-    """Unmounted and mounted again, also while the unit starts, the volume is seen from within, and let go of."""
+def test_the_volume_may_be_unmounted_and_mounted(node: Node) -> None:
+    """The unit sees the volume unmounted and mounted, even while it starts, and keeps no unmounted volume in use."""
     node.systemctl("stop")
     node.host.run("umount", node.root)
     node.systemctl("start")
@@ -396,7 +396,7 @@ def test_the_volume_may_go_and_come(node: Node) -> None:
 
 
 def test_the_mirror_is_back_after_each_boot(node: Node) -> None:
-    """The host is shut down and booted, then loses its power and is booted: each time the mirror is back by itself."""
+    """The mirror is back by itself after a shutdown and a boot, and after a power cut and a boot."""
     node.systemctl("stop")
     node.systemctl("start")
     wait_for(lambda: node.records("gate"))
@@ -410,8 +410,10 @@ def test_the_mirror_is_back_after_each_boot(node: Node) -> None:
 
 
 def test_two_nodes_are_mirrored_at_once(node: Node, camera: Camera) -> None:
-    """Two instances of the template, each with its own database, root and state, run beside each other; one's end is
-    nothing to the other. With a secret key credentials are on a tmpfs, and outlive a stop."""
+    """Two instances of the template run beside each other, each with its own database, root and state.
+
+    A stop of one does not affect the other. With a secret key the credentials are on a tmpfs, and outlive a stop.
+    """
     nodes = Node(node.host, "north"), Node(node.host, "south")
     for each in nodes:
         key = {"HELDAR_SECRET_KEY": "c" * 64, "HELDAR_MIRROR_SPECS_DIR": f"/run/{each.place}/specs"}
