@@ -98,7 +98,7 @@ def running(
             process.wait(PATIENCE_SECONDS)
         process.kill()
         process.wait()
-        wait_for_none(str(home))
+        wait_for_none(str(home), seconds=15)
 
 
 @dataclass

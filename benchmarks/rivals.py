@@ -183,7 +183,7 @@ class Pm2(Rival):
             try:
                 self.run(str(PM2), "kill")
             finally:
-                wait_for_none(str(self.home))
+                wait_for_none(str(self.home), seconds=15)
 
 
 RIVALS: tuple[type[Rival], ...] = (S6, Circus, Pm2)
