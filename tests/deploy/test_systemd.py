@@ -112,6 +112,10 @@ class Node:
     def problems(self) -> str:
         return " ".join(json.loads(self.command("status", "--json"))["problems"])
 
+    def describe_state(self) -> str:
+        """Return what shows why a wait failed: the status, and the end of the journal."""
+        return f"{self.command('status')}{self.host.journal(self.unit)[-4000:]}"
+
     def supervisorctl(self, *args: str) -> str:
         configuration = f"/var/lib/{self.place}/supervisord.conf"
         return self.host.run("/opt/heldar-mirror/bin/supervisorctl", "-c", configuration, *args, code=None).stdout

@@ -1,4 +1,4 @@
-"""A mirror that is joined: another supervisord than our own runs it."""
+"""A mirror that is joined: a supervisord that isn't ours runs it."""
 
 import contextlib
 import socket

@@ -79,6 +79,11 @@ class Managed:
         report = json.loads(self.host.run("heldar-mirror", "status", "--json", code=None).stdout or "{}")
         return bool(report.get("well")) and sum(bool(camera["segment"]) for camera in report["cameras"]) == len(CAMERAS)
 
+    def describe_state(self) -> str:
+        """Return what shows why a wait failed: the status, and the ends of the journals."""
+        status = self.host.run("heldar-mirror", "status", code=None)
+        return f"{status.stdout}{status.stderr}{self.host.journal('heldar-mirror')[-4000:]}"
+
     def pids(self, command: str) -> list[int]:
         """Return the processes whose command matches, by their ids on the host."""
         return [int(pid) for pid in self.host.run("pgrep", "-f", command, code=None).stdout.split()]
