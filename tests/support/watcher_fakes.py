@@ -1,4 +1,4 @@
-"""Stand-ins for what the watcher's parts are handed: a clock, supervisord, and a log."""
+"""Fakes of the collaborators that the watcher's parts get: a clock, supervisord and the waker."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ class Supervisord:
     signals: list[tuple[str, str]] = field(default_factory=list)
     greetings: int = 0
     is_gone: bool = False
-    # Called in the middle of a listing, as an event may come in then.
+    # Called during a listing, because an event may arrive then.
     meanwhile: Callable[[], None] = lambda: None
 
     def _answer(self) -> None:
@@ -61,7 +61,7 @@ class Supervisord:
 
 @dataclass
 class Waker:
-    """Remembers whose end it was to await."""
+    """A waker that remembers the processes it should watch."""
 
     awaited: list[Process] = field(default_factory=list)
 

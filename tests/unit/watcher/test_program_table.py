@@ -1,4 +1,4 @@
-"""The table of programs: what events and listings say, and whom it hands changes on to."""
+"""The table of programs: what events and listings say, and to which parts it passes changes."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ from heldar_mirror.watcher.waker import Waker as RealWaker
 
 @dataclass
 class Bench:
-    """A table with everybody that it hands changes on to."""
+    """A table with all parts to which it passes changes."""
 
     settings: Settings = field(default_factory=settings)
     supervisord: Supervisord = field(default_factory=Supervisord)
@@ -93,7 +93,7 @@ def test_what_failed_for_good_is_due() -> None:
 
 
 def test_the_end_of_every_running_process_is_awaited() -> None:
-    """Whether an event or a listing told of it."""
+    """This holds whether the process was reported by an event or by a listing."""
     bench = Bench()
     bench.table.heard(state_event("gate", "STARTING", pid=7))
     bench.supervisord.listed = {"yard": Process("RUNNING", 1, 8)}
@@ -161,7 +161,7 @@ def test_a_listing_that_failed_is_due_still() -> None:
 
 
 def test_a_listing_is_due_every_five_minutes() -> None:
-    """An event that was lost is made up for."""
+    """A listing makes up for a lost event."""
     bench = Bench()
     bench.refresh()
     bench.clock.pass_by(LISTING_SECONDS - 1)
