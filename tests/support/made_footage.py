@@ -1,4 +1,4 @@
-"""Made-up footage in real directories on real file systems, for tests of the pruner."""
+"""Made-up footage on real directories and real file systems, for tests of what is deleted."""
 
 import contextlib
 import json
@@ -27,12 +27,12 @@ LOCK = ".heldar-mirror.lock"
 FLOOR = {"HELDAR_MIRROR_MIN_FREE_GB": "0.125"}
 FLOOR_BYTES = 128 * MIB
 
-# A stub lacks this box.
+# The box that distinguishes a recording from a stub.
 FRAGMENT = b"\0\0\0\x08moof"
 
 
 def shelf(mirror: Mirror, camera_id: str) -> Path:
-    """Return a camera's directory. Make it as a recorder does, if it is missing."""
+    """Return a camera's directory, made as a recorder makes it."""
     directory = mirror.root / camera_id
     directory.mkdir(exist_ok=True)
     (directory / LOCK).write_text(camera_id)
@@ -40,7 +40,7 @@ def shelf(mirror: Mirror, camera_id: str) -> Path:
 
 
 def put(directory: Path, begun: float, size: int = 1000) -> Path:
-    """Make a segment of `size` bytes in a directory, with all its blocks allocated. A size of 0 makes a stub."""
+    """Put a segment into a directory. Its blocks are really allocated, and a size of 0 makes a stub."""
     path = directory / segment_name(int(begun))
     with path.open("xb") as file:
         if size:
@@ -53,14 +53,14 @@ def put(directory: Path, begun: float, size: int = 1000) -> Path:
 
 
 def begun_of(path: Path) -> int:
-    """Return when a segment was begun, in Unix seconds."""
+    """Return when a segment began."""
     begun = segment_begun(path.name)
     assert begun is not None
     return begun
 
 
 def lock(mirror: Mirror, path: Path, seconds: float | None = 0, column: str = "evidence_locked") -> None:
-    """Lock a segment of the primary that begins with one of the mirror. With `seconds` None it has no end yet."""
+    """Lock a segment of the primary that begins when one of the mirror does. Without a length it has no end yet."""
     start = datetime.fromtimestamp(begun_of(path), timezone.utc)
     end = None if seconds is None else datetime.fromtimestamp(begun_of(path) + seconds, timezone.utc).isoformat()
     mirror.database.execute(
@@ -81,7 +81,7 @@ def pruner_of(mirror: Mirror, *, dry_run: bool = False, progress: Progress = no_
 
 
 def tree(*tops: Path) -> dict[str, tuple[int, int, int, int, bytes | None]]:
-    """Return mode, inode, size, mtime and content of everything below directories. Content is None for large files."""
+    """Return everything below directories: what each file is, when it was changed, and what it holds."""
     found = {}
     for top in tops:
         for path in [top, *sorted(top.rglob("*"))]:
@@ -92,18 +92,18 @@ def tree(*tops: Path) -> dict[str, tuple[int, int, int, int, bytes | None]]:
 
 
 def removed(report: dict[str, Any]) -> dict[tuple[str, str], int]:
-    """Return how many segments were removed, by camera and rule, from a report that `--json` printed."""
+    """Return how many segments were removed by camera and rule, from what `--json` printed."""
     return {(each["camera_id"], each["rule"]): each["segments"] for each in report["removed"]}
 
 
 def prune(mirror: Mirror, *args: str, code: int = 0, **env: str) -> Any:
-    """Run `heldar-mirror prune --json`, and return the report that it prints."""
+    """Prune on the command line, and return what it printed as JSON."""
     return json.loads(mirror.run("prune", "--json", *args, code=code, **env).stdout)
 
 
 @contextlib.contextmanager
 def volume(mirror: Mirror, kind: str, size: int = 400, options: str = "") -> Iterator[Path]:
-    """Mount a file system of `size` MiB as the mirror root, and adopt it. Unmount it when the block ends."""
+    """Mount a file system of so many MiB as the mirror root and adopt it. It is unmounted at the end."""
     mirror.root.mkdir(exist_ok=True)
     if kind == "tmpfs":
         args = ["-t", "tmpfs", "-o", f"size={size}m{options}", "tmpfs"]
@@ -124,13 +124,13 @@ def volume(mirror: Mirror, kind: str, size: int = 400, options: str = "") -> Ite
 
 
 def free(root: Path) -> int:
-    """Return the free space of a volume, in bytes."""
+    """Return the free space of a volume."""
     found = os.statvfs(root)
     return found.f_bavail * found.f_frsize
 
 
 def fill(mirror: Mirror, *camera_ids: str, until: int, size: int = 4 * MIB, newest: float) -> list[Path]:
-    """Make segments of the cameras in turn until only `until` bytes are free: a minute apart, the last at `newest`."""
+    """Put segments of the cameras in turn, a minute apart, the last at `newest`, until only `until` bytes are free."""
     root = mirror.root
     os.sync()
     count = max(0, (free(root) - until) // size)

@@ -1,4 +1,4 @@
-"""Spans: sets of closed intervals of time."""
+"""Spans of time: merged and searched."""
 
 import math
 
@@ -15,8 +15,8 @@ spans_lists = st.lists(
 
 @given(spans_lists, st.integers(-25, 35), st.integers(0, 10) | st.just(math.inf))
 @example([(0, 10), (2, 3)], 5, 1)
-def test_spans_overlap_what_any_of_them_touches(spans: list[tuple[float, float]], start: int, length: float) -> None:
-    """Spans that overlap, contain or follow each other still touch what each of them touches."""
-    locks = Spans(spans)
-    assert bool(locks) == bool(spans)
-    assert locks.overlap(start, start + length) == any(a <= start + length and b >= start for a, b in spans)
+def test_a_time_overlaps_where_any_span_touches_it(spans: list[tuple[float, float]], start: int, length: float) -> None:
+    """Spans may overlap, contain or follow each other."""
+    made = Spans(spans)
+    assert bool(made) == bool(spans)
+    assert made.overlap(start, start + length) == any(a <= start + length and b >= start for a, b in spans)

@@ -1,4 +1,4 @@
-"""Heldar's rows about retention: locked segments, times and policies."""
+"""What Heldar's rows say about how long footage stays: locked times and policies."""
 
 import contextlib
 import math
@@ -33,7 +33,7 @@ AT = int(datetime(2026, 1, 31, 12, tzinfo=timezone.utc).timestamp())
 def test_a_locked_segment_locks_its_time_and_a_little_more(
     start: str, end: str | None, first: float, last: float
 ) -> None:
-    """A lock is widened by the seconds that two ffmpegs may name a moment apart. Without an end it lasts forever."""
+    """It locks from its start to its end, and the seconds by which two ffmpegs may differ; without an end, for ever."""
     parsed, problems = parse_locks([lock(start, end)])
     assert problems == []
     assert not parsed["gate"].overlap(-math.inf, first - SKEW_SECONDS - 0.01)
@@ -74,8 +74,8 @@ BAD_TIMES = [
 
 
 @pytest.mark.parametrize("time", BAD_TIMES)
-def test_a_bad_time_is_refused(time: object) -> None:
-    """Anything but a complete RFC 3339 time is refused with a short, printable message."""
+def test_a_text_that_is_no_time(time: object) -> None:
+    """What is not a whole RFC 3339 time is refused, with a short and printable message."""
     with pytest.raises(ValueError, match=r".") as error:
         parse_time(time)
     assert len(str(error.value)) < 150
@@ -85,7 +85,7 @@ def test_a_bad_time_is_refused(time: object) -> None:
 @pytest.mark.parametrize("column", ["start_time", "end_time"])
 @pytest.mark.parametrize("time", BAD_TIMES)
 def test_a_lock_that_is_not_understood_locks_all(column: str, time: object) -> None:
-    """Its camera keeps everything, and that is reported once. The locks of other cameras are unaffected."""
+    """Its camera keeps everything, whatever else is locked, and that is a problem. Other cameras are not affected."""
     if column == "end_time" and time is None:
         return
     row = lock("2026-01-31T12:00:00Z", "2026-01-31T12:01:00Z") | {column: time}
@@ -119,7 +119,7 @@ def test_a_lock_that_is_not_understood_locks_all(column: str, time: object) -> N
     ],
 )
 def test_times(text: str, seconds: float) -> None:
-    """Times are read as Heldar and SQLite write them. Without a zone they are UTC."""
+    """They are read as Heldar and SQLite write them; without a zone they are UTC."""
     assert parse_time(text) == pytest.approx(seconds, abs=1e-6)
 
 
@@ -128,16 +128,19 @@ def test_times(text: str, seconds: float) -> None:
     st.integers(-23 * 60, 23 * 60),
 )
 def test_any_time_is_read_as_python_reads_it(moment: datetime, minutes: int) -> None:
-    """Any fraction and any zone are read as Python's datetime reads them."""
+    """That holds for any fraction and any zone."""
     there = moment.replace(tzinfo=timezone(timedelta(minutes=minutes)))
     assert parse_time(there.isoformat()) == pytest.approx(there.timestamp(), abs=1e-4)
 
 
 @given(st.none() | st.integers() | st.floats() | st.binary() | st.text())
 def test_any_value_is_a_time_or_refused(value: object) -> None:
-    """Any value is read as a finite time or raises ValueError."""
+    """No other error is ever raised."""
     with contextlib.suppress(ValueError):
         assert math.isfinite(parse_time(value))
+
+
+# Policies.
 
 
 def policy_row(**columns: object) -> dict[str, object]:
@@ -162,14 +165,14 @@ def policy_row(**columns: object) -> dict[str, object]:
     ],
 )
 def test_policies(columns: dict[str, object], expected: Policy) -> None:
-    """At least an hour is kept, a quota of 0 or less means no quota, and a segment lasts at least 4 s."""
+    """At least an hour is kept. A quota of 0 or less is no quota. A segment has at least its least length."""
     assert parse_policy(policy_row(**columns)) == expected
 
 
 @pytest.mark.parametrize("column", ["retention_hours", "storage_quota_bytes", "segment_seconds"])
 @pytest.mark.parametrize("value", [1.5, "24", "", b"24", math.nan, math.inf, 2**63 + 1, None])
 def test_a_row_that_is_not_understood(column: str, value: object) -> None:
-    """A bad value is refused with its column's name, because a misread number would delete footage."""
+    """It is refused with the name of its column: nothing is deleted for a number that may be wrong."""
     if column == "storage_quota_bytes" and value is None:
         return
     with pytest.raises(CameraError, match=column):

@@ -1,4 +1,4 @@
-"""Which segments are removed: the rules alone, with random segments, locks, quotas and clocks."""
+"""The rules that say which segments are removed, with random timelines, locks, quotas and clocks."""
 
 import math
 from dataclasses import dataclass, replace
@@ -14,13 +14,12 @@ from heldar_mirror.heldar.retention import Policy
 from heldar_mirror.pruning.rules import STUB_SECONDS, choose, locked_bytes, oldest_first, over_quota
 
 NOW = 1_800_000_000
-
 HOUR = 3600
 
 
 @dataclass(frozen=True)
 class Camera:
-    """A camera's footage, and everything that decides which segments are removed."""
+    """A camera's footage, and everything that decides what of it is removed."""
 
     footage: Footage
     policy: Policy
@@ -36,7 +35,7 @@ class Camera:
         return range(len(self.footage.begun))
 
     def end(self, index: int) -> float:
-        """Return when a segment ended: when the next one begins, but not before its nominal length has passed."""
+        """Return when a segment ended: when the next one begins, but never before its nominal length has passed."""
         if index == len(self.footage.begun) - 1:
             return math.inf
         begun, following = self.footage.begun[index : index + 2]
@@ -84,8 +83,8 @@ def cameras(draw: st.DrawFn) -> Camera:
 
 
 @given(cameras(), st.sampled_from([NOW, NOW - 100 * HOUR, NOW + 1000 * HOUR, -math.inf, math.inf]))
-def test_what_is_protected_never_goes(camera: Camera, now: float) -> None:
-    """At any time no locked and no open segment is removed, nor the newest one unless its camera is gone."""
+def test_what_is_protected_is_never_removed(camera: Camera, now: float) -> None:
+    """Whatever the clock says, no locked or open segment is removed, and no newest one unless its camera is gone."""
     chosen = [index for index, _ in camera.chosen(now)]
     assert not [index for index in chosen if camera.protected(index)]
     assert len(chosen) == len(set(chosen))
@@ -93,7 +92,7 @@ def test_what_is_protected_never_goes(camera: Camera, now: float) -> None:
 
 @given(cameras())
 def test_what_is_left_is_the_newest(camera: Camera) -> None:
-    """Age and quota remove the oldest first, so no unprotected segment that stays is older than a removed one."""
+    """By age and quota the oldest are removed first, and nothing unprotected that stays is older."""
     gone = [index for index, rule in camera.chosen() if rule != "stub"]
     assert gone == sorted(gone)
     left = [index for index in camera.indexes if index not in gone and not camera.protected(index)]
@@ -102,7 +101,7 @@ def test_what_is_left_is_the_newest(camera: Camera) -> None:
 
 @given(cameras())
 def test_age_takes_what_ended_too_long_ago_and_nothing_else(camera: Camera) -> None:
-    """Age removes exactly the unprotected segments that ended longer ago than the camera keeps them."""
+    """By age exactly those are removed that are unprotected and ended before the time that their camera keeps."""
     keep = math.inf if camera.policy.keep_seconds is None else camera.policy.keep_seconds
     old = [each for each in camera.indexes if camera.end(each) <= NOW - keep and not camera.protected(each)]
     aged = [index for index, rule in camera.chosen() if rule == "age"]
@@ -110,15 +109,15 @@ def test_age_takes_what_ended_too_long_ago_and_nothing_else(camera: Camera) -> N
 
 
 @given(cameras())
-def test_all_of_a_gone_camera_goes(camera: Camera) -> None:
-    """All segments of a gone camera are removed by the rule `deleted`, even the newest, except locked and open ones."""
+def test_everything_of_a_gone_camera_is_removed(camera: Camera) -> None:
+    """All footage of a camera that is gone is removed by one rule, the newest too, but not what is locked or open."""
     gone = replace(camera, policy=replace(camera.policy, gone=True))
     assert gone.chosen() == [(index, "deleted") for index in gone.indexes if not gone.protected(index)]
 
 
 @given(cameras())
 def test_the_quota_is_reached_whenever_the_unprotected_suffice(camera: Camera) -> None:
-    """The quota is met if enough is unprotected, with the fewest removals. If locks fill it, it removes nothing."""
+    """It is not if locked segments fill it. No more segments are removed than that takes."""
     chosen, sizes, quota = camera.chosen(), camera.footage.sizes, camera.policy.quota
     by_quota = [index for index, rule in chosen if rule == "quota"]
     if quota is None or sum(sizes[each] for each in camera.indexes if camera.locked(each)) >= quota:
@@ -132,8 +131,8 @@ def test_the_quota_is_reached_whenever_the_unprotected_suffice(camera: Camera) -
 
 
 @given(cameras())
-def test_old_stubs_go(camera: Camera) -> None:
-    """A stub is removed after an hour; a younger one only by another rule."""
+def test_old_stubs_are_removed(camera: Camera) -> None:
+    """A stub is removed after an hour, and before that only by one of the other rules."""
     chosen = dict(camera.chosen())
     for index in camera.indexes:
         begun, size = camera.footage.begun[index], camera.footage.sizes[index]
@@ -145,28 +144,28 @@ def test_old_stubs_go(camera: Camera) -> None:
 
 
 @given(cameras())
-def test_without_a_rule_only_stubs_go(camera: Camera) -> None:
-    """A camera without a known policy loses nothing but stubs."""
+def test_without_a_rule_only_stubs_are_removed(camera: Camera) -> None:
+    """A camera of which nothing is known keeps everything that was recorded."""
     unknown = replace(camera, policy=Policy())
     assert {rule for _, rule in unknown.chosen()} <= {"stub"}
 
 
 @given(cameras())
 def test_a_clock_in_doubt_takes_nothing_by_age(camera: Camera) -> None:
-    """With the time at minus infinity nothing is old, not even a stub. The quota still applies."""
+    """A time before all times makes nothing old, not even a stub. The quota holds nevertheless."""
     assert {rule for _, rule in camera.chosen(-math.inf)} <= {"quota", "deleted"}
 
 
 @given(cameras(), st.integers(1, 5))
 def test_it_is_the_same_a_few_at_a_time(camera: Camera, few: int) -> None:
-    """Choosing anew after every few removals ends with the same segments removed, by the same rules."""
+    """If segments are chosen again after every few that were removed, the same ones are removed by the same rules."""
     at_once = {(camera.footage.begun[index], rule) for index, rule in camera.chosen()}
     footage = footage_of(*zip(camera.footage.begun, camera.footage.sizes, strict=True))
     in_turns = set()
     while batch := replace(camera, footage=footage).chosen()[:few]:
         in_turns |= {(footage.begun[index], rule) for index, rule in batch}
         footage.drop([index for index, _ in batch])
-    # A segment ends where the next one begins, so one whose neighbour was removed may reach into a lock.
+    # A segment ends where the next one begins, so when that is removed, the one before it may become locked.
     assert in_turns <= at_once
     if not camera.spans:
         assert in_turns == at_once
@@ -174,7 +173,7 @@ def test_it_is_the_same_a_few_at_a_time(camera: Camera, few: int) -> None:
 
 @given(cameras())
 def test_the_bytes_beyond_a_quota(camera: Camera) -> None:
-    """The excess is the size of all segments less the quota, and 0 if the locked segments fill the quota."""
+    """They are the sum of all sizes minus the quota, and 0 if locked segments fill the quota."""
     locked = sum(camera.footage.sizes[index] for index in camera.indexes if camera.locked(index))
     assert locked_bytes(camera.footage, camera.policy, camera.locks) == locked
     excess = over_quota(camera.footage, camera.policy, camera.locks)
@@ -204,19 +203,19 @@ def test_the_bytes_beyond_a_quota(camera: Camera) -> None:
     ],
 )
 def test_five_segments(policy: Policy, now: float, expected: list[tuple[int, str]]) -> None:
-    """Five segments of ten bytes begin at 0, 60, 600, 660 and 720. A segment lasts until the next one, over any gap."""
+    """They begin at 0, 60, 600, 660 and 720 and have ten bytes each. A segment lasts through the gap after it."""
     footage = footage_of(*[(begun, 10) for begun in (0, 60, 600, 660, 720)])
     assert list(choose(footage, policy, Spans(), (), now)) == expected
 
 
-def test_nothing_of_nothing_goes() -> None:
-    """In an empty directory no rule removes anything."""
+def test_of_an_empty_directory_nothing_is_removed() -> None:
+    """No rule applies to it."""
     assert list(choose(Footage(), Policy(HOUR, 1, 60, gone=True), Spans(), (), math.inf)) == []
 
 
 @given(st.dictionaries(st.sampled_from("abc"), cameras()))
 def test_room_is_made_oldest_first_across_cameras(many: dict[str, Camera]) -> None:
-    """All unprotected segments of all cameras are offered, in the order in which they were begun."""
+    """Everything unprotected is offered in the order in which it began, whichever camera it belongs to."""
     offered = list(
         oldest_first(
             {name: camera.footage for name, camera in many.items()},
@@ -234,5 +233,5 @@ def test_room_is_made_oldest_first_across_cameras(many: dict[str, Camera]) -> No
 
 
 def test_a_camera_that_is_not_known_keeps_its_newest_when_room_is_made() -> None:
-    """Without a known policy, locks or open files, all segments but the newest are offered."""
+    """Without a policy, locks or open segments, every segment but the newest is offered."""
     assert list(oldest_first({"a": footage_of((1, 5), (2, 5))}, {}, {}, {}, 0)) == [(1, "a", 0)]
