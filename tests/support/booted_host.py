@@ -42,8 +42,8 @@ NETWORKS = ipaddress.IPv4Network("10.213.0.0/16")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8"}
 
-# These variables tell pip and the TLS libraries about this machine's registries and certificates.
-REGISTRY_VARIABLES = ("PIP_", "SSL_CERT_", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY")
+# These variables tell pip and the TLS libraries about this machine's package index and certificates.
+INDEX_VARIABLES = ("PIP_", "SSL_CERT_", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY")
 
 # These timers would use the network, or the processor during a test.
 UNWANTED = ("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "fstrim.timer", "e2scrub_all.timer")
@@ -154,10 +154,10 @@ class Host:
     ) -> "subprocess.CompletedProcess[str]":
         """Run a command as the host's root, and check its exit code unless `code` is None.
 
-        With `online` it runs in this machine's network and sees its registries, so that a test can install packages.
+        With `online` it runs in this machine's network and sees its package index, so that a test can install packages.
         """
         namespaces = [] if online else ["--net"]
-        variables = ENVIRONMENT | (_registry_variables() if online else {}) | dict(env or {})
+        variables = ENVIRONMENT | (_index_variables() if online else {}) | dict(env or {})
         done = subprocess.run(
             [
                 *["nsenter", "--target", str(self.pid), "--mount", "--pid", "--uts", "--ipc", "--cgroup", *namespaces],
@@ -374,8 +374,8 @@ def _remove_group(group: Path) -> None:
         time.sleep(0.1)
 
 
-def _registry_variables() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name.startswith(REGISTRY_VARIABLES)}
+def _index_variables() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith(INDEX_VARIABLES)}
 
 
 def unavailable(reason: str) -> None:
@@ -444,7 +444,7 @@ def _build(root: Path, script: str) -> None:
             *["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", f'{enter} sh -c "$2"', "sh"],
             *[str(root), script],
         ],
-        ENVIRONMENT | _registry_variables(),
+        ENVIRONMENT | _index_variables(),
     )
 
 
