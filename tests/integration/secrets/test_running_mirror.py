@@ -1,23 +1,16 @@
 """No credential is shown anywhere: not in what the mirror writes, says or answers, nor in what /proc tells of it."""
 
-import base64
 import contextlib
-import html
 import json
 import os
-import re
-import shutil
 import socketserver
-import stat
 import subprocess
 import sys
 import threading
 import time
-import traceback
 import xmlrpc.client
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -27,83 +20,25 @@ import pytest
 from supervisor.xmlrpc import SupervisorTransport
 from support import HERE
 from support.camera import Camera
-from support.examples import KEY, camera, row, seal, settings
+from support.examples import KEY, seal
 from support.mirror import USER, Mirror
 from support.running import below
+from support.secrets import ENCODED, OTHER_KEY, PASSWORDS, RAW, RIGHT, SECRETS, leaks, modes, shown, with_key
+from support.specs_on_tmpfs import specs_on_tmpfs
 from support.users import MirrorForAll, as_root, new_mirror
 from support.waiting import wait_for
 
 from heldar_mirror.env_file import escape_env
-from heldar_mirror.errors import MirrorError
-from heldar_mirror.heldar import camera_url, sealed
-from heldar_mirror.heldar.cameras import CameraError, parse_camera
-from heldar_mirror.proc.recorders import RECORDER
-from heldar_mirror.programs import plan
-from heldar_mirror.programs.desired import Desired, desired_state
-from heldar_mirror.programs.launch_spec import LaunchSpec, parse_launch_spec
-from heldar_mirror.recorder import recorder
-from heldar_mirror.settings import load_settings
 from heldar_mirror.state.secrets import SECRETS as SECRETS_FILE
 
 # A mirror's whole life is lived before the first test that looks at it.
 pytestmark = pytest.mark.timeout(400)
 
-OTHER_KEY = base64.b64encode(bytes(32)).decode()
 
-
-def made_up(name: str, middle: str) -> str:
-    """A password whose two ends stand nowhere else: whatever shows a part of it shows one of them."""
-    return f"quokka-{name}{middle}wombat-{name}"
-
-
-# Built into a URL by Heldar they are encoded; in an explicit URL they may stand as they are. A raw '/', '#' or '?' ends
-# what ffmpeg takes for the user, a raw quote what a mask does.
-ENCODED = {"of_urls": "@/:?#&=", "of_texts": "' %%41\"+;", "of_letters": "üЖ日"}
-RAW = {"raw_slash": "/@", "raw_hash": "#:@?", "raw_quote": "'@\"", "raw_letters": "ü@%41:&Ж"}
-
-# The camera that is there knows this one.
-RIGHT = made_up("right", "@/:' %#?&+\"ü")
-PASSWORDS = {
-    "right": RIGHT,
-    **{name: made_up(name, middle) for name, middle in (ENCODED | RAW).items()},
-    **{
-        name: made_up(name, "@/:'ü")
-        for name in ("wrong", "sealed_wrong", "query", "path", "new", "newer", "newest", "late", "unwanted", "token")
-    },
-    **{name: made_up(name, "@ /") for name in ("other_key", "white", "scheme", "blob", "no_text", "long", "vague")},
-    "supervisor": made_up("supervisor", "@:%"),
-}
 RECORDED = ("built", "sealed", "explicit")
+
+
 FAILING = ("wrong", "sealed_wrong", "path", "echo", *ENCODED, *RAW)
-
-
-def forms(secret: str) -> set[bytes]:
-    """What must not be found of a secret: itself, and as it may stand in a URL, in JSON, in a repr or in XML."""
-    codes = {quote(secret, safe=safe) for safe in ("", "/", "/:@'")} | {quote_plus(secret)}
-    codes |= {re.sub("%..", lambda code: code[0].lower(), text) for text in codes}
-    texts = {secret, *codes, json.dumps(secret)[1:-1], repr(secret)[1:-1], html.escape(secret), escape_env(secret)}
-    return {text.encode() for text in texts} | {base64.b64encode(f"{USER}:{secret}".encode())}
-
-
-KEY_BYTES = base64.b64decode(KEY)
-SECRETS = sorted(
-    set[bytes]().union(*map(forms, (*PASSWORDS.values(), KEY)))
-    | {b"quokka", b"wombat", KEY_BYTES, KEY_BYTES.hex().encode(), base64.urlsafe_b64encode(KEY_BYTES)}
-)
-
-
-def leaks(texts: Mapping[str, bytes]) -> list[str]:
-    """Return where a secret stands, which, and what stands around it."""
-    return [
-        f"{name}: {secret!r} in {text[max(0, text.find(secret) - 200) : text.find(secret) + 100]!r}"
-        for name, text in texts.items()
-        for secret in SECRETS
-        if secret in text
-    ]
-
-
-def shown(*results: "subprocess.CompletedProcess[str]") -> dict[str, bytes]:
-    return {" ".join(result.args[-3:]): (result.stdout + result.stderr).encode() for result in results}
 
 
 class Processes:
@@ -375,38 +310,6 @@ def is_for_secrets(path: Path, seen: Seen) -> bool:
     return path.parent == seen.specs and (path.suffix == ".spec" or path.name == SECRETS_FILE)
 
 
-def modes(top: Path) -> dict[Path, tuple[str, str]]:
-    """Return owner and mode of a directory and all in it, such as `("root", "drwx------")`."""
-    found = {}
-    for path in (top, *top.rglob("*")):
-        with contextlib.suppress(FileNotFoundError):  # what is about to replace another file
-            found[path] = path.owner(), stat.filemode(path.lstat().st_mode)
-    return found
-
-
-@contextlib.contextmanager
-def specs_on_tmpfs(mirror: Mirror) -> Iterator[Path]:
-    """The directory of the launch specs where a key is set; afterwards nothing of it is left."""
-    specs = Path("/run/heldar-mirror", quote(str(mirror.state), safe=""))
-    try:
-        yield specs
-    finally:
-        shutil.rmtree(specs, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            specs.parent.rmdir()
-
-
-def with_key(mirror: Mirror) -> None:
-    """Have all commands given the key, and another secret, and a place of their own for temporary files."""
-    (mirror.home / "tmp").mkdir()
-    (mirror.home / "tmp").chmod(0o1777)
-    mirror.env |= {
-        "TMPDIR": str(mirror.home / "tmp"),
-        "HELDAR_SECRET_KEY": KEY,
-        "HELDAR_MIRROR_SUPERVISOR_PASSWORD": PASSWORDS["supervisor"],
-    }
-
-
 @pytest.fixture(scope="module", params=["root", "games"])
 def seen(request: pytest.FixtureRequest) -> Iterator[Seen]:
     """What is seen of a mirror with a key, with Debian's ffmpeg as root, or with a new one as another user."""
@@ -516,197 +419,3 @@ def test_secrets_lie_on_the_tmpfs_for_their_user_alone(seen: Seen) -> None:
     assert seen.modes[seen.specs] == (seen.user, "drwx------")
     assert not [path for path in seen.modes if path.suffix == ".spec" and path not in private]
     assert {owner for owner, _ in seen.modes.values()} == {seen.user}
-
-
-class Sheltered(MirrorForAll):
-    """A mirror whose specs, with a key, lie in a directory of their own, of which not even the parents are there."""
-
-    @property
-    def state(self) -> Path:
-        return self.home / "var/lib/state"
-
-    @property
-    def specs(self) -> Path:
-        return self.home / "run/mirror/specs"
-
-
-@as_root
-@pytest.mark.slow
-@pytest.mark.parametrize(("umask", "user"), [(0o000, "root"), (0o077, "games")], ids=["000-root", "077-games"])
-def test_modes_and_owners_do_not_depend_on_the_umask_that_up_is_given(umask: int, user: str) -> None:
-    """Secrets, sockets and logs are the user's, the status is for all to read, and nobody else can put files there."""
-    before = os.umask(0o022)
-    try:
-        with new_mirror(Sheltered) as mirror:
-            with_key(mirror)
-            mirror.env |= {"HELDAR_MIRROR_STATE_DIR": str(mirror.state), "HELDAR_MIRROR_SPECS_DIR": str(mirror.specs)}
-            if user != "root":
-                mirror.env["HELDAR_MIRROR_USER"] = user
-            mirror.database.add("gate", password=seal(b"n0 secret"))
-            os.umask(umask)
-            with mirror.up(watched=True):
-                wait_for(lambda: mirror.segments("gate") and all_of(mirror, ["gate"], "segment"))
-                found = modes(mirror.state) | modes(mirror.specs)
-                expected = {
-                    mirror.state: "drwx------",
-                    mirror.state / "supervisor.sock": "srwx------",
-                    mirror.state / "status": "drwxr-xr-x",
-                    mirror.state / "status/status.json": "-rw-r--r--",
-                    mirror.specs: "drwx------",
-                    mirror.specs / "gate.spec": "-rw-------",
-                    mirror.specs / SECRETS_FILE: "-rw-------",
-                    mirror.logs: "drwxr-x---",
-                }
-                expected |= {mirror.state / name: "-rw-------" for name in ("lock", "up.lock", "volumes")}
-                expected |= {path: "-rw-r-----" for path in mirror.logs.iterdir() if "---" not in path.name}
-                assert {path.name for path in expected} >= {"watch.log", "supervisord.log", "mirror-gate.log"}
-                assert {path: found[path] for path in expected} == {path: (user, m) for path, m in expected.items()}
-                assert {owner for owner, _ in found.values()} == {user}
-                open_to_others = [path for path, (_, m) in found.items() if m[0] != "l" and "w" in m[4:]]
-                assert open_to_others == []
-                assert [path for path in mirror.logs.iterdir() if modes(path)[path][1][7:] != "---"] == []
-                for made in (mirror.state.parent, mirror.state.parent.parent, mirror.specs.parent):
-                    assert modes(made)[made] == ("root", "drwxr-xr-x"), made
-    finally:
-        os.umask(before)
-
-
-LEAKY_FFMPEG = """#!/bin/sh
-for word; do echo "cannot open $word: Invalid argument" >&2; done
-exit 1
-"""
-
-
-def launch_spec(root: Path, program: str) -> LaunchSpec:
-    """What is to be recorded of a camera with a password of all kinds of characters, at its worst place."""
-    url = f"rtsp://127.0.0.1:{PASSWORDS['raw_slash']}@127.0.0.1/x?password={PASSWORDS['raw_letters']}&x=y"
-    row_of_it = row(password=RIGHT, main_stream_url=seal(url.encode()))
-    set_up = settings(SECRET_KEY=KEY, FFMPEG_BIN=program, MIRROR_RECORDINGS_DIR=str(root))
-    return desired_state([row_of_it], set_up, "the volume").specs["gate"]
-
-
-def test_a_recorder_with_a_damaged_launch_spec_tells_no_secret(tmp_path: Path) -> None:
-    """Wherever it is cut off or broken, and whatever ffmpeg makes of what is left of it."""
-    program = tmp_path / "ffmpeg"
-    program.write_text(LEAKY_FFMPEG)
-    program.chmod(0o755)
-    (tmp_path / recorder.MARKER).write_text("the volume\n")
-    whole = launch_spec(tmp_path, str(program)).render(1).encode()
-    lines = whole.splitlines(keepends=True)
-    first_secret, first_arg = (whole.index(word) for word in (b"secret=", b"arg="))
-    ends = [sum(map(len, lines[: number + 1])) for number in range(len(lines))]
-    damaged = [
-        *(whole[: end - end % 3] for end in ends[::3] if end > first_secret),
-        *(whole.replace(line, line.replace(b"=", b" "), 1) for line in lines),
-        *(whole.replace(b"wombat", wrong) for wrong in (b"wombat\xff", b"wombat\0", b"wombat\n")),
-        whole[:first_arg] + b"arg=/nowhere/ffmpeg\n" + whole[first_arg:].partition(b"\n")[2],
-    ]
-    told = {}
-    for number, content in enumerate(damaged):
-        path = tmp_path / f"{number}.spec"
-        path.write_bytes(content)
-        command = [sys.executable, "-I", "-S", str(RECORDER), str(path), "1"]
-        result = subprocess.run(command, capture_output=True, timeout=60, check=False)
-        assert result.returncode == recorder.FAILED_SOON, content
-        told[str(content)] = result.stdout + result.stderr
-    assert b"cannot open rtsp://***" in b"".join(told.values())
-    assert {name: text for name, text in told.items() if leaks({"": text})} == {}
-
-
-def tellings(error: BaseException) -> str:
-    """All that Python itself shows of an error."""
-    return f"{error} {error!r} {''.join(traceback.format_exception(error))}"
-
-
-def test_no_value_shows_a_secret_in_its_repr() -> None:
-    """Whatever prints a camera, a launch spec, settings or a plan, be it in a log or a traceback, shows none."""
-    set_up = settings(SECRET_KEY=KEY, MIRROR_SUPERVISOR_PASSWORD=PASSWORDS["supervisor"])
-    spec, other = launch_spec(Path("/mnt/mirror"), "ffmpeg"), launch_spec(Path("/mnt/other"), "ffmpeg")
-    desired = Desired({"gate": spec})
-    saved = {"gate": plan.Saved(other, 1), "hall": plan.Saved(spec, 1)}
-    made = plan.make_plan(desired, saved, now=2)
-    values = [
-        *(set_up, spec, desired, saved, made, list(made.changed[0].lines()), list(made.removed[0].lines())),
-        *(camera(password=RIGHT), camera(main_stream_url=f"rtsp://a:{PASSWORDS['raw_slash']}@127.0.0.1/")),
-    ]
-    assert leaks({type(value).__name__: f"{value} {value!r}".encode() for value in values}) == []
-
-
-def broken_rows() -> Iterator[Mapping[str, object]]:
-    """Rows that can't be used, each with a secret in it."""
-    password = PASSWORDS["white"]
-    for stored in (seal(password.encode(), OTHER_KEY), seal(password.encode() + b"\xff"), f"enc:v1:{password}"):
-        yield row(password=stored)
-        yield row(main_stream_url=stored)
-    for url in ("ftp://a:{}@127.0.0.1/", "{}", "rtsp://a:{}@127.0.0.1/", f"rtsp://a:{{}}@127.0.0.1/{'x' * 3000}"):
-        yield row(main_stream_url=url.format(password))
-    yield row(password=password.encode())
-    yield row(password=password + "\udcff")
-    for column in ("address", "vendor"):
-        yield row(**{column: "", "password": password})
-
-
-def test_no_error_shows_a_secret_even_with_its_traceback(tmp_path: Path) -> None:
-    """Be it of a row, a sealed value, a launch spec, a file or a setting: in no message, repr or traceback."""
-    password = PASSWORDS["white"]
-    env_file = tmp_path / "mirror.env"
-    env_file.write_bytes(b"HELDAR_SECRET_KEY=" + KEY.encode() + b"\xff")
-    environment = {"HELDAR_ENV_FILE": str(env_file), "HELDAR_SECRET_KEY": KEY}
-    spec = launch_spec(Path("/mnt/mirror"), "ffmpeg")
-    failing: list[Callable[[], object]] = [
-        *(partial(use, bad, key) for bad in broken_rows() for key in (KEY, None, "quokka", KEY[:-8], f"{KEY}é")),
-        *(partial(parse_launch_spec, spec.render(1).replace(word, "\n")) for word in ("wombat", "arg=", "url=")),
-        partial(replace(spec, url=f"{spec.url}\n").render, 1),
-        partial(load_settings, environment),
-        partial(settings, MIRROR_SUPERVISOR_URL=f"http://admin:{password}@127.0.0.1:9001"),
-        partial(settings, DATABASE_URL=f"postgres://admin:{password}@127.0.0.1/heldar"),
-    ]
-    told = {}
-    for number, fail in enumerate(failing):
-        try:
-            fail()
-        except (CameraError, MirrorError, ValueError) as error:
-            told[f"{number} {type(error).__name__}"] = tellings(error).encode(errors="replace")
-        else:
-            pytest.fail(f"no error: {fail}")
-    assert leaks(told) == []
-
-
-def use(bad_row: Mapping[str, object], key: str | None) -> None:
-    camera_url.record_url(parse_camera(bad_row, lambda value: sealed.unseal(value, key)))
-
-
-BAD_SETTINGS = {
-    "a key that is no base64": {"HELDAR_SECRET_KEY": PASSWORDS["of_texts"]},
-    "a key that is cut off": {"HELDAR_SECRET_KEY": KEY[:-8]},
-    "another key": {"HELDAR_SECRET_KEY": OTHER_KEY},
-    "two lines": {"HELDAR_SECRET_KEY": f"{KEY}\n{KEY}"},
-    "a password in a URL": {"HELDAR_MIRROR_SUPERVISOR_URL": f"http://admin:{PASSWORDS['of_texts']}@127.0.0.1:9001"},
-    "another database": {"HELDAR_DATABASE_URL": f"postgres://admin:{PASSWORDS['of_texts']}@127.0.0.1/heldar"},
-    "a misspelt name": {"HELDAR_MIRROR_SUPERVISOR_PASS": PASSWORDS["of_texts"]},
-}
-BAD_LINES = {
-    "not UTF-8": b"HELDAR_SECRET_KEY=" + KEY.encode() + b"\xff",
-    "exported": b"export HELDAR_SECRET_KEY=" + KEY.encode(),
-    "without a name": b"=" + KEY.encode(),
-}
-
-
-@pytest.mark.parametrize("variables", BAD_SETTINGS.values(), ids=BAD_SETTINGS)
-def test_a_setting_that_can_not_be_used_is_not_shown(mirror: Mirror, variables: dict[str, str]) -> None:
-    """A bad key, or a secret where none belongs, is told of by the variable's name, or by what it can't open."""
-    mirror.database.add("gate", password=seal(RIGHT.encode()))
-    result = mirror.run("reconcile", "--dry-run", code=None, **variables)
-    assert result.returncode in {1, 3}
-    assert leaks(shown(result)) == []
-    assert set(variables) & set(re.findall(r"HELDAR_\w+", result.stdout + result.stderr))
-    assert "Traceback" not in result.stderr
-
-
-@pytest.mark.parametrize("line", BAD_LINES.values(), ids=BAD_LINES)
-def test_an_env_file_that_can_not_be_used_is_not_shown(mirror: Mirror, line: bytes) -> None:
-    """Its name is told and what is wrong with it, without the key that stands in it."""
-    (mirror.home / "mirror.env").write_bytes(line)
-    result = mirror.run("status", code=None)
-    assert leaks(shown(result)) == []
-    assert "Traceback" not in result.stderr

@@ -1,0 +1,43 @@
+"""A camera directory has one writer."""
+
+import os
+import signal
+
+from support.bench import Bench
+from support.waiting import wait_for
+
+# One writer a directory
+
+
+def test_a_second_recorder_is_refused(bench: Bench) -> None:
+    """A directory has one recorder; another one says so and starts nothing, and may have it afterwards."""
+    bench.stand_in("until_told()")
+    first = bench.start()
+    bench.noted()
+    (running,) = bench.ffmpegs()
+    assert f"cannot record: another recorder is writing to {bench.root}/gate" in bench.run()
+    assert list(bench.ffmpegs()) == [running]
+    bench.end(first, 0, signal.SIGTERM)
+
+    (bench.notes / "gate").unlink()
+    third = bench.start()
+    bench.noted()
+    bench.end(third, 0, signal.SIGTERM)
+
+
+def test_an_ffmpeg_without_recorder_keeps_its_directory(bench: Bench) -> None:
+    """As long as an orphaned ffmpeg lives, nobody else writes to its directory."""
+    bench.stand_in("ctypes.CDLL(None).prctl(1, 0); until_told()")
+    first = bench.start()
+    bench.noted()
+    (orphan,) = bench.ffmpegs()
+    first.kill()
+    first.wait()
+    try:
+        assert "cannot record: another recorder is writing to" in bench.run()
+        assert list(bench.ffmpegs()) == [orphan]
+    finally:
+        os.kill(orphan, signal.SIGKILL)
+    wait_for(lambda: not bench.ffmpegs())
+    bench.stand_in("sys.exit(7)")
+    assert "exit status 7" in bench.run()

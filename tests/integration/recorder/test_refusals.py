@@ -1,0 +1,115 @@
+"""What a recorder refuses to record with."""
+
+import re
+import shutil
+from collections.abc import Callable
+
+import pytest
+from support.bench import PASSWORD, URL, Bench
+
+from heldar_mirror.recorder import recorder
+
+# What is refused
+
+
+def lose_marker(bench: Bench) -> None:
+    (bench.root / recorder.MARKER).unlink()
+
+
+def change_marker(bench: Bench) -> None:
+    (bench.root / recorder.MARKER).write_text("volume-2\n")
+
+
+def empty_marker(bench: Bench) -> None:
+    (bench.root / recorder.MARKER).write_text("")
+
+
+def link_marker(bench: Bench) -> None:
+    (bench.root / recorder.MARKER).rename(bench.home / "marker")
+    (bench.root / recorder.MARKER).symlink_to(bench.home / "marker")
+
+
+def lose_root(bench: Bench) -> None:
+    shutil.rmtree(bench.root)
+
+
+def link_camera(bench: Bench) -> None:
+    (bench.home / "elsewhere").mkdir(mode=0o777)
+    (bench.root / "gate").symlink_to(bench.home / "elsewhere")
+
+
+def link_lock(bench: Bench) -> None:
+    (bench.root / "gate").mkdir()
+    (bench.root / "gate" / recorder.LOCK).symlink_to(bench.home / "elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason"),
+    [
+        (lose_marker, "has lost its marker .heldar-mirror: is the volume mounted?"),
+        (change_marker, "holds the marker of another volume or instance"),
+        (empty_marker, "holds the marker of another volume or instance"),
+        (link_marker, ".heldar-mirror"),
+        (lose_root, "has lost its marker .heldar-mirror: is the volume mounted?"),
+        (link_camera, "link"),
+        (link_lock, ".heldar-mirror.lock"),
+    ],
+)
+def test_a_root_that_is_not_proven_is_left_alone(bench: Bench, harm: Callable[[Bench], None], reason: str) -> None:
+    """Where root or directory is not what it should be, the recorder names it, starts nothing and makes nothing."""
+    bench.stand_in("note('started'); segment()")
+    harm(bench)
+    spec = bench.spec()
+    before = sorted(bench.home.rglob("*"))
+    line = bench.run(spec)
+    assert line.startswith("ERROR cannot record: ")
+    assert str(bench.root) in line
+    assert reason in line
+    assert sorted(bench.home.rglob("*")) == before
+
+
+def test_a_camera_without_spec_ends_cleanly(bench: Bench) -> None:
+    """A recorder whose launch spec is gone ends with status 0: its camera is not to be mirrored any more."""
+    line = bench.run(bench.home / "gone.spec")
+    assert line.startswith(f"INFO no launch spec {bench.home}/gone.spec: the camera is not to be mirrored")
+
+
+def test_a_spec_that_is_no_file_is_named(bench: Bench) -> None:
+    """What can't be read is told with its path, where the kernel's error has none."""
+    (bench.home / "gate.d").mkdir()
+    assert f"'{bench.home}/gate.d'" in bench.run(bench.home / "gate.d")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"\0" * 4096,
+        b"\xff\xfe",
+        b"camera=gate\nroot=/tmp\n",
+        f"n:{PASSWORD}@localhost/\n".encode(),
+        f"{PASSWORD}\nurl={URL}\n".encode(),
+    ],
+)
+def test_a_damaged_spec_is_told_without_what_is_in_it(bench: Bench, text: bytes) -> None:
+    """A launch spec that can't be understood is named, with the next step, and none of its secrets."""
+    spec = bench.spec()
+    spec.write_bytes(text)
+    line = bench.run(spec)
+    assert line.startswith(f"ERROR cannot record: {spec}: ")
+    assert line.endswith("heldar-mirror reconcile")
+    assert PASSWORD[:8] not in line
+
+
+def test_a_spec_that_may_not_be_read_is_named(bench: Bench) -> None:
+    """A launch spec that can't be read is an error, unlike one that is not there."""
+    spec = bench.spec()
+    spec.unlink()
+    spec.symlink_to(spec)
+    assert re.match(rf"ERROR cannot record: .*{re.escape(str(spec))}", bench.run(spec))
+
+
+def test_a_missing_ffmpeg_is_named(bench: Bench) -> None:
+    """Where there is no such ffmpeg, the line has its path."""
+    line = bench.run(bench.spec(args=["/nowhere/ffmpeg", "-i", URL]))
+    assert re.match(r"ERROR ffmpeg ended .* /nowhere/ffmpeg.*not found", line)

@@ -1,0 +1,94 @@
+"""Which signals reach ffmpeg, and which process ends with which."""
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from support.bench import Bench
+from support.waiting import wait_for, wait_for_none
+
+from heldar_mirror.recorder import recorder
+
+# Signals, and who dies with whom
+
+
+def test_ffmpeg_is_told_to_stop_once(bench: Bench) -> None:
+    """Of three SIGTERMs ffmpeg gets one: of two it would lose its last segment."""
+    bench.stand_in("""
+got = []
+signal.signal(signal.SIGTERM, lambda *_: got.append(1))
+note("ready")
+while not got: time.sleep(0.01)
+note("told")
+time.sleep(2)
+note(str(len(got)))
+""")
+    process = bench.start()
+    bench.noted()
+    process.terminate()
+    wait_for(lambda: bench.noted() == "told", every=0.02)
+    process.terminate()
+    time.sleep(0.2)
+    bench.end(process, 0, signal.SIGTERM)
+    assert bench.noted() == "1"
+
+
+def test_a_stop_at_any_moment_of_the_start_is_obeyed(bench: Bench) -> None:
+    """A SIGTERM that comes before, while or just after ffmpeg is started ends both."""
+    bench.stand_in("until_told()")
+    # A long PATH makes the start of a program long, and so the moments in which a signal comes in the midst of it.
+    bench.env["PATH"] = "/x:" * 40_000 + bench.env["PATH"]
+    for number in range(30):
+        process = bench.start(bench.spec(f"camera_{number}"))
+        time.sleep(number * 0.005)
+        process.terminate()
+    for process in bench.started:
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode in {0, -signal.SIGTERM}, output
+        assert "ERROR" not in output
+        assert "Traceback" not in output
+    assert not wait_for_none(str(bench.home))
+
+
+def test_a_stop_while_it_waits_starts_nothing(bench: Bench) -> None:
+    """A SIGTERM that comes while the recorder waits for a free second ends it, without an ffmpeg."""
+    bench.stand_in("until_told()")
+    directory = bench.root / "gate"
+    directory.mkdir()
+    directory.chmod(0o777)
+    now = int(time.time())
+    for second in range(now - 1, now + 300):
+        Path(recorder.segment_path(str(directory), second)).touch()
+    process = bench.start()
+    wait_for((directory / recorder.LOCK).exists)
+    process.terminate()
+    output, _ = process.communicate(timeout=60)
+    assert (process.returncode, output) == (0, "")
+    assert not (bench.notes / "gate").exists()
+
+
+def test_ffmpeg_dies_with_its_recorder(bench: Bench) -> None:
+    """A recorder that is killed takes along even an ffmpeg that does not obey SIGTERM."""
+    bench.stand_in("signal.signal(signal.SIGTERM, signal.SIG_IGN); note('ready'); signal.pause()")
+    process = bench.start()
+    bench.noted()
+    assert bench.ffmpegs()
+    process.kill()
+    assert not wait_for_none(str(bench.ffmpeg))
+
+
+def test_a_recorder_dies_with_its_parent(bench: Bench) -> None:
+    """A supervisord that is killed leaves neither recorder nor ffmpeg behind."""
+    bench.stand_in("until_told()")
+    parent = subprocess.Popen(
+        ["/bin/sh", "-c", '"$@"; exit', str(bench.home), *bench.command(bench.spec())],
+        env=bench.env,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        bench.noted()
+    finally:
+        parent.kill()
+        parent.wait()
+    assert not wait_for_none(str(bench.home))

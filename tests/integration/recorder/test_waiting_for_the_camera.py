@@ -1,0 +1,139 @@
+"""A recorder waits for its camera before it starts ffmpeg."""
+
+import contextlib
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+from support.bench import PASSWORD, Bench
+from support.listeners import listening, refusing, silent
+
+from heldar_mirror.recorder import recorder
+from heldar_mirror.watcher.probe import Address
+
+# Waiting for the camera
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("rtsp://10.0.0.1:8554/x", ("10.0.0.1", 8554)),
+        ("rtsp://10.0.0.1", ("10.0.0.1", 554)),
+        ("RTSP://10.0.0.1:/x", ("10.0.0.1", 554)),
+        ("rtsp://admin:p%40ss@10.0.0.1:8554?channel=1", ("10.0.0.1", 8554)),
+        ("rtsp://admin:p@ss@10.0.0.1/x", ("10.0.0.1", 554)),
+        ("rtsp://10.0.0.9:12@10.0.0.1/x", ("10.0.0.1", 554)),
+        ("rtsp://admin:p@10.0.0.1/x?token=t@10.0.0.9", ("10.0.0.1", 554)),
+        ("rtsp://admin@[fd00::1]/x", ("fd00::1", 554)),
+        ("rtsp://[fd00::1]:8554", ("fd00::1", 8554)),
+        # Those that can't be told: ffmpeg is started, and says what it thinks of them.
+        ("rtsp://10.0.0.9:12/raw@10.0.0.1/x", None),
+        ("rtsp://gate.example:8554/x", None),
+        ("rtsp://localhost", None),
+        ("rtsp://10.1/x", None),
+        ("rtsp://[fe80::1%eth0]/x", None),
+        ("rtsp://[fd00::1/x", None),
+        ("rtsp://10.0.0.1:x/x", None),
+        ("rtsp://10.0.0.1:65536/x", None),
+        ("rtsp://10.0.0.1:5:6/x", None),
+        ("rtsp:///x", None),
+        ("rtsp", None),
+        ("rtsps://10.0.0.1/x", None),
+        ("http://10.0.0.1/x", None),
+    ],
+)
+def test_where_a_camera_is_waited_for(url: str, expected: tuple[str, int] | None) -> None:
+    """Only an address and a port that ffmpeg is sure to connect to itself, directly and before all else."""
+    assert recorder.peer_of(url) == (expected and (_family(expected[0]), expected))
+
+
+def _family(address: str) -> int:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def test_only_who_accepts_is_there() -> None:
+    """Who refuses, or is silent, is not, and the reason is in the words that ffmpeg would have."""
+
+    def knock(place: Address, patience: float = 1, *, over: bool = False) -> str:
+        return recorder.knock(socket.AF_INET, place, patience, lambda: over)
+
+    with listening() as here, refusing() as closed, silent() as nowhere:
+        assert knock(here) == ""
+        assert knock(closed) == "Connection refused"
+        assert knock(nowhere) == "Connection timed out"
+        assert knock(nowhere, patience=1000, over=True)
+
+
+def test_a_camera_that_comes_is_recorded_by_the_recorder_that_waited(bench: Bench) -> None:
+    """It says once what it waits for, starts no ffmpeg before, and the one that it starts is recorded as any."""
+    bench.stand_in('note("begun"); sys.exit(3)')
+    with refusing() as (address, port):
+        process = bench.start(bench.spec(url=f"rtsp://admin:{PASSWORD}@{address}:{port}/x"))
+        assert process.stdout
+        said = process.stdout.readline()
+        assert f"ERROR no connection to the camera at {address}, port {port}: Connection refused" in said
+        assert not (bench.notes / "gate").exists()
+    with listening(port=port):
+        assert re.fullmatch(r"ERROR ffmpeg ended after \d+ s, exit status 3", bench.end(process, recorder.FAILED_SOON))
+    assert bench.noted() == "begun"
+    assert PASSWORD not in said
+
+
+IMPATIENT = """
+import sys
+from heldar_mirror.recorder import recorder
+recorder.START_SECONDS = {}
+recorder.LAST_ANSWER_SECONDS = 1
+sys.exit(recorder.main(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("absent", [refusing, silent])
+def test_who_is_waited_for_in_vain_is_left_to_the_watcher(
+    bench: Bench, absent: Callable[[], contextlib.AbstractContextManager[Address]]
+) -> None:
+    """Once the program counts as running, with the exit status that has supervisord not restart it; and no ffmpeg."""
+    bench.stand_in('note("begun")')
+    with absent() as (address, port):
+        spec = bench.spec(url=f"rtsp://{address}:{port}/x")
+        command = [sys.executable, "-c", IMPATIENT.format(0.2), str(spec)]
+        ended = subprocess.run(command, env=bench.env, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == recorder.FAILED_SOON
+    first, last = (line.partition(" ERROR ")[2] for line in ended.stdout.splitlines())
+    assert first.startswith(f"no connection to the camera at {address}, port {port}: Connection ")
+    assert last.startswith(f"cannot record: {first.partition('. ')[0]}")
+    assert not (bench.notes / "gate").exists()
+
+
+@pytest.mark.slow
+def test_who_came_after_a_while_was_not_waited_for_in_vain(bench: Bench) -> None:
+    """If its ffmpeg does not last, supervisord is to start it again: the program counts as running by then."""
+    bench.stand_in("time.sleep(7)")
+    with refusing() as (address, port):
+        command = [sys.executable, "-c", IMPATIENT.format(10), str(bench.spec(url=f"rtsp://{address}:{port}/x"))]
+        process = subprocess.Popen(command, env=bench.env, stdout=subprocess.PIPE, text=True)
+        bench.started.append(process)
+        time.sleep(4)
+    with listening(port=port):
+        process.communicate(timeout=60)
+    assert process.returncode == 1
+
+
+@pytest.mark.parametrize("absent", [refusing, silent])
+def test_a_stop_ends_the_waiting(
+    bench: Bench, absent: Callable[[], contextlib.AbstractContextManager[Address]]
+) -> None:
+    """A recorder that waits, and is told to stop, ends with status 0, without an ffmpeg and before it is killed."""
+    bench.stand_in('note("begun")')
+    with absent() as (address, port):
+        process = bench.start(bench.spec(url=f"rtsp://{address}:{port}/x"))
+        assert process.stdout
+        process.stdout.readline()
+        process.terminate()
+        assert not process.communicate(timeout=60)[0]
+    assert process.returncode == 0
+    assert not (bench.notes / "gate").exists()

@@ -1,0 +1,83 @@
+"""What ffmpeg inherits from its recorder, and what ps shows of it."""
+
+import signal
+from pathlib import Path
+
+import pytest
+from support.bench import PASSWORD, URL, Bench
+from support.waiting import wait_for
+
+from heldar_mirror.recorder import recorder
+
+# What ffmpeg is given
+
+
+def test_ffmpeg_gets_a_clean_environment(bench: Bench) -> None:
+    """ffmpeg sees UTC and no variable of Heldar's, has /dev/null for input and output, and its locks, no more."""
+    bench.env |= {"TZ": "Asia/Tokyo", "HELDAR_SECRET_KEY": "c2VjcmV0", "HELDAR_X": "1", "OTHER": "kept"}
+    bench.stand_in("""
+files = []
+for fd in sorted(map(int, os.listdir("/proc/self/fd"))):
+    try: files.append(os.readlink(f"/proc/self/fd/{fd}").split(":")[0])
+    except FileNotFoundError: pass
+environment = Path("/proc/self/environ").read_text().rstrip(chr(0)).split(chr(0))
+note(chr(10).join([*files, "", *environment]))
+""")
+    bench.run()
+    files, environment = (part.split("\n") for part in bench.noted().split("\n\n"))
+    assert {"TZ=UTC", "OTHER=kept"} <= set(environment)
+    assert not [variable for variable in environment if variable.startswith("HELDAR_") or "Tokyo" in variable]
+    assert files[:3] == ["/dev/null", "/dev/null", "pipe"]
+    assert {f"{bench.root}/{recorder.MARKER}", f"{bench.root}/gate/{recorder.LOCK}"} == {
+        file for file in files if "heldar" in file
+    }
+
+
+def test_ffmpeg_may_be_interrupted_as_usual(bench: Bench) -> None:
+    """Signals that Python ignores for itself are not ignored in ffmpeg."""
+    bench.stand_in("")
+    bench.ffmpeg.write_text("#!/bin/sh\ngrep SigIgn /proc/self/status >&2\n")
+    ignored = int(bench.run().rpartition("?")[2], 16)
+    assert not ignored & (1 << signal.SIGPIPE - 1 | 1 << signal.SIGXFSZ - 1)
+
+
+@pytest.mark.parametrize(
+    ("url", "secret"),
+    [
+        (URL, PASSWORD),
+        ("rtsp://admin:p%40ss%2Fw%3Ard@localhost/x", "p%40ss%2Fw%3Ard"),
+        ("rtsp://admin:pa/ss'wörd@localhost/x", "pa/ss'wörd"),
+        ("http://localhost/live?user=admin&password=sesame1", "sesame1"),
+    ],
+)
+def test_ps_does_not_show_the_password(bench: Bench, url: str, secret: str) -> None:
+    """Once ffmpeg has a socket its command line shows stars, of the same length; the URL it copied is whole."""
+    bench.stand_in("""
+url = sys.argv[2]
+line = Path("/proc/self/cmdline").read_bytes()
+connection = socket.socket()
+signal.signal(signal.SIGTERM, lambda *_: (note(url), sys.exit(255)))
+note(str(len(line)))
+while True: signal.pause()
+""")
+    process = bench.start(bench.spec(url=url, secret=secret))
+    length = int(bench.noted())
+    (pid,) = wait_for(bench.ffmpegs)
+    command = Path(f"/proc/{pid}/cmdline")
+    wait_for(lambda: secret.encode() not in command.read_bytes())
+    shown = command.read_bytes()
+    assert len(shown) == length
+    assert b"*" * len(secret.encode()) in shown
+    assert b"localhost" in shown
+    assert bench.root.name.encode() in shown.replace(b"%%", b"%")
+    bench.end(process, 0, signal.SIGTERM)
+    assert bench.noted() == url
+
+
+def test_ps_shows_no_password_of_the_recorder(bench: Bench) -> None:
+    """The recorder's own command line and environment hold no credential."""
+    bench.stand_in("until_told()")
+    process = bench.start()
+    bench.noted()
+    seen = b"".join(Path(f"/proc/{process.pid}/{name}").read_bytes() for name in ("cmdline", "environ"))
+    assert PASSWORD.encode() not in seen

@@ -1,0 +1,40 @@
+"""A segment that is open for too long."""
+
+from pathlib import Path
+
+from support.mirror import FAKE_FFMPEG, Mirror
+from support.running import wait_until_recording
+from support.waiting import wait_for
+
+# A stand-in whose segment is of long ago for cameras named old_…, and of a minute ago for all others.
+AGED_FFMPEG = f"""#!/bin/sh
+[ "$1" != -version ] || exec {FAKE_FFMPEG} -version
+for output; do :; done
+case $output in */old_*) age=1000 ;; *) age=60 ;; esac
+exec 9>"$(date -u -d "$age seconds ago" +"$output")"
+trap 'exit 255' TERM
+while :; do sleep 0.2; done
+"""
+
+
+def script(path: Path, text: str) -> str:
+    path.write_text(text)
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_a_segment_that_is_open_far_longer_than_one_lasts_is_not_well(mirror: Mirror) -> None:
+    """It is one that no media comes for; how long is too long depends on the camera's segments."""
+    mirror.env["HELDAR_FFMPEG_BIN"] = script(mirror.home / "ffmpeg", AGED_FFMPEG)
+    seconds = {"old_short": 60, "old_long": 3600, "young_short": 2}
+    for camera_id, segment_seconds in seconds.items():
+        mirror.database.add(camera_id, segment_seconds=segment_seconds)
+    with mirror.up():
+        wait_until_recording(mirror, *seconds)
+        found = wait_for(lambda: (s := mirror.status()) and all(c["segment"] for c in s.values()) and s)
+        assert {name: camera["well"] for name, camera in found.items()} == {
+            "old_short": False,
+            "old_long": True,
+            "young_short": True,
+        }
+        assert "old_short: " in mirror.run("status", code=1).stdout

@@ -1,0 +1,50 @@
+"""A mirror root that recorders use is nobody else's."""
+
+import subprocess
+from pathlib import Path
+
+from support.mirror import Mirror
+from support.running import counts, recorders, wait_until_recording
+
+from heldar_mirror.recorder.recorder import FAILED_SOON
+
+MARKER = ".heldar-mirror"
+
+
+def test_two_instances_do_not_share_a_root(used: Mirror) -> None:
+    """While recorders of the one are at work, another one can't take their root over, nor adopt it."""
+    with used.up():
+        before = wait_until_recording(used, "gate")
+        marker = (used.root / MARKER).read_text()
+        other = {"HELDAR_MIRROR_STATE_DIR": str(used.home / "other-state")}
+        for command in ("reconcile", "adopt-volume"):
+            result = used.run(command, code=6, **other)
+            assert f"mirror root {used.root} is in use by recorders" in result.stderr
+        assert (used.root / MARKER).read_text() == marker
+        assert recorders(used) == before
+
+
+def test_a_root_is_not_adopted_from_under_our_own_recorders(used: Mirror) -> None:
+    """While they run `adopt-volume` is refused as what it is, not as another instance's doing; nothing changes."""
+    with used.up():
+        before = wait_until_recording(used, "gate")
+        marker = (used.root / MARKER).read_text()
+        result = used.run("adopt-volume", code=6)
+        assert f"mirror root {used.root} is in use by recorders" in result.stderr
+        assert "recorders of another instance" not in result.stderr
+        assert (used.root / MARKER).read_text() == marker
+        assert counts(used.run("reconcile")) == {"unchanged": 1}
+        assert recorders(used) == before
+    used.run("adopt-volume")
+    assert (used.root / MARKER).read_text() != marker
+
+
+def test_a_second_recorder_of_a_camera_is_refused(used: Mirror) -> None:
+    """One writer a directory, ever: a recorder started beside supervisord's ends with an error that says why."""
+    with used.up():
+        before = wait_until_recording(used, "gate")
+        command = Path(f"/proc/{before['gate']}/cmdline").read_text().split("\0")[:-1]
+        second = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert second.returncode == FAILED_SOON
+        assert f"another recorder is writing to {used.root}/gate" in second.stdout
+        assert recorders(used) == before

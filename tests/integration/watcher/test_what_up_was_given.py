@@ -1,0 +1,105 @@
+"""What `up` was given reaches the watcher."""
+
+import contextlib
+import json
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from support.examples import KEY, seal
+from support.following import (
+    published,
+    read_anew,
+    status_file,
+    wait_until_recorded,
+    watcher,
+)
+from support.mirror import PASSWORD, SCHEMA, Database, Mirror
+from support.running import kill, wait_until_recording
+from support.users import STRANGER, as_root, new_mirror, python_for_all, run_as
+from support.waiting import processes_of, wait_for
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[Mirror]:
+    """A watched mirror that was given its secret key in the environment of `up`, and its database as a path relative to
+    where `up` was started; its status file is where everybody can read it."""
+    with new_mirror() as mirror, contextlib.ExitStack() as stack:
+        del mirror.env["HELDAR_DATABASE_URL"]
+        (mirror.home / "heldar.env").write_text("HELDAR_DATABASE_URL=sqlite:heldar/heldar.db\n")
+        mirror.env["HELDAR_MIRROR_SPECS_DIR"] = str(mirror.state / "specs")
+        mirror.env["HELDAR_MIRROR_STATUS_DIR"] = str(mirror.home / "status")
+        # `up` here waits for the status where it is by default; nobody writes it there.
+        (mirror.state / "status").mkdir(parents=True)
+        (mirror.state / "status/status.json").touch()
+        with working_in(mirror.home):
+            stack.enter_context(mirror.up(watched=True, HELDAR_SECRET_KEY=KEY))
+        wait_for(status_file(mirror).exists)
+        yield mirror
+
+
+@contextlib.contextmanager
+def working_in(directory: Path) -> Iterator[None]:
+    before = Path.cwd()
+    os.chdir(directory)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def test_a_relative_database_begins_where_up_was_started(elsewhere: Mirror) -> None:
+    """A relative HELDAR_DATABASE_URL means the same file to the watcher as to `up`; another one is followed after
+    a SIGHUP."""
+    elsewhere.database.add("gate")
+    wait_until_recorded(elsewhere, {"gate": 60})
+    assert f"watching {elsewhere.database.path} by " in elsewhere.watch_log()
+    other = Database(elsewhere.database.path.with_name("other.db"))
+    other.execute(f"PRAGMA journal_mode=WAL; {SCHEMA}")
+    with read_anew(elsewhere, "HELDAR_DATABASE_URL=sqlite:heldar/other.db\n", "heldar.env"):
+        wait_until_recorded(elsewhere, {})
+        other.add("hall")
+        wait_until_recorded(elsewhere, {"hall": 60})
+    wait_until_recorded(elsewhere, {"gate": 60})
+
+
+def test_a_secret_key_in_the_environment_of_up_reaches_the_watcher_alone(elsewhere: Mirror) -> None:
+    """A sealed camera that is added later is recorded, though the key is in the environment of no child."""
+    elsewhere.database.add("sealed", password=seal(PASSWORD.encode()))
+    wait_until_recording(elsewhere, "sealed")
+    spec = (elsewhere.state / "specs/sealed.spec").read_text()
+    assert f"url=rtsp://admin:{quote(PASSWORD, safe='')}@localhost:554/" in spec
+    children = processes_of(str(elsewhere.home))
+    for part in ("supervisord", "heldar_mirror watch", "start_recorder.py", "fake_ffmpeg"):
+        assert any(part in command for command in children.values()), part
+    for pid, command in children.items():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            assert KEY not in (Path(f"/proc/{pid}/environ")).read_text(), command
+    # It survives the watcher, which is told nothing when supervisord starts it anew.
+    kill(watcher(elsewhere))
+    elsewhere.database.update("sealed", password=seal(b"another"))
+    wait_for(lambda: "url=rtsp://admin:another@" in (elsewhere.state / "specs/sealed.spec").read_text())
+
+
+@as_root
+def test_anybody_can_read_the_status_and_it_holds_no_secret(elsewhere: Mirror) -> None:
+    """The status file has mode 0644 in a directory of 0755, is what `status` shows to any user, and shows no secret."""
+    elsewhere.database.execute("DELETE FROM cameras")
+    elsewhere.database.add("gate")
+    wait_until_recording(elsewhere, "gate")
+    path = status_file(elsewhere)
+    wait_for(lambda: published(elsewhere)["well"] and len(published(elsewhere)["cameras"]) == 1)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o755
+    shown = run_as(STRANGER, [python_for_all(), "-m", "heldar_mirror", "status"], **elsewhere.env)
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    assert "1 of 1 mirrors record" in shown.stdout
+    text = run_as(STRANGER, ["cat", str(path)]).stdout
+    assert json.loads(text)["cameras"][0]["camera_id"] == "gate"
+    texts = text + shown.stdout + shown.stderr + elsewhere.watch_log()
+    assert not [secret for secret in (PASSWORD, quote(PASSWORD, safe=""), KEY) if secret in texts]

@@ -1,0 +1,139 @@
+"""A recorder at a bench: started as supervisord starts it, with a small script in ffmpeg's place."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from heldar_mirror.proc.recorders import RECORDER
+from heldar_mirror.recorder import recorder
+from support.waiting import processes_of, wait_for
+
+PASSWORD = "open.sesame"
+
+
+URL = f"rtsp://admin:{PASSWORD}@localhost:554/Streaming/Channels/101"
+
+
+SETPRIV = shutil.which("setpriv") or "setpriv"
+
+
+NOBODY = [SETPRIV, "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"]
+
+
+LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ (INFO|ERROR) (.*)\n")
+
+
+# The system's own Python: anybody may run it, which can't be said of a venv's.
+PYTHON = "/usr/bin/python3"
+
+
+STAND_IN = f"""#!{PYTHON} -IS
+import ctypes, os, signal, socket, sys, time
+from pathlib import Path
+camera = Path(sys.argv[-1].replace("%%", "%")).parent
+notes = Path(__file__).parent / "notes"
+def note(text):
+    new = notes / f"{{camera.name}}.new"
+    new.write_text(text)
+    new.rename(notes / camera.name)
+def segment(data=b""): path = time.strftime(sys.argv[-1], time.gmtime()); Path(path).write_bytes(data); return path
+def box(kind, size=8): return size.to_bytes(4, "big") + kind + bytes(size - 8)
+def complain(data): sys.stderr.buffer.write(data); sys.stderr.flush()
+def until_told():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(255))
+    note("ready")
+    while True: signal.pause()
+"""
+
+
+@dataclass
+class Bench:
+    """A proven mirror root, a stand-in for ffmpeg, and recorders, which run as `user`."""
+
+    home: Path
+    user: str
+    env: dict[str, str] = field(default_factory=lambda: {"PATH": os.environ["PATH"], "LC_ALL": "C"})
+    started: list["subprocess.Popen[str]"] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for directory in (self.root, self.notes):
+            directory.mkdir()
+            directory.chmod(0o777)
+        (self.root / recorder.MARKER).write_text("volume-1\n")
+
+    @property
+    def root(self) -> Path:
+        return self.home / "mirrör 100%"
+
+    @property
+    def notes(self) -> Path:
+        """Where the stand-ins write down, under their cameras' names, what they saw."""
+        return self.home / "notes"
+
+    @property
+    def ffmpeg(self) -> Path:
+        return self.home / "ffmpeg"
+
+    def stand_in(self, script: str) -> None:
+        """Make `script` the stand-in for ffmpeg."""
+        self.ffmpeg.write_text(STAND_IN + script)
+        self.ffmpeg.chmod(0o755)
+
+    def spec(self, camera: str = "gate", *, url: str = URL, args: list[str] | None = None, **fields: str) -> Path:
+        """Write a launch spec and return its path."""
+        directory = self.root / camera
+        output = f"{directory}/{recorder.SEGMENT_NAME}".replace(f"{self.root}", f"{self.root}".replace("%", "%%"))
+        values = {"camera": camera, "root": str(self.root), "volume": "volume-1", "directory": str(directory)}
+        lines = [f"{key}={value}" for key, value in (values | {"secret": PASSWORD, "url": url} | fields).items()]
+        lines += [f"arg={arg}" for arg in [*(args or [str(self.ffmpeg), "-i", url]), output]]
+        path = self.home / f"{camera}.spec"
+        path.write_text("\n".join(["generation=1", *lines, ""]))
+        path.chmod(0o644)
+        return path
+
+    def command(self, spec: Path) -> list[str]:
+        drop = NOBODY if self.user == "nobody" and os.geteuid() == 0 else []
+        python = PYTHON if self.user == "nobody" else sys.executable
+        script = str(RECORDER)
+        return [*drop, SETPRIV, "--pdeathsig", "TERM", "--", python, "-I", "-S", script, str(spec), "1"]
+
+    def start(self, spec: Path | None = None) -> "subprocess.Popen[str]":
+        """Start a recorder as supervisord would: setpriv becomes it, so its process id is the recorder's."""
+        process = subprocess.Popen(
+            self.command(spec or self.spec()),
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            umask=0o027,
+        )
+        self.started.append(process)
+        return process
+
+    def run(self, spec: Path | None = None, code: int = recorder.FAILED_SOON) -> str:
+        """Run a recorder to its end and return its one line of output: level and text."""
+        return self.end(self.start(spec), code)
+
+    def end(self, process: "subprocess.Popen[str]", code: int, number: signal.Signals | None = None) -> str:
+        """Wait for a recorder, after sending it a signal if one is given, and return its one line of output."""
+        if number:
+            process.send_signal(number)
+        output, _ = process.communicate(timeout=60)
+        match = LINE.fullmatch(output)
+        assert match, output
+        assert process.returncode == code, output
+        return f"{match[1]} {match[2]}"
+
+    def noted(self, camera: str = "gate") -> str:
+        """Return what the stand-in wrote down, as soon as it did."""
+        wait_for((self.notes / camera).exists, seconds=90, every=0.02)
+        return (self.notes / camera).read_text()
+
+    def ffmpegs(self) -> dict[int, str]:
+        return processes_of(f"{self.ffmpeg} ")
