@@ -1,4 +1,4 @@
-"""The machine's clock jumps while the whole mirror is at work: recorders, supervisord and the watcher."""
+"""The machine's clock jumps while recorders, supervisord and the watcher are at work."""
 
 import hashlib
 import time
@@ -17,7 +17,7 @@ from heldar_mirror.recorder.recorder import SEGMENT_NAME, is_stub, segment_path
 
 
 def recorded(mirror: Mirror, since: float, until: float) -> dict[Path, str]:
-    """Return what ffmpeg has closed of the segments that are named by some time, with digests: all but the last."""
+    """Return the closed segments whose names lie in a span of time, all but the last of them, with their digests."""
     begun = {
         path: datetime.strptime(path.name, SEGMENT_NAME).replace(tzinfo=timezone.utc).timestamp()
         for path in mirror.segments("gate")
@@ -31,7 +31,8 @@ def digests(paths: Iterable[Path]) -> dict[Path, str]:
 
 @pytest.mark.slow
 def test_recording_goes_on_whichever_way_the_clock_jumps(mirror: Mirror, camera: Camera) -> None:
-    """After an hour forwards and an hour back recording goes on by itself, and no closed segment ever changes."""
+    """After the clock jumps an hour forwards or back, recording goes on by itself, and no closed segment ever
+    changes."""
     mirror.env["HELDAR_FFMPEG_BIN"] = "ffmpeg"
     mirror.database.add("gate", rtsp_port=camera.port, segment_seconds=4)
     clock = Clock(mirror.home)
@@ -40,7 +41,7 @@ def test_recording_goes_on_whichever_way_the_clock_jumps(mirror: Mirror, camera:
     with mirror.up(watched=True):
 
         def goes_on(since: float, until: float) -> dict[Path, str]:
-            found: dict[Path, str] = wait_for(lambda: recorded(mirror, since, until), seconds=90)
+            found: dict[Path, str] = wait_for(lambda: recorded(mirror, since, until), seen=mirror.watch_log)
             assert not any(is_stub(str(path)) for path in found)
             return found
 
@@ -51,7 +52,7 @@ def test_recording_goes_on_whichever_way_the_clock_jumps(mirror: Mirror, camera:
         closed |= goes_on(begun + HOUR, begun + 2 * HOUR)
         assert ffmpegs(mirror, "gate") == before
 
-        # Back to where every second has a segment already.
+        # Back to a time of which every second has a segment already.
         now = time.time()
         footage = next(iter(closed)).read_bytes()
         for second in range(-2, 8):
@@ -64,9 +65,9 @@ def test_recording_goes_on_whichever_way_the_clock_jumps(mirror: Mirror, camera:
         closed |= goes_on(now + 8, begun + HOUR)
         assert "Permission denied" in (mirror.logs / "mirror-gate.log").read_text()
 
-        # Back again, to where there is none.
+        # Back again, to a time that has no segments.
         clock.jump(-HOUR)
         closed |= goes_on(begun - HOUR, begun)
-        wait_for(lambda: mirror.json("status")["well"])
+        wait_for(lambda: mirror.json("status")["well"], seen=mirror.status)
         assert len(ffmpegs(mirror, "gate")) == len(recorders(mirror)) == 1
     assert digests(closed) == closed
