@@ -1,4 +1,4 @@
-"""A recorder at a bench: started as supervisord starts it, with a small script in ffmpeg's place."""
+"""A recorder started as supervisord starts it, with a small script in ffmpeg's place; as root and as nobody."""
 
 import os
 import re
@@ -28,7 +28,7 @@ NOBODY = [SETPRIV, "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"]
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ (INFO|ERROR) (.*)\n")
 
 
-# The system's own Python: anybody may run it, which can't be said of a venv's.
+# The system's own Python, which every user may run. A venv's may be in a directory that others can't enter.
 PYTHON = "/usr/bin/python3"
 
 
@@ -53,7 +53,7 @@ def until_told():
 
 @dataclass
 class Bench:
-    """A proven mirror root, a stand-in for ffmpeg, and recorders, which run as `user`."""
+    """A mirror root with a marker, a stand-in for ffmpeg, and recorders, which run as `user`."""
 
     home: Path
     user: str
@@ -72,7 +72,7 @@ class Bench:
 
     @property
     def notes(self) -> Path:
-        """Where the stand-ins write down, under their cameras' names, what they saw."""
+        """The directory in which each stand-in writes down what it saw, in a file named by its camera."""
         return self.home / "notes"
 
     @property
@@ -103,7 +103,7 @@ class Bench:
         return [*drop, SETPRIV, "--pdeathsig", "TERM", "--", python, "-I", "-S", script, str(spec), "1"]
 
     def start(self, spec: Path | None = None) -> "subprocess.Popen[str]":
-        """Start a recorder as supervisord would: setpriv becomes it, so its process id is the recorder's."""
+        """Start a recorder as supervisord would. setpriv is replaced by it, so the process id is the recorder's."""
         process = subprocess.Popen(
             self.command(spec or self.spec()),
             env=self.env,
@@ -124,15 +124,15 @@ class Bench:
         """Wait for a recorder, after sending it a signal if one is given, and return its one line of output."""
         if number:
             process.send_signal(number)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=180)
         match = LINE.fullmatch(output)
         assert match, output
         assert process.returncode == code, output
         return f"{match[1]} {match[2]}"
 
     def noted(self, camera: str = "gate") -> str:
-        """Return what the stand-in wrote down, as soon as it did."""
-        wait_for((self.notes / camera).exists, seconds=90, every=0.02)
+        """Return what the stand-in wrote down, as soon as it is there."""
+        wait_for((self.notes / camera).exists, every=0.02)
         return (self.notes / camera).read_text()
 
     def ffmpegs(self) -> dict[int, str]:

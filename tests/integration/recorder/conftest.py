@@ -1,4 +1,4 @@
-"""What the tests of the recorder share."""
+"""The fixture that the tests of the recorder share."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The recorder's memory is paid once a camera, so what it imports is held to a short list."""
+"""The recorder's memory is needed once per camera, so it may import only the modules of a short list."""
 
 import ast
 import subprocess
@@ -10,14 +10,14 @@ import pytest
 from heldar_mirror.proc.recorders import RECORDER
 from heldar_mirror.recorder import recorder
 
-# Each is written in C: none brings another one along.
+# Each is written in C and imports no other module.
 ALLOWED = {"_signal", "_socket", "fcntl", "posix", "select", "sys", "time"}
 SOURCE = Path(recorder.__file__)
 
 
 @pytest.mark.parametrize("source", [SOURCE, RECORDER], ids=lambda path: path.name)
 def test_the_recorder_names_no_import_but_the_allowed(source: Path) -> None:
-    """Nothing is imported in the recorder's source beyond the list, but for type checkers, and nothing relative."""
+    """The recorder's source imports nothing beyond the list, except for type checkers, and nothing relative."""
     tree = ast.parse(source.read_text())
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":

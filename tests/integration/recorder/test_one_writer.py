@@ -6,11 +6,10 @@ import signal
 from support.bench import Bench
 from support.waiting import wait_for
 
-# One writer a directory
-
 
 def test_a_second_recorder_is_refused(bench: Bench) -> None:
-    """A directory has one recorder; another one says so and starts nothing, and may have it afterwards."""
+    """A second recorder of a directory says that it is in use and starts nothing. When the first one has ended, the
+    next one may record there."""
     bench.stand_in("until_told()")
     first = bench.start()
     bench.noted()
@@ -26,7 +25,7 @@ def test_a_second_recorder_is_refused(bench: Bench) -> None:
 
 
 def test_an_ffmpeg_without_recorder_keeps_its_directory(bench: Bench) -> None:
-    """As long as an orphaned ffmpeg lives, nobody else writes to its directory."""
+    """As long as an orphaned ffmpeg lives, no other process writes to its directory."""
     bench.stand_in("ctypes.CDLL(None).prctl(1, 0); until_told()")
     first = bench.start()
     bench.noted()

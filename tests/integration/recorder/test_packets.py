@@ -1,4 +1,4 @@
-"""A mirror beside a primary: the same packets, bit for bit."""
+"""A mirror beside a primary has the same packets, bit for bit."""
 
 import subprocess
 from pathlib import Path
@@ -17,7 +17,7 @@ from heldar_mirror.programs.record_command import build_record_command
 
 @pytest.mark.slow
 def test_every_packet_of_the_mirror_is_in_the_primary(mirror: Mirror, camera: Camera, tmp_path: Path) -> None:
-    """What a mirror records while a primary records the same camera is what the primary has, packet by packet."""
+    """While a primary and a mirror record the same camera, the primary has every packet of the mirror, bit for bit."""
     mirror.env["HELDAR_FFMPEG_BIN"] = "ffmpeg"
     mirror.database.add("gate", rtsp_port=camera.port, segment_seconds=4)
     (row,) = read_cameras(mirror.database.path)
@@ -26,17 +26,17 @@ def test_every_packet_of_the_mirror_is_in_the_primary(mirror: Mirror, camera: Ca
     directory.mkdir()
     command = build_record_command("ffmpeg", gate, camera_url.record_url(gate), str(directory))
     with (tmp_path / "primary.log").open("wb") as log:
-        # stdin is not inherited: ffmpeg would take what is typed there for commands.
+        # ffmpeg doesn't inherit stdin, since it would take what is typed there for commands.
         primary = subprocess.Popen(
             command, env=mirror.env | {"TZ": "UTC"}, stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
     try:
-        wait_for(lambda: len(list(directory.glob("*.mp4"))) > 1, seconds=90)
+        wait_for(lambda: len(list(directory.glob("*.mp4"))) > 1, seen=(tmp_path / "primary.log").read_text)
         with mirror.up():
-            wait_for(lambda: len(mirror.segments("gate")) > 4, seconds=90)
+            wait_for(lambda: len(mirror.segments("gate")) > 4, seen=mirror.status)
         mirrored = packets(mirror.segments("gate"))
         ended = len(list(directory.glob("*.mp4")))
-        wait_for(lambda: len(list(directory.glob("*.mp4"))) > ended, seconds=90)
+        wait_for(lambda: len(list(directory.glob("*.mp4"))) > ended, seen=(tmp_path / "primary.log").read_text)
     finally:
         primary.terminate()
         primary.wait()

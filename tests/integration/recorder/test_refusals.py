@@ -9,8 +9,6 @@ from support.bench import PASSWORD, URL, Bench
 
 from heldar_mirror.recorder import recorder
 
-# What is refused
-
 
 def lose_marker(bench: Bench) -> None:
     (bench.root / recorder.MARKER).unlink()
@@ -56,7 +54,7 @@ def link_lock(bench: Bench) -> None:
     ],
 )
 def test_a_root_that_is_not_proven_is_left_alone(bench: Bench, harm: Callable[[Bench], None], reason: str) -> None:
-    """Where root or directory is not what it should be, the recorder names it, starts nothing and makes nothing."""
+    """If root or directory is not what it should be, the recorder names it, starts nothing and makes nothing."""
     bench.stand_in("note('started'); segment()")
     harm(bench)
     spec = bench.spec()
@@ -75,7 +73,7 @@ def test_a_camera_without_spec_ends_cleanly(bench: Bench) -> None:
 
 
 def test_a_spec_that_is_no_file_is_named(bench: Bench) -> None:
-    """What can't be read is told with its path, where the kernel's error has none."""
+    """A spec that can't be read is named by its path, which Linux' error lacks here."""
     (bench.home / "gate.d").mkdir()
     assert f"'{bench.home}/gate.d'" in bench.run(bench.home / "gate.d")
 
@@ -92,7 +90,7 @@ def test_a_spec_that_is_no_file_is_named(bench: Bench) -> None:
     ],
 )
 def test_a_damaged_spec_is_told_without_what_is_in_it(bench: Bench, text: bytes) -> None:
-    """A launch spec that can't be understood is named, with the next step, and none of its secrets."""
+    """A launch spec that can't be understood is named, with the next step and none of its secrets."""
     spec = bench.spec()
     spec.write_bytes(text)
     line = bench.run(spec)
@@ -102,7 +100,7 @@ def test_a_damaged_spec_is_told_without_what_is_in_it(bench: Bench, text: bytes)
 
 
 def test_a_spec_that_may_not_be_read_is_named(bench: Bench) -> None:
-    """A launch spec that can't be read is an error, unlike one that is not there."""
+    """A launch spec that can't be read is an error, unlike one that does not exist."""
     spec = bench.spec()
     spec.unlink()
     spec.symlink_to(spec)
@@ -110,6 +108,6 @@ def test_a_spec_that_may_not_be_read_is_named(bench: Bench) -> None:
 
 
 def test_a_missing_ffmpeg_is_named(bench: Bench) -> None:
-    """Where there is no such ffmpeg, the line has its path."""
+    """If there is no such ffmpeg, the line gives its path."""
     line = bench.run(bench.spec(args=["/nowhere/ffmpeg", "-i", URL]))
     assert re.match(r"ERROR ffmpeg ended .* /nowhere/ffmpeg.*not found", line)

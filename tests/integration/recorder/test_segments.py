@@ -12,8 +12,6 @@ from support.waiting import wait_for
 
 from heldar_mirror.recorder import recorder
 
-# The files
-
 
 @pytest.mark.parametrize("stop", [False, True])
 @pytest.mark.parametrize(
@@ -21,7 +19,7 @@ from heldar_mirror.recorder import recorder
     ['b""', 'box(b"ftyp", 28)', 'box(b"ftyp", 28) + box(b"moov", 4068)', "bytes(4096)", 'box(b"ftyp", 28) + b"moof"'],
 )
 def test_the_stub_of_its_own_ffmpeg_is_removed(bench: Bench, data: str, *, stop: bool) -> None:
-    """A last file in which nothing was recorded goes with its ffmpeg; those of earlier runs are left alone."""
+    """A recorder removes its ffmpeg's last file if it is a stub. Stubs of earlier runs are left alone."""
     directory = bench.root / "gate"
     directory.mkdir()
     directory.chmod(0o777)
@@ -37,7 +35,7 @@ def test_the_stub_of_its_own_ffmpeg_is_removed(bench: Bench, data: str, *, stop:
 
 
 def test_a_segment_with_footage_is_kept(bench: Bench) -> None:
-    """A file with a fragment is kept as it is, and so is what lies before it."""
+    """A file with a fragment is kept as it is, and so are the files before it."""
     bench.stand_in("""
 segment(box(b"ftyp", 28)); time.sleep(1.1)
 note(segment(box(b"ftyp", 28) + box(b"moov", 700) + box(b"moof", 100) + box(b"mdat", 5000)))
@@ -49,7 +47,7 @@ note(segment(box(b"ftyp", 28) + box(b"moov", 700) + box(b"moof", 100) + box(b"md
 
 
 def test_a_file_of_the_current_second_is_waited_for(bench: Bench) -> None:
-    """ffmpeg is not started in a second whose file exists: it would begin that file anew."""
+    """ffmpeg is not started in a second whose file exists, since it would overwrite that file."""
     directory = bench.root / "gate"
     directory.mkdir()
     directory.chmod(0o777)
@@ -65,7 +63,7 @@ def test_a_file_of_the_current_second_is_waited_for(bench: Bench) -> None:
 
 
 def test_segments_are_born_read_only(bench: Bench) -> None:
-    """A segment is written through the descriptor it was made with, and nothing opens it for writing again."""
+    """A segment is written through the descriptor it was made with, and can't be opened for writing again."""
     bench.stand_in("""
 path = segment(box(b"moof"))
 said = []
@@ -83,7 +81,7 @@ note(" ".join(said))
 
 @pytest.mark.slow
 def test_no_file_is_overwritten_when_the_clock_steps_back(bench: Bench) -> None:
-    """Where the clock steps back to names that exist, real ffmpeg ends rather than overwrite one of them."""
+    """If the clock steps back to names that exist, a real ffmpeg ends and overwrites none of them."""
     clock, pid = bench.home / "clock", bench.notes / "pid"
     clock.write_text("+0")
     found = ["faketime", "-f", "+0", "printenv", "LD_PRELOAD"]
@@ -97,7 +95,7 @@ def test_no_file_is_overwritten_when_the_clock_steps_back(bench: Bench) -> None:
     process = bench.start(bench.spec(args=[*shell, "ffmpeg", "-loglevel", "warning", *source, *segments, *options]))
     directory = bench.root / "gate"
     try:
-        wait_for(lambda: process.poll() is not None or len(list(directory.glob("*.mp4"))) > 3, seconds=90)
+        wait_for(lambda: process.poll() is not None or len(list(directory.glob("*.mp4"))) > 3)
         assert process.poll() is None, process.communicate()
         owner = directory.stat()
         for second in range(int(time.time()) - 3610, int(time.time()) - 3430):

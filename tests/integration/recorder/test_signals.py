@@ -10,11 +10,9 @@ from support.waiting import wait_for, wait_for_none
 
 from heldar_mirror.recorder import recorder
 
-# Signals, and who dies with whom
-
 
 def test_ffmpeg_is_told_to_stop_once(bench: Bench) -> None:
-    """Of three SIGTERMs ffmpeg gets one: of two it would lose its last segment."""
+    """Of three SIGTERMs ffmpeg gets one, since a second one would make it lose its last segment."""
     bench.stand_in("""
 got = []
 signal.signal(signal.SIGTERM, lambda *_: got.append(1))
@@ -35,16 +33,16 @@ note(str(len(got)))
 
 
 def test_a_stop_at_any_moment_of_the_start_is_obeyed(bench: Bench) -> None:
-    """A SIGTERM that comes before, while or just after ffmpeg is started ends both."""
+    """A SIGTERM that comes before, while or just after ffmpeg is started ends both processes."""
     bench.stand_in("until_told()")
-    # A long PATH makes the start of a program long, and so the moments in which a signal comes in the midst of it.
+    # With a long PATH a program takes long to start, so more signals arrive in the middle of that.
     bench.env["PATH"] = "/x:" * 40_000 + bench.env["PATH"]
     for number in range(30):
         process = bench.start(bench.spec(f"camera_{number}"))
         time.sleep(number * 0.005)
         process.terminate()
     for process in bench.started:
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=180)
         assert process.returncode in {0, -signal.SIGTERM}, output
         assert "ERROR" not in output
         assert "Traceback" not in output
@@ -52,7 +50,7 @@ def test_a_stop_at_any_moment_of_the_start_is_obeyed(bench: Bench) -> None:
 
 
 def test_a_stop_while_it_waits_starts_nothing(bench: Bench) -> None:
-    """A SIGTERM that comes while the recorder waits for a free second ends it, without an ffmpeg."""
+    """A SIGTERM ends a recorder that waits for a free second, and no ffmpeg is started."""
     bench.stand_in("until_told()")
     directory = bench.root / "gate"
     directory.mkdir()
@@ -63,13 +61,13 @@ def test_a_stop_while_it_waits_starts_nothing(bench: Bench) -> None:
     process = bench.start()
     wait_for((directory / recorder.LOCK).exists)
     process.terminate()
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=180)
     assert (process.returncode, output) == (0, "")
     assert not (bench.notes / "gate").exists()
 
 
 def test_ffmpeg_dies_with_its_recorder(bench: Bench) -> None:
-    """A recorder that is killed takes along even an ffmpeg that does not obey SIGTERM."""
+    """When a recorder is killed, its ffmpeg ends too, even one that ignores SIGTERM."""
     bench.stand_in("signal.signal(signal.SIGTERM, signal.SIG_IGN); note('ready'); signal.pause()")
     process = bench.start()
     bench.noted()
@@ -79,7 +77,7 @@ def test_ffmpeg_dies_with_its_recorder(bench: Bench) -> None:
 
 
 def test_a_recorder_dies_with_its_parent(bench: Bench) -> None:
-    """A supervisord that is killed leaves neither recorder nor ffmpeg behind."""
+    """When supervisord is killed, neither recorder nor ffmpeg is left behind."""
     bench.stand_in("until_told()")
     parent = subprocess.Popen(
         ["/bin/sh", "-c", '"$@"; exit', str(bench.home), *bench.command(bench.spec())],

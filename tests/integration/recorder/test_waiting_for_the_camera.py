@@ -15,8 +15,6 @@ from support.listeners import listening, refusing, silent
 from heldar_mirror.recorder import recorder
 from heldar_mirror.watcher.probe import Address
 
-# Waiting for the camera
-
 
 @pytest.mark.parametrize(
     ("url", "expected"),
@@ -30,7 +28,7 @@ from heldar_mirror.watcher.probe import Address
         ("rtsp://admin:p@10.0.0.1/x?token=t@10.0.0.9", ("10.0.0.1", 554)),
         ("rtsp://admin@[fd00::1]/x", ("fd00::1", 554)),
         ("rtsp://[fd00::1]:8554", ("fd00::1", 8554)),
-        # Those that can't be told: ffmpeg is started, and says what it thinks of them.
+        # URLs of which we can't be sure: ffmpeg is started at once, and reports what is wrong.
         ("rtsp://10.0.0.9:12/raw@10.0.0.1/x", None),
         ("rtsp://gate.example:8554/x", None),
         ("rtsp://localhost", None),
@@ -47,7 +45,8 @@ from heldar_mirror.watcher.probe import Address
     ],
 )
 def test_where_a_camera_is_waited_for(url: str, expected: tuple[str, int] | None) -> None:
-    """Only an address and a port that ffmpeg is sure to connect to itself, directly and before all else."""
+    """A recorder waits only for an address and port that ffmpeg is sure to connect to itself, directly and before all
+    else."""
     assert recorder.peer_of(url) == (expected and (_family(expected[0]), expected))
 
 
@@ -56,7 +55,7 @@ def _family(address: str) -> int:
 
 
 def test_only_who_accepts_is_there() -> None:
-    """Who refuses, or is silent, is not, and the reason is in the words that ffmpeg would have."""
+    """A camera that refuses or is silent is not there, and the reason is given in ffmpeg's words."""
 
     def knock(place: Address, patience: float = 1, *, over: bool = False) -> str:
         return recorder.knock(socket.AF_INET, place, patience, lambda: over)
@@ -69,7 +68,7 @@ def test_only_who_accepts_is_there() -> None:
 
 
 def test_a_camera_that_comes_is_recorded_by_the_recorder_that_waited(bench: Bench) -> None:
-    """It says once what it waits for, starts no ffmpeg before, and the one that it starts is recorded as any."""
+    """A recorder says once what it waits for. It starts ffmpeg only when the camera is there, and goes on as usual."""
     bench.stand_in('note("begun"); sys.exit(3)')
     with refusing() as (address, port):
         process = bench.start(bench.spec(url=f"rtsp://admin:{PASSWORD}@{address}:{port}/x"))
@@ -96,12 +95,13 @@ sys.exit(recorder.main(sys.argv[1]))
 def test_who_is_waited_for_in_vain_is_left_to_the_watcher(
     bench: Bench, absent: Callable[[], contextlib.AbstractContextManager[Address]]
 ) -> None:
-    """Once the program counts as running, with the exit status that has supervisord not restart it; and no ffmpeg."""
+    """A recorder that waits in vain starts no ffmpeg. It ends once its program counts as running, with the status that
+    keeps supervisord from restarting it."""
     bench.stand_in('note("begun")')
     with absent() as (address, port):
         spec = bench.spec(url=f"rtsp://{address}:{port}/x")
         command = [sys.executable, "-c", IMPATIENT.format(0.2), str(spec)]
-        ended = subprocess.run(command, env=bench.env, capture_output=True, text=True, timeout=60, check=False)
+        ended = subprocess.run(command, env=bench.env, capture_output=True, text=True, timeout=180, check=False)
     assert ended.returncode == recorder.FAILED_SOON
     first, last = (line.partition(" ERROR ")[2] for line in ended.stdout.splitlines())
     assert first.startswith(f"no connection to the camera at {address}, port {port}: Connection ")
@@ -111,7 +111,8 @@ def test_who_is_waited_for_in_vain_is_left_to_the_watcher(
 
 @pytest.mark.slow
 def test_who_came_after_a_while_was_not_waited_for_in_vain(bench: Bench) -> None:
-    """If its ffmpeg does not last, supervisord is to start it again: the program counts as running by then."""
+    """If the camera came late and its ffmpeg does not last, supervisord is to start it again, since the program counted
+    as running by then."""
     bench.stand_in("time.sleep(7)")
     with refusing() as (address, port):
         command = [sys.executable, "-c", IMPATIENT.format(10), str(bench.spec(url=f"rtsp://{address}:{port}/x"))]
@@ -119,7 +120,7 @@ def test_who_came_after_a_while_was_not_waited_for_in_vain(bench: Bench) -> None
         bench.started.append(process)
         time.sleep(4)
     with listening(port=port):
-        process.communicate(timeout=60)
+        process.communicate(timeout=180)
     assert process.returncode == 1
 
 
@@ -127,13 +128,13 @@ def test_who_came_after_a_while_was_not_waited_for_in_vain(bench: Bench) -> None
 def test_a_stop_ends_the_waiting(
     bench: Bench, absent: Callable[[], contextlib.AbstractContextManager[Address]]
 ) -> None:
-    """A recorder that waits, and is told to stop, ends with status 0, without an ffmpeg and before it is killed."""
+    """A recorder that waits for its camera obeys SIGTERM with status 0, without an ffmpeg and before it is killed."""
     bench.stand_in('note("begun")')
     with absent() as (address, port):
         process = bench.start(bench.spec(url=f"rtsp://{address}:{port}/x"))
         assert process.stdout
         process.stdout.readline()
         process.terminate()
-        assert not process.communicate(timeout=60)[0]
+        assert not process.communicate(timeout=180)[0]
     assert process.returncode == 0
     assert not (bench.notes / "gate").exists()

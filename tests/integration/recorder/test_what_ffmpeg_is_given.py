@@ -1,4 +1,4 @@
-"""What ffmpeg inherits from its recorder, and what ps shows of it."""
+"""What ffmpeg inherits from its recorder, and what `ps` shows of both."""
 
 import signal
 from pathlib import Path
@@ -9,11 +9,10 @@ from support.waiting import wait_for
 
 from heldar_mirror.recorder import recorder
 
-# What ffmpeg is given
-
 
 def test_ffmpeg_gets_a_clean_environment(bench: Bench) -> None:
-    """ffmpeg sees UTC and no variable of Heldar's, has /dev/null for input and output, and its locks, no more."""
+    """ffmpeg sees UTC and no variable of Heldar's. It has /dev/null for input and output, its two locks, and no other
+    file."""
     bench.env |= {"TZ": "Asia/Tokyo", "HELDAR_SECRET_KEY": "c2VjcmV0", "HELDAR_X": "1", "OTHER": "kept"}
     bench.stand_in("""
 files = []
@@ -51,7 +50,7 @@ def test_ffmpeg_may_be_interrupted_as_usual(bench: Bench) -> None:
     ],
 )
 def test_ps_does_not_show_the_password(bench: Bench, url: str, secret: str) -> None:
-    """Once ffmpeg has a socket its command line shows stars, of the same length; the URL it copied is whole."""
+    """Once ffmpeg has a socket its command line shows stars of the same length. The URL that ffmpeg copied is whole."""
     bench.stand_in("""
 url = sys.argv[2]
 line = Path("/proc/self/cmdline").read_bytes()
@@ -64,7 +63,7 @@ while True: signal.pause()
     length = int(bench.noted())
     (pid,) = wait_for(bench.ffmpegs)
     command = Path(f"/proc/{pid}/cmdline")
-    wait_for(lambda: secret.encode() not in command.read_bytes())
+    wait_for(lambda: secret.encode() not in command.read_bytes(), seen=command.read_bytes)
     shown = command.read_bytes()
     assert len(shown) == length
     assert b"*" * len(secret.encode()) in shown
