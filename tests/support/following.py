@@ -22,7 +22,7 @@ from support.waiting import processes_of, wait_for
 GREETING = "supervisor.getState"
 
 
-# Writes what has nothing to do with cameras, a hundred commits a second.
+# A hundred commits a second that have nothing to do with cameras.
 BUSY_KERNEL = """
 import itertools, sqlite3, sys, time
 connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=15)
@@ -34,7 +34,7 @@ for number in itertools.count():
 
 
 def recorded(mirror: Mirror) -> dict[str, list[int]]:
-    """Return how long the segments are of each camera that an ffmpeg records, ffmpeg by ffmpeg."""
+    """Return the segment lengths of each camera that is recorded, one for each of its ffmpegs."""
     found: dict[str, list[int]] = {}
     for command in processes_of(f"{mirror.root}/").values():
         if match := re.search(rf"-segment_time (\d+) .*{mirror.root}/(\w+)/", command):
@@ -42,9 +42,13 @@ def recorded(mirror: Mirror) -> dict[str, list[int]]:
     return found
 
 
-def wait_until_recorded(mirror: Mirror, expected: dict[str, int], seconds: float = 60) -> None:
-    """Wait until exactly these cameras are recorded, each by one ffmpeg with segments of that length."""
-    wait_for(lambda: recorded(mirror) == {name: [length] for name, length in expected.items()}, seconds, every=0.2)
+def wait_until_recorded(mirror: Mirror, expected: dict[str, int]) -> None:
+    """Wait until exactly these cameras are recorded, each by one ffmpeg with segments of the given length."""
+    wait_for(
+        lambda: recorded(mirror) == {name: [length] for name, length in expected.items()},
+        every=0.2,
+        seen=lambda: (recorded(mirror), mirror.watch_log()),
+    )
 
 
 def watcher(mirror: Mirror) -> int:
@@ -56,7 +60,7 @@ def watcher(mirror: Mirror) -> int:
         watchers = processes_of("-m heldar_mirror watch ")
         return [int(pid) for pid in children if int(pid) in watchers]
 
-    (pid,) = wait_for(found)
+    (pid,) = wait_for(found, seen=lambda: mirror.supervisorctl("status"))
     return int(pid)
 
 
@@ -70,7 +74,7 @@ def published(mirror: Mirror) -> Any:
 
 @contextlib.contextmanager
 def busy_kernel(database: Database) -> Iterator[None]:
-    """A kernel that commits all the time, though nothing about cameras."""
+    """A stand-in for Heldar's kernel that commits all the time, though nothing about cameras."""
     process = subprocess.Popen([sys.executable, "-c", BUSY_KERNEL, str(database.path)])
     try:
         yield
@@ -88,7 +92,7 @@ def commits(database: Database) -> int:
 
 
 def come_to_rest(database: Database) -> None:
-    """Wait until a database is one whole file: who closes it while somebody reads leaves a -wal."""
+    """Wait until the database is one whole file. If it is closed while somebody reads, a -wal is left."""
 
     def whole() -> bool:
         database.execute("SELECT count(*) FROM cameras")
@@ -99,7 +103,7 @@ def come_to_rest(database: Database) -> None:
 
 @contextlib.contextmanager
 def overheard(mirror: Mirror) -> Iterator[list[str]]:
-    """Stand between supervisord and who asks it, and write down the methods that are called."""
+    """Relay between supervisord and its clients, and note the methods that are called."""
     place, real = mirror.state / "supervisor.sock", mirror.state / "real.sock"
     methods: list[str] = []
 
@@ -130,7 +134,7 @@ def overheard(mirror: Mirror) -> Iterator[list[str]]:
 
 @contextlib.contextmanager
 def read_anew(mirror: Mirror, text: str, file: str = "mirror.env") -> Iterator[None]:
-    """Have the watcher read its settings again with such an env file, and at the end with the one of before."""
+    """Have the watcher read its settings with this env file, and at the end with the previous one."""
 
     def told() -> int:
         return sum(mirror.watch_log().count(text) for text in ("read the settings anew", "stay in force"))
@@ -138,7 +142,7 @@ def read_anew(mirror: Mirror, text: str, file: str = "mirror.env") -> Iterator[N
     def read() -> None:
         before = told()
         os.kill(watcher(mirror), signal.SIGHUP)
-        wait_for(lambda: told() > before)
+        wait_for(lambda: told() > before, seen=mirror.watch_log)
 
     path = mirror.home / file
     before = path.read_text() if path.exists() else ""

@@ -1,4 +1,4 @@
-"""What the tests of the watcher share."""
+"""The mirror that most tests of the watcher share."""
 
 from collections.abc import Iterator
 
@@ -10,14 +10,14 @@ from support.users import new_mirror
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Mirror]:
-    """A mirror that is up with its watcher, for most of the tests."""
+    """A mirror that is up with its watcher. Each file of tests has its own."""
     with new_mirror() as mirror, mirror.up(watched=True):
         yield mirror
 
 
 @pytest.fixture
 def watched(running: Mirror) -> Iterator[Mirror]:
-    """The mirror that is up, with no camera in its table."""
+    """The mirror that is up. Its table is empty before and after each test."""
     yield running
     running.database.execute("DELETE FROM cameras; DELETE FROM segments")
     wait_until_recorded(running, {})

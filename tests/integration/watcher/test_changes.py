@@ -1,4 +1,4 @@
-"""Hearing that the database may have changed, on real files; and never by our own reading."""
+"""Noticing that the database may have changed, on real files; our own reading must not count."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ from heldar_mirror.proc.mounts import find_place
 from heldar_mirror.watcher import changes
 from heldar_mirror.watcher.changes import Changes
 
-# A little of what a machine has mounted, in the order of mounting.
+# Some mounts of a machine, in the order of mounting.
 MOUNTINFO = r"""
 21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
 22 21 0:20 / /proc rw - proc proc rw
@@ -66,9 +66,10 @@ for _ in range(3):
     ],
 )
 def test_the_file_system_of_a_path(path: str, expected: str) -> None:
-    """It is that of the deepest mount point, and of several on one point that of the last; nothing has to be there."""
+    """A path's file system is that of the deepest mount point, and the last of several on one point. The path need not
+    exist."""
     assert find_place(Path(path), MOUNTINFO).kind == expected
-    # In a mount namespace other than the first one there may be no line for the root.
+    # In a mount namespace other than the first one the root may have no line.
     assert find_place(Path("/mnt/nas/x"), MOUNTINFO.partition("\n")[2]).kind == "nfs4"
     assert find_place(Path("/x"), "").kind == ""
 
@@ -78,14 +79,14 @@ def test_the_file_system_of_a_path(path: str, expected: str) -> None:
     [*((kind, True) for kind in ("nfs", "nfs4", "cifs", "9p", "fuse", "fuse.sshfs", "fuseblk")), ("ext4", False)],
 )
 def test_a_network_file_system_is_polled(kind: str, polls: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where others write without an event here the files are looked at; elsewhere inotify tells."""
+    """Where others write without an event on this machine, the files are polled. Elsewhere inotify reports changes."""
     line = f"21 1 8:1 / / rw - {kind} somewhere rw\n"
     monkeypatch.setattr(Path, "read_text", lambda _, **__: line)
     assert changes.needs_polling(Path("/heldar/heldar.db")) == polls
 
 
 class Heard:
-    """Counts how often somebody was woken."""
+    """Counts the wake-ups."""
 
     def __init__(self) -> None:
         self.times = 0
@@ -96,7 +97,7 @@ class Heard:
             self.times += 1
 
     def settle(self) -> None:
-        """Wait until nothing more comes of what was done before, and forget it."""
+        """Wait until nothing more comes of what was done before, and set the count to 0."""
         before = -1
         while before != self.times:
             before = self.times
@@ -106,7 +107,7 @@ class Heard:
 
 @contextlib.contextmanager
 def armed(path: Path) -> Iterator[Heard]:
-    """Watch a database; whatever was done to it before is over."""
+    """Watch a database. What was done to it before causes no wake-up any more."""
     heard = Heard()
     watching = Changes(path, heard)
     try:
@@ -119,7 +120,7 @@ def armed(path: Path) -> Iterator[Heard]:
 
 @pytest.fixture(params=["inotify", "polling"])
 def either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both ways of watching, whatever the test's own files lie on."""
+    """Both ways of watching, whatever file system the test's own files are on."""
     monkeypatch.setattr(changes, "needs_polling", lambda _: request.param == "polling")
     monkeypatch.setattr(changes, "POLL_SECONDS", 0.1)
 
@@ -159,14 +160,14 @@ def journal(database: Database) -> None:
 @pytest.mark.usefixtures("either")
 @pytest.mark.parametrize("change", [commit, replace, replace_from_beside, delete, truncate, remove_all, journal])
 def test_what_changes_the_database_is_heard(database: Database, change: Callable[[Database], None]) -> None:
-    """A commit, another file by rename, and the loss of file or directory wake whoever waits."""
+    """A commit, a file that replaces the database, and the loss of file or directory cause a wake-up."""
     with armed(database.path) as heard:
         change(database)
         wait_for(lambda: heard.times)
 
 
 def test_a_commit_by_a_kernel_that_goes_on_is_heard(database: Database) -> None:
-    """A commit that only ever touches the -wal is heard, and each further one as well."""
+    """A commit that only touches the -wal causes a wake-up, and so does each further one."""
     with contextlib.closing(sqlite3.connect(database.path, isolation_level=None)) as kernel:
         kernel.execute("INSERT INTO cameras (id, name) VALUES ('gate', 'x')")
         with armed(database.path) as heard:
@@ -177,7 +178,7 @@ def test_a_commit_by_a_kernel_that_goes_on_is_heard(database: Database) -> None:
 
 
 def test_other_files_beside_the_database_are_not_heard(database: Database) -> None:
-    """What others do in its directory does not wake; nor do its -shm, which readers change, and a mere touch."""
+    """Other files in the directory cause no wake-up, nor does the -shm, which readers change, nor a mere touch."""
     with contextlib.closing(sqlite3.connect(database.path, isolation_level=None)) as kernel:
         kernel.execute("UPDATE cameras SET name = 'x'")
         with armed(database.path) as heard:
@@ -193,7 +194,7 @@ def test_other_files_beside_the_database_are_not_heard(database: Database) -> No
 @pytest.mark.usefixtures("either")
 @pytest.mark.parametrize("kernel", ["running", "in a transaction", "stopped", "crashed", "crashed, without -shm"])
 def test_reading_is_not_heard(database: Database, kernel: str) -> None:
-    """However the database has to be read, whoever reads it when woken does not wake himself."""
+    """However the database has to be read, a read after a wake-up causes no further one."""
     database.add("gate")
     with contextlib.ExitStack() as stack:
         if kernel in {"running", "in a transaction"}:
@@ -206,7 +207,7 @@ def test_reading_is_not_heard(database: Database, kernel: str) -> None:
         if kernel == "crashed, without -shm":
             Path(f"{database.path}-shm").unlink()
         heard = stack.enter_context(armed(database.path))
-        # In a process of its own: in the kernel's, closing a file would drop the kernel's locks.
+        # The reader is a process of its own: in the writer's, closing a file would drop the writer's locks.
         read = subprocess.run([sys.executable, "-c", READER, str(database.path)], capture_output=True, check=True)
         assert read.stdout.decode() == ("gate\n" if kernel == "stopped" else "gate hall\n") * 3
         time.sleep(0.7)
@@ -214,7 +215,7 @@ def test_reading_is_not_heard(database: Database, kernel: str) -> None:
 
 
 def test_nothing_is_heard_before_and_after(database: Database) -> None:
-    """From `disarm` on nobody is woken, until `arm`; both may be called as often as one likes."""
+    """From `disarm` to `arm` there is no wake-up. Both may be called any number of times."""
     heard = Heard()
     watching = Changes(database.path, heard)
     try:
@@ -236,7 +237,7 @@ def test_nothing_is_heard_before_and_after(database: Database) -> None:
 
 @pytest.mark.usefixtures("either")
 def test_a_directory_that_is_not_there_can_be_watched_later(database: Database) -> None:
-    """Where there is no directory `arm` says so; when it is there, it is watched."""
+    """Without the directory `arm` raises an error. When the directory exists, it is watched."""
     place = database.path.parent.rename(database.path.parents[1] / "away")
     heard = Heard()
     watching = Changes(database.path, heard)
@@ -257,7 +258,7 @@ def test_a_directory_that_is_not_there_can_be_watched_later(database: Database) 
 @pytest.mark.usefixtures("either")
 @pytest.mark.parametrize("moved", [True, False], ids=["moved away", "removed"])
 def test_a_directory_that_is_replaced_is_watched_from_the_next_turn_on(database: Database, moved: bool) -> None:
-    """Once it is armed again, what happens in the directory that now has the name is heard, and only that."""
+    """After the next `arm` only changes in the directory that has the name now cause a wake-up."""
     here, away = database.path.parent, database.path.parents[1] / "away"
     heard = Heard()
     watching = Changes(database.path, heard)

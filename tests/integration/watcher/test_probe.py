@@ -1,4 +1,4 @@
-"""Whether a camera answers, asked on loopback."""
+"""Whether a camera answers, tried on loopback."""
 
 import asyncio
 import contextlib
@@ -35,7 +35,8 @@ from heldar_mirror.watcher.probe import Address, address_of, answering
     ],
 )
 def test_where_a_camera_is_asked(url: str, expected: Address | None) -> None:
-    """Host and port are the URL's, the port its scheme's where it has none; else there is nobody to be asked."""
+    """Host and port come from the URL, and the port from its scheme if the URL has none. Without them there is no
+    address."""
     assert address_of(url) == expected
 
 
@@ -44,7 +45,7 @@ def ask(*addresses: Address) -> set[Address]:
 
 
 def test_those_who_accept_are_told_from_those_who_do_not() -> None:
-    """Who accepts a connection answers, whatever he says then; who refuses, or is silent, does not."""
+    """A camera that accepts a connection answers, whatever it sends then. One that refuses or is silent does not."""
     with listening() as here, refusing() as closed, silent() as nowhere:
         assert ask(here, closed, nowhere, here) == {here}
         assert ask(closed, nowhere) == set()
@@ -52,7 +53,7 @@ def test_those_who_accept_are_told_from_those_who_do_not() -> None:
 
 
 def test_the_silent_are_asked_all_at_once() -> None:
-    """Many that do not answer cost the time of one."""
+    """Many silent cameras take no longer than one."""
     with contextlib.ExitStack() as stack:
         here = stack.enter_context(listening())
         silents = [stack.enter_context(silent()) for _ in range(40)]
@@ -65,7 +66,7 @@ def test_the_silent_are_asked_all_at_once() -> None:
 
 
 def test_a_camera_with_an_ipv6_address_is_asked() -> None:
-    """An address of either kind can answer."""
+    """A camera can answer at an IPv6 address as well as at an IPv4 one."""
     try:
         with listening("::1") as here:
             assert ask(here, ("::1", 1)) == {here}
@@ -81,6 +82,6 @@ def test_a_camera_with_a_name_is_asked() -> None:
 
 @pytest.mark.parametrize("name", ["a..b", ".", "x" * 64, f"{'x' * 64}.example", "x" * 300, "caf\u00e9..b", "\udc80"])
 def test_a_name_that_can_not_be_one_does_not_answer(name: str) -> None:
-    """Whatever stands in the table as an address, the others are asked all the same."""
+    """Whatever the table holds as an address, the other cameras are still asked."""
     with listening() as here:
         assert ask((name, 554), here) == {here}

@@ -1,4 +1,4 @@
-"""What the watcher publishes."""
+"""The status that the watcher publishes, and what `status` shows without a watcher."""
 
 import contextlib
 import json
@@ -19,10 +19,10 @@ pytestmark = pytest.mark.slow
 
 
 def test_a_stopped_watcher_is_told_of_and_status_shows_what_it_can(watched: Mirror) -> None:
-    """Without a watcher `status` says that nothing follows the table, and shows the cameras all the same."""
+    """Without a watcher `status` says that nothing follows the table, and still shows the cameras."""
     watched.database.add("gate")
     wait_until_recording(watched, "gate")
-    wait_for(lambda: watched.json("status")["well"])
+    wait_for(lambda: watched.json("status")["well"], seen=watched.status)
     watched.supervisorctl("stop", "watch")
     try:
         result = watched.run("status", code=1)
@@ -37,11 +37,11 @@ def test_a_stopped_watcher_is_told_of_and_status_shows_what_it_can(watched: Mirr
     finally:
         watched.supervisorctl("start", "watch")
     wait_until_recorded(watched, {"gate": 60, "hall": 60})
-    wait_for(lambda: watched.json("status")["well"])
+    wait_for(lambda: watched.json("status")["well"], seen=watched.status)
 
 
 def test_the_status_file_is_replaced_whole(watched: Mirror) -> None:
-    """Whoever reads the status file while things change finds a whole one each time, though never for long the same."""
+    """The status file is whole at each read while things change, and it does not stay the same file for long."""
     inodes, reads = set[int](), 0
     expected: dict[str, int] = {}
     with contextlib.ExitStack() as stack:
@@ -49,7 +49,7 @@ def test_the_status_file_is_replaced_whole(watched: Mirror) -> None:
         for number in range(4):
             watched.database.add(f"camera_{number}")
             expected[f"camera_{number}"] = 60
-            # Those that come faster than a status is published may all stand in one file.
+            # If cameras are added faster than the status is published, one file may show several of them.
             while recorded(watched) != {name: [60] for name in expected} or (number == 3 and len(inodes) < 2):
                 for _ in range(50):
                     with status_file(watched).open() as file:

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 
 def modes(mirror: Mirror, camera_id: str) -> set[int]:
-    """Return the modes of a camera's segments; a recorder that stops takes its empty one away."""
+    """Return the modes of a camera's segments. A recorder that stops may remove its stub meanwhile."""
     found = set()
     for segment in mirror.segments(camera_id):
         with contextlib.suppress(FileNotFoundError):
@@ -32,57 +32,63 @@ def modes(mirror: Mirror, camera_id: str) -> set[int]:
 
 
 def test_sighup_reads_the_settings_again(watched: Mirror) -> None:
-    """A changed env file is in force after a SIGHUP: another umask, and nothing recorded where recording is off."""
+    """After a SIGHUP a changed env file is in force: a new umask, or nothing recorded if recording is off."""
     watched.database.add("gate")
     wait_until_recording(watched, "gate")
     pid = watcher(watched)
     with read_anew(watched, "HELDAR_MIRROR_UMASK=022\n"):
-        wait_for(lambda: modes(watched, "gate") == {0o444})
+        wait_for(lambda: modes(watched, "gate") == {0o444}, seen=watched.watch_log)
         wait_until_recorded(watched, {"gate": 60})
     with read_anew(watched, "HELDAR_RECORDER_ENABLED=false\n"):
         wait_until_recorded(watched, {})
     wait_until_recorded(watched, {"gate": 60})
-    wait_for(lambda: modes(watched, "gate") == {0o440})
+    wait_for(lambda: modes(watched, "gate") == {0o440}, seen=watched.watch_log)
     assert watcher(watched) == pid
 
 
 def test_bad_settings_are_told_and_those_of_before_stay(watched: Mirror) -> None:
-    """A SIGHUP with settings that can't be used changes nothing but what is told, until they are mended."""
+    """A SIGHUP with settings that can't be used is reported and changes nothing else, until they are mended."""
     watched.database.add("gate")
     before = wait_until_recording(watched, "gate")
     with read_anew(watched, "HELDAR_MIRROR_UMASK=999\n"):
-        wait_for(lambda: "HELDAR_MIRROR_UMASK='999': expected" in " ".join(published(watched)["problems"]))
-        assert "The settings of before stay in force" in str(published(watched)["problems"])
+        said = wait_for(
+            lambda: (
+                "HELDAR_MIRROR_UMASK='999': expected" in (problems := " ".join(published(watched)["problems"]))
+                and problems
+            ),
+            seen=lambda: published(watched),
+        )
+        assert "The settings of before stay in force" in said
         watched.database.add("hall")
         wait_until_recorded(watched, {"gate": 60, "hall": 60})
         assert recorders(watched)["gate"] == before["gate"]
-    wait_for(lambda: watched.json("status")["well"])
+    wait_for(lambda: watched.json("status")["well"], seen=watched.status)
 
 
 def test_directories_of_new_settings_are_made(watched: Mirror) -> None:
-    """After a SIGHUP that moves logs and status, they are where they should be, and recording goes on."""
+    """After a SIGHUP that moves logs and status, their directories are made, and recording goes on."""
     watched.database.add("gate")
     wait_until_recording(watched, "gate")
     logs, status = watched.home / "logs", watched.home / "published"
     with read_anew(watched, f"HELDAR_MIRROR_LOG_DIR={logs}\nHELDAR_MIRROR_STATUS_DIR={status}\n"):
-        wait_for((logs / "mirror-gate.log").exists)
+        wait_for((logs / "mirror-gate.log").exists, seen=watched.watch_log)
         wait_until_recorded(watched, {"gate": 60})
-        wait_for((status / "status.json").exists)
-        wait_for(lambda: watched.json("status")["well"])
+        wait_for((status / "status.json").exists, seen=watched.watch_log)
+        wait_for(lambda: watched.json("status")["well"], seen=watched.status)
     wait_until_recorded(watched, {"gate": 60})
-    wait_for(lambda: watched.json("status")["well"])
+    wait_for(lambda: watched.json("status")["well"], seen=watched.status)
 
 
 def test_sighup_is_heard_while_the_table_is_being_read(watched: Mirror) -> None:
-    """Settings that are read while the watcher waits for the database are applied, not forgotten."""
+    """Settings that are read while the watcher waits for the database are applied afterwards."""
     watched.database.add("gate")
     wait_until_recording(watched, "gate")
     with contextlib.ExitStack() as stack:
         with watched.database.path.open("r+b") as kernel:
             fcntl.lockf(kernel, fcntl.LOCK_EX, SHARED_SIZE, SHARED_FIRST)
-            # It is read within a second, and then for two seconds in vain.
+            # The watcher begins to read within a second, and then tries for two seconds in vain.
             Path(f"{watched.database.path}-wal").touch()
             Path(f"{watched.database.path}-wal").unlink()
             time.sleep(1.1)
             stack.enter_context(read_anew(watched, "HELDAR_MIRROR_UMASK=022\n"))
-        wait_for(lambda: modes(watched, "gate") == {0o444})
+        wait_for(lambda: modes(watched, "gate") == {0o444}, seen=watched.watch_log)

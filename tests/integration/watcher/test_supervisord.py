@@ -1,4 +1,4 @@
-"""The watcher and its supervisord."""
+"""The watcher under its supervisord: what a person or a signal does to either, and how it wakes supervisord."""
 
 import contextlib
 import fcntl
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_what_a_person_removed_is_put_back_and_what_he_stopped_stays_stopped(watched: Mirror) -> None:
-    """A program that somebody took out of supervisord comes back; one that was stopped does not, and status says so."""
+    """A program that was removed from supervisord comes back. One that was stopped does not, and the status says so."""
     watched.database.add("gate")
     watched.database.add("hall")
     wait_until_recording(watched, "gate", "hall")
@@ -33,7 +33,8 @@ def test_what_a_person_removed_is_put_back_and_what_he_stopped_stays_stopped(wat
     watched.database.add("yard")
     wait_until_recorded(watched, {"gate": 60, "yard": 60})
     wait_for(
-        lambda: {camera["camera_id"] for camera in published(watched)["cameras"] if camera["well"]} == {"gate", "yard"}
+        lambda: {camera["camera_id"] for camera in published(watched)["cameras"] if camera["well"]} == {"gate", "yard"},
+        seen=lambda: published(watched),
     )
     hall = watched.status()["hall"]
     assert hall | {"wanted": True, "state": "STOPPED", "segment": None, "well": False} == hall
@@ -41,7 +42,7 @@ def test_what_a_person_removed_is_put_back_and_what_he_stopped_stays_stopped(wat
 
 
 def test_a_watcher_that_is_killed_comes_back_and_goes_on(watched: Mirror) -> None:
-    """A kill -9 of the watcher costs no recorder anything, and a change meanwhile is applied."""
+    """A kill -9 of the watcher disturbs no recorder, and a change that is made meanwhile is applied."""
     watched.database.add("gate")
     before = wait_until_recording(watched, "gate")
     pid = watcher(watched)
@@ -50,11 +51,11 @@ def test_a_watcher_that_is_killed_comes_back_and_goes_on(watched: Mirror) -> Non
     wait_until_recorded(watched, {"gate": 60, "hall": 60})
     assert watcher(watched) != pid
     assert recorders(watched)["gate"] == before["gate"]
-    wait_for(lambda: watched.json("status")["well"])
+    wait_for(lambda: watched.json("status")["well"], seen=watched.status)
 
 
 def test_a_stop_does_not_wait_for_what_the_watcher_waits_for(watched: Mirror) -> None:
-    """SIGTERM ends the watcher while its reconcile waits for another one; the change is applied by the next watcher."""
+    """SIGTERM ends the watcher though its reconcile waits for a lock. The next watcher applies the change."""
     lock = watched.state / "lock"
     pid = watcher(watched)
     with lock.open("w") as other:
@@ -64,7 +65,7 @@ def test_a_stop_does_not_wait_for_what_the_watcher_waits_for(watched: Mirror) ->
         log = watched.logs / "supervisord.log"
         told = len(log.read_text())
         assert "watch: stopped" in watched.supervisorctl("stop", "watch")
-        # Had it waited, supervisord would have killed it.
+        # If the watcher had waited, supervisord would have killed it.
         assert "stopped: watch (terminated by SIGTERM)" in log.read_text()[told:]
         watched.supervisorctl("start", "watch")
         assert recorders(watched) == {}
@@ -83,20 +84,24 @@ def kill_and_see_greeting(mirror: Mirror, camera_id: str, methods: list[str]) ->
     """Kill a camera's ffmpeg, and see supervisord greeted and the camera recorded again."""
     recorder, greeted = recorders(mirror)[camera_id], methods.count(GREETING)
     kill(*ffmpegs(mirror, camera_id))
-    wait_for(lambda: methods.count(GREETING) > greeted, seconds=5)  # of a tick, 10: of two in a row one would be late
-    wait_for(lambda: recorders(mirror).get(camera_id) not in (None, recorder))
+    # The greeting of a tick comes every 10 s, so without a wake-up one of two cameras in a row would be late.
+    wait_for(lambda: methods.count(GREETING) > greeted, seconds=5)
+    wait_for(lambda: recorders(mirror).get(camera_id) not in (None, recorder), seen=mirror.watch_log)
     wait_until_recording(mirror, camera_id)
 
 
 def test_supervisord_is_woken_where_a_recorder_ends_and_once_for_many(mirror: Mirror) -> None:
-    """A recorder that ends has supervisord greeted, which starts it anew then and not a second or two later; many that
-    end together have it greeted once or twice. The next watcher does the same."""
+    """When a recorder ends, the watcher greets supervisord, which starts the recorder then and not a second or two
+    later. Many that end together cause one or two greetings. The next watcher does the same."""
     alone, together = ["gate", "hall"], [f"yard_{number}" for number in range(12)]
     for camera_id in alone + together:
         mirror.database.add(camera_id)
     with mirror.up(watched=True):
         wait_until_recording(mirror, *alone, *together)
-        wait_for(lambda: {camera["state"] for camera in published(mirror)["cameras"]} == {"RUNNING"}, seconds=90)
+        wait_for(
+            lambda: {camera["state"] for camera in published(mirror)["cameras"]} == {"RUNNING"},
+            seen=lambda: published(mirror),
+        )
         with overheard(mirror) as methods:
             for camera_id in alone:
                 kill_and_see_greeting(mirror, camera_id, methods)
@@ -112,18 +117,18 @@ def test_supervisord_is_woken_where_a_recorder_ends_and_once_for_many(mirror: Mi
             finally:
                 os.kill(supervisord, signal.SIGCONT)
             wait_until_recording(mirror, *together)
-            assert methods.count(GREETING) - greeted <= 4  # the two, and those of a tick or two
+            assert methods.count(GREETING) - greeted <= 4  # two for the ends, and those of a tick or two
             assert recorders(mirror) | {id_: before[id_] for id_ in together} == before
 
             kill(watcher(mirror))
-            wait_for(lambda: "supervisor.getAllProcessInfo" in methods)
-            wait_for(lambda: mirror.json("status")["well"])
+            wait_for(lambda: "supervisor.getAllProcessInfo" in methods, seen=lambda: methods)
+            wait_for(lambda: mirror.json("status")["well"], seen=mirror.status)
             for camera_id in together[:3]:
                 kill_and_see_greeting(mirror, camera_id, methods)
 
 
 def test_a_watcher_is_of_no_use_on_a_terminal(mirror: Mirror) -> None:
-    """Without supervisord on the other side `watch` says what brings one along, and makes nothing."""
+    """Without supervisord at its standard input `watch` names the command that starts a watcher, and makes nothing."""
     result = mirror.run("watch", code=2)
     assert "heldar-mirror up brings a watcher along" in result.stderr
     assert not mirror.state.exists()

@@ -1,4 +1,4 @@
-"""What `up` was given reaches the watcher."""
+"""The key and the relative paths that `up` was given hold for the watcher, and anybody may read what it publishes."""
 
 import contextlib
 import json
@@ -27,19 +27,19 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def elsewhere() -> Iterator[Mirror]:
-    """A watched mirror that was given its secret key in the environment of `up`, and its database as a path relative to
-    where `up` was started; its status file is where everybody can read it."""
+    """A watched mirror whose `up` got its secret key in the environment, and its database as a path relative to its
+    working directory. Everybody can read its status file."""
     with new_mirror() as mirror, contextlib.ExitStack() as stack:
         del mirror.env["HELDAR_DATABASE_URL"]
         (mirror.home / "heldar.env").write_text("HELDAR_DATABASE_URL=sqlite:heldar/heldar.db\n")
         mirror.env["HELDAR_MIRROR_SPECS_DIR"] = str(mirror.state / "specs")
         mirror.env["HELDAR_MIRROR_STATUS_DIR"] = str(mirror.home / "status")
-        # `up` here waits for the status where it is by default; nobody writes it there.
+        # mirror.up() waits for a status file at its default place, where this watcher writes none.
         (mirror.state / "status").mkdir(parents=True)
         (mirror.state / "status/status.json").touch()
         with working_in(mirror.home):
             stack.enter_context(mirror.up(watched=True, HELDAR_SECRET_KEY=KEY))
-        wait_for(status_file(mirror).exists)
+        wait_for(status_file(mirror).exists, seen=mirror.watch_log)
         yield mirror
 
 
@@ -54,11 +54,11 @@ def working_in(directory: Path) -> Iterator[None]:
 
 
 def test_a_relative_database_begins_where_up_was_started(elsewhere: Mirror) -> None:
-    """A relative HELDAR_DATABASE_URL means the same file to the watcher as to `up`; another one is followed after
+    """A relative HELDAR_DATABASE_URL means the same file to the watcher as to `up`. A different file is followed after
     a SIGHUP."""
     elsewhere.database.add("gate")
     wait_until_recorded(elsewhere, {"gate": 60})
-    assert f"watching {elsewhere.database.path} by " in elsewhere.watch_log()
+    wait_for(lambda: f"watching {elsewhere.database.path} by " in elsewhere.watch_log(), seen=elsewhere.watch_log)
     other = Database(elsewhere.database.path.with_name("other.db"))
     other.execute(f"PRAGMA journal_mode=WAL; {SCHEMA}")
     with read_anew(elsewhere, "HELDAR_DATABASE_URL=sqlite:heldar/other.db\n", "heldar.env"):
@@ -69,7 +69,7 @@ def test_a_relative_database_begins_where_up_was_started(elsewhere: Mirror) -> N
 
 
 def test_a_secret_key_in_the_environment_of_up_reaches_the_watcher_alone(elsewhere: Mirror) -> None:
-    """A sealed camera that is added later is recorded, though the key is in the environment of no child."""
+    """A sealed camera that is added later is recorded, though no child has the key in its environment."""
     elsewhere.database.add("sealed", password=seal(PASSWORD.encode()))
     wait_until_recording(elsewhere, "sealed")
     spec = (elsewhere.state / "specs/sealed.spec").read_text()
@@ -80,20 +80,27 @@ def test_a_secret_key_in_the_environment_of_up_reaches_the_watcher_alone(elsewhe
     for pid, command in children.items():
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             assert KEY not in (Path(f"/proc/{pid}/environ")).read_text(), command
-    # It survives the watcher, which is told nothing when supervisord starts it anew.
+    # The key outlives the watcher, though supervisord gives the next one no key.
     kill(watcher(elsewhere))
     elsewhere.database.update("sealed", password=seal(b"another"))
-    wait_for(lambda: "url=rtsp://admin:another@" in (elsewhere.state / "specs/sealed.spec").read_text())
+    wait_for(
+        lambda: "url=rtsp://admin:another@" in (elsewhere.state / "specs/sealed.spec").read_text(),
+        seen=elsewhere.watch_log,
+    )
 
 
 @as_root
 def test_anybody_can_read_the_status_and_it_holds_no_secret(elsewhere: Mirror) -> None:
-    """The status file has mode 0644 in a directory of 0755, is what `status` shows to any user, and shows no secret."""
+    """The status file has mode 0644 in a directory of mode 0755, `status` shows it to any user, and it shows no
+    secret."""
     elsewhere.database.execute("DELETE FROM cameras")
     elsewhere.database.add("gate")
     wait_until_recording(elsewhere, "gate")
     path = status_file(elsewhere)
-    wait_for(lambda: published(elsewhere)["well"] and len(published(elsewhere)["cameras"]) == 1)
+    wait_for(
+        lambda: (report := published(elsewhere))["well"] and len(report["cameras"]) == 1,
+        seen=lambda: published(elsewhere),
+    )
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o755
     shown = run_as(STRANGER, [python_for_all(), "-m", "heldar_mirror", "status"], **elsewhere.env)
