@@ -1,4 +1,4 @@
-"""What the tests of the volume share."""
+"""The mirror that most tests of the volume share."""
 
 import pytest
 from support.mirror import Mirror

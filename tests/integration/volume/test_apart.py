@@ -16,7 +16,7 @@ MARKER = ".heldar-mirror"
 
 @contextlib.contextmanager
 def bound(directory: Path, place: Path) -> Iterator[None]:
-    """A directory that can be seen in another place as well."""
+    """Mount a directory at a second place as well."""
     subprocess.run(["mount", "--bind", str(directory), str(place)], check=True)
     try:
         yield
@@ -28,7 +28,7 @@ def bound(directory: Path, place: Path) -> Iterator[None]:
 @pytest.mark.parametrize("linked", [False, True], ids=["plainly", "by way of a link"])
 @pytest.mark.parametrize("command", ["up", "reconcile", "adopt-volume"])
 def test_the_primarys_own_directory_is_refused(mirror: Mirror, where: str, linked: bool, command: str) -> None:
-    """A root that equals, contains or lies in the primary's recordings is refused, and nothing is made in it."""
+    """A root that equals, contains or lies in the primary's directory is refused, and nothing is made in it."""
     primary = mirror.home / "recordings"
     (primary / "deep/er").mkdir(parents=True)
     root = Path(f"{primary}{where}")
@@ -46,7 +46,7 @@ def test_the_primarys_own_directory_is_refused(mirror: Mirror, where: str, linke
 @pytest.mark.parametrize("command", ["up", "reconcile", "adopt-volume"])
 @pytest.mark.parametrize("where", ["", "/sub/m"])
 def test_the_primarys_empty_directory_is_left_as_it_is(mirror: Mirror, where: str, command: str) -> None:
-    """A root in the primary's recordings that is not there yet is refused before anything is made."""
+    """A root in the primary's directory that does not exist yet is refused before anything is made."""
     primary = mirror.home / "recordings"
     mirror.run(command, code=6, HELDAR_MIRROR_RECORDINGS_DIR=f"{primary}{where}")
     assert list(primary.iterdir()) == []
@@ -55,7 +55,8 @@ def test_the_primarys_empty_directory_is_left_as_it_is(mirror: Mirror, where: st
 @as_root
 @pytest.mark.parametrize("command", ["up", "reconcile", "adopt-volume"])
 def test_the_primarys_empty_directory_is_given_to_nobody(command: str) -> None:
-    """Refused as the mirror root, it has the owner and the mode that it had, whoever the recorders run as."""
+    """Refused as the mirror root, the primary's directory keeps its owner and mode, whatever user the recorders run
+    as."""
     with new_mirror(MirrorForAll) as mirror:
         primary = mirror.home / "recordings"
         primary.chmod(0o751)
@@ -72,7 +73,7 @@ def test_the_primarys_empty_directory_is_given_to_nobody(command: str) -> None:
 def test_the_primarys_directory_by_way_of_a_bind_mount_is_refused(
     mirror: Mirror, where: str, command: list[str]
 ) -> None:
-    """Mounted in a second place, all of it or a part, it is the primary's still."""
+    """A root on which the primary's directory, or a part of it, is mounted as well is refused."""
     primary = mirror.home / "recordings"
     (primary / "deep").mkdir()
     mirror.root.mkdir()
@@ -85,7 +86,8 @@ def test_the_primarys_directory_by_way_of_a_bind_mount_is_refused(
 @pytest.mark.parametrize("command", [["up"], ["reconcile"], ["reconcile", "--dry-run"], ["adopt-volume"]])
 @pytest.mark.parametrize("name", ["mirror", "recordings"])
 def test_a_link_to_itself_is_told(mirror: Mirror, name: str, command: list[str]) -> None:
-    """A loop in the mirror root's place or the primary's is exit code 6, with the path, and no traceback."""
+    """A link to itself as the mirror root or as the primary's directory is exit code 6, with the path and no
+    traceback."""
     loop = mirror.home / name
     if name == "recordings":
         loop.rmdir()
@@ -97,7 +99,7 @@ def test_a_link_to_itself_is_told(mirror: Mirror, name: str, command: list[str])
 
 
 def test_the_primarys_directory_by_way_of_a_link_that_came_later_is_refused(used: Mirror) -> None:
-    """A root that was fine once is looked at again each time."""
+    """A root that passed the check once is checked again each time."""
     moved = used.home / "recordings/moved"
     used.root.rename(moved)
     used.root.symlink_to(moved)
@@ -106,7 +108,7 @@ def test_the_primarys_directory_by_way_of_a_link_that_came_later_is_refused(used
 
 @pytest.mark.parametrize("made", [True, False], ids=["there", "not there yet"])
 def test_the_primarys_file_system_is_warned_about(mirror: Mirror, made: bool) -> None:
-    """On one disk with the primary the mirror runs, and `up` says what that is worth."""
+    """If root and primary share a file system the mirror runs, and `up` warns of what that is worth."""
     if made:
         mirror.root.mkdir()
     with mirror.up():
@@ -115,7 +117,7 @@ def test_the_primarys_file_system_is_warned_about(mirror: Mirror, made: bool) ->
 
 @as_root
 def test_a_volume_of_its_own_is_not_warned_about(mirror: Mirror) -> None:
-    """On another file system there is nothing to say."""
+    """A root on a file system of its own causes no warning."""
     mirror.root.mkdir()
     with tmpfs(mirror.root, 200), mirror.up():
         assert "file system" not in mirror.up_log()

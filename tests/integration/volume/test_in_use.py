@@ -1,4 +1,4 @@
-"""A mirror root that recorders use is nobody else's."""
+"""A mirror root, or a camera directory, that recorders use is kept from all others."""
 
 import subprocess
 from pathlib import Path
@@ -12,7 +12,7 @@ MARKER = ".heldar-mirror"
 
 
 def test_two_instances_do_not_share_a_root(used: Mirror) -> None:
-    """While recorders of the one are at work, another one can't take their root over, nor adopt it."""
+    """While the recorders of one instance use a root, a second instance can neither take it over nor adopt it."""
     with used.up():
         before = wait_until_recording(used, "gate")
         marker = (used.root / MARKER).read_text()
@@ -25,7 +25,7 @@ def test_two_instances_do_not_share_a_root(used: Mirror) -> None:
 
 
 def test_a_root_is_not_adopted_from_under_our_own_recorders(used: Mirror) -> None:
-    """While they run `adopt-volume` is refused as what it is, not as another instance's doing; nothing changes."""
+    """While our own recorders run, `adopt-volume` is refused, without blaming a different instance. Nothing changes."""
     with used.up():
         before = wait_until_recording(used, "gate")
         marker = (used.root / MARKER).read_text()
@@ -40,11 +40,11 @@ def test_a_root_is_not_adopted_from_under_our_own_recorders(used: Mirror) -> Non
 
 
 def test_a_second_recorder_of_a_camera_is_refused(used: Mirror) -> None:
-    """One writer a directory, ever: a recorder started beside supervisord's ends with an error that says why."""
+    """A recorder that is started beside supervisord's ends with an error that says why: a directory has one writer."""
     with used.up():
         before = wait_until_recording(used, "gate")
         command = Path(f"/proc/{before['gate']}/cmdline").read_text().split("\0")[:-1]
-        second = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        second = subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
         assert second.returncode == FAILED_SOON
         assert f"another recorder is writing to {used.root}/gate" in second.stdout
         assert recorders(used) == before

@@ -1,4 +1,4 @@
-"""A volume that is lost while it is used, and one that is adopted."""
+"""A volume that is lost while it is in use, and one that is adopted."""
 
 import os
 import shutil
@@ -20,23 +20,29 @@ def log_of(mirror: Mirror, camera_id: str) -> str:
 
 
 def restart(mirror: Mirror, camera_id: str) -> None:
-    """Have supervisord start a recorder anew, as it does by itself when an ffmpeg ends."""
+    """Have supervisord start a recorder again, as it does by itself when an ffmpeg ends."""
     pid = recorders(mirror)[camera_id]
     os.kill(pid, signal.SIGTERM)
-    wait_for(lambda: recorders(mirror).get(camera_id) != pid)
+    wait_for(lambda: recorders(mirror).get(camera_id) != pid, seen=lambda: mirror.supervisorctl("status"))
 
 
 def test_a_recorder_refuses_a_volume_that_lost_its_marker(used: Mirror) -> None:
-    """A recorder that is started when the marker is gone, or another's, says so in its log, and makes nothing."""
+    """A recorder that finds no marker, or a foreign one, says so in its log and makes nothing."""
     with used.up():
         wait_until_recording(used, "gate")
         marker = (used.root / MARKER).read_text()
         (used.root / MARKER).unlink()
         shutil.rmtree(used.root / "gate")
         restart(used, "gate")
-        wait_for(lambda: f"ERROR cannot record: mirror root {used.root} has lost its marker" in log_of(used, "gate"))
+        wait_for(
+            lambda: f"ERROR cannot record: mirror root {used.root} has lost its marker" in log_of(used, "gate"),
+            seen=lambda: log_of(used, "gate"),
+        )
         (used.root / MARKER).write_text("another\n")
-        wait_for(lambda: "holds the marker of another volume or instance" in log_of(used, "gate"))
+        wait_for(
+            lambda: "holds the marker of another volume or instance" in log_of(used, "gate"),
+            seen=lambda: log_of(used, "gate"),
+        )
         assert [path.name for path in used.root.iterdir()] == [MARKER]
         shown = used.run("status", code=1).stdout
         assert "gate: " in shown
@@ -48,7 +54,8 @@ def test_a_recorder_refuses_a_volume_that_lost_its_marker(used: Mirror) -> None:
 
 
 def test_a_cameras_directory_that_is_a_link_is_refused(mirror: Mirror) -> None:
-    """A link would lead out of the proven volume; the other cameras are recorded."""
+    """A camera directory that is a link is refused, since it would lead out of the volume. The other cameras are
+    recorded."""
     elsewhere = mirror.home / "elsewhere"
     elsewhere.mkdir()
     mirror.root.mkdir()
@@ -57,13 +64,13 @@ def test_a_cameras_directory_that_is_a_link_is_refused(mirror: Mirror) -> None:
     mirror.database.add("hall")
     with mirror.up():
         wait_until_recording(mirror, "hall")
-        wait_for(lambda: "ERROR cannot record: " in log_of(mirror, "gate"))
+        wait_for(lambda: "ERROR cannot record: " in log_of(mirror, "gate"), seen=lambda: log_of(mirror, "gate"))
         assert str(mirror.root / "gate") in log_of(mirror, "gate")
         assert list(elsewhere.iterdir()) == []
 
 
 def test_recording_is_switched_off_on_a_lost_volume_too(used: Mirror) -> None:
-    """What is to stop needs no volume; the plan says the same."""
+    """To stop recording needs no volume, and the plan shows that."""
     with used.up():
         wait_until_recording(used, "gate")
         (used.root / MARKER).unlink()
@@ -75,7 +82,8 @@ def test_recording_is_switched_off_on_a_lost_volume_too(used: Mirror) -> None:
 
 @as_root
 def test_a_volume_that_is_gone_is_not_recorded_beside(mirror: Mirror) -> None:
-    """With the volume unmounted nothing is written to the disk below it; mounted again, recording goes on."""
+    """With the volume unmounted nothing is written to the disk below it. When it is mounted again, recording goes
+    on."""
     mirror.database.add("gate")
     mirror.root.mkdir()
     with tmpfs(mirror.root, 200):
@@ -84,7 +92,7 @@ def test_a_volume_that_is_gone_is_not_recorded_beside(mirror: Mirror) -> None:
             marker = (mirror.root / MARKER).read_text()
             unmount(mirror.root)
             restart(mirror, "gate")
-            wait_for(lambda: "has lost its marker" in log_of(mirror, "gate"))
+            wait_for(lambda: "has lost its marker" in log_of(mirror, "gate"), seen=lambda: log_of(mirror, "gate"))
             assert "is the volume mounted?" in mirror.run("reconcile", code=6).stderr
             assert list(mirror.root.iterdir()) == []
             with tmpfs(mirror.root, 200):
@@ -96,14 +104,14 @@ def test_a_volume_that_is_gone_is_not_recorded_beside(mirror: Mirror) -> None:
 
 @as_root
 def test_up_with_the_volume_gone_says_so_and_writes_nothing(used: Mirror) -> None:
-    """After a boot without the mirror's volume `up` runs, records nothing, and tells why; a reconcile after it is
-    mounted starts everything."""
+    """After a boot without the mirror's volume `up` runs, records nothing, and says why. A reconcile after the mount
+    starts everything."""
     held = used.home / "held"
     used.root.rename(held)
     used.root.mkdir()
     with used.up():
         assert "is the volume mounted?" in used.up_log()
-        wait_for(lambda: "has lost its marker" in log_of(used, "gate"))
+        wait_for(lambda: "has lost its marker" in log_of(used, "gate"), seen=lambda: log_of(used, "gate"))
         assert list(used.root.iterdir()) == []
         used.root.rmdir()
         held.rename(used.root)
@@ -113,10 +121,10 @@ def test_up_with_the_volume_gone_says_so_and_writes_nothing(used: Mirror) -> Non
 
 @pytest.mark.slow
 def test_an_adopted_volume_is_recorded_to_by_itself(used: Mirror) -> None:
-    """After a disk was replaced `adopt-volume` is all that a person does: the watcher has every camera begin anew."""
+    """After a disk was replaced a person only has to run `adopt-volume`: the watcher restarts every camera."""
     with used.up(watched=True):
         before = wait_until_recording(used, "gate")["gate"]
         (used.root / MARKER).unlink()
         used.run("adopt-volume")
-        wait_for(lambda: recorders(used).get("gate") not in (None, before), seconds=60)
-        wait_for(lambda: used.run("status", code=None).returncode == 0)
+        wait_for(lambda: recorders(used).get("gate") not in (None, before), seen=used.watch_log)
+        wait_for(lambda: used.run("status", code=None).returncode == 0, seen=used.status)

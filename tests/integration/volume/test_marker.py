@@ -1,4 +1,4 @@
-"""The mirror root's marker: made at first use, and proven each time."""
+"""The mirror root's marker: made at first use, and checked before each use."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ MARKER = ".heldar-mirror"
 
 
 def test_the_marker_is_made_at_first_use(used: Mirror) -> None:
-    """The first use makes the root and its marker; the state remembers the volume."""
+    """The first use makes the root and its marker, and the state remembers the volume."""
     volume = (used.root / MARKER).read_text().strip()
     assert (used.state / "volumes").read_text() == f"{volume} {used.root}\n"
     used.run("reconcile", code=5)
@@ -23,7 +23,7 @@ def test_the_marker_is_made_at_first_use(used: Mirror) -> None:
 
 @pytest.mark.parametrize("command", [["reconcile"], ["reconcile", "--dry-run"]])
 def test_a_lost_marker_is_told(used: Mirror, command: list[str]) -> None:
-    """A root that has lost its marker is a lost mount: exit code 6, the next step, and nothing is made there."""
+    """A root without its marker is a lost mount: exit code 6 with the next step, and nothing is made there."""
     (used.root / MARKER).unlink()
     result = used.run(*command, code=6)
     assert f"mirror root {used.root} has lost its marker {MARKER}: is the volume mounted?" in result.stderr
@@ -32,14 +32,15 @@ def test_a_lost_marker_is_told(used: Mirror, command: list[str]) -> None:
 
 
 def test_a_root_that_is_gone_altogether_is_a_lost_one(used: Mirror) -> None:
-    """A mount point that vanished is not made anew."""
+    """A mount point that vanished is not made again."""
     shutil.rmtree(used.root)
     assert "is the volume mounted?" in used.run("reconcile", code=6).stderr
     assert not used.root.exists()
 
 
 def test_another_volume_is_told_and_can_be_adopted(used: Mirror) -> None:
-    """The marker of another volume is exit code 6; `adopt-volume` makes it ours, and every camera is changed."""
+    """The marker of a different volume is exit code 6. `adopt-volume` makes the volume ours, and every camera is
+    changed."""
     (used.root / MARKER).write_text("another\n")
     assert f"mirror root {used.root} holds the marker of another volume" in used.run("reconcile", code=6).stderr
     assert (used.root / MARKER).read_text() == "another\n"
@@ -50,14 +51,15 @@ def test_another_volume_is_told_and_can_be_adopted(used: Mirror) -> None:
 
 
 def test_another_root_is_a_first_use(used: Mirror) -> None:
-    """A mirror root that was never used before is made ours without asking."""
+    """A mirror root that was never used before gets its marker without a question."""
     other = used.home / "other"
     used.run("reconcile", code=5, HELDAR_MIRROR_RECORDINGS_DIR=str(other))
     assert (other / MARKER).exists()
 
 
 def test_an_earlier_root_is_still_known(used: Mirror) -> None:
-    """Back from another root, the first one is ours as it is; without its marker it is a lost mount, not a new root."""
+    """If the setting goes back to an earlier root, that root is ours as it is. Without its marker it is a lost mount,
+    not a new root."""
     other = {"HELDAR_MIRROR_RECORDINGS_DIR": str(used.home / "other")}
     marker = (used.root / MARKER).read_text()
     used.run("reconcile", code=5, **other)
@@ -71,7 +73,8 @@ def test_an_earlier_root_is_still_known(used: Mirror) -> None:
 
 @pytest.mark.parametrize("command", ["reconcile", "up"])
 def test_a_root_of_another_instance_is_not_taken_over_unasked(mirror: Mirror, command: str) -> None:
-    """Its marker is told at the first use, whether or not recorders are at work there; `adopt-volume` makes it ours."""
+    """At the first use a foreign marker is reported, whether or not recorders use the root. `adopt-volume` makes the
+    root ours."""
     mirror.root.mkdir()
     (mirror.root / MARKER).write_text("another\n")
     result = mirror.run(command, code=6)
@@ -84,7 +87,7 @@ def test_a_root_of_another_instance_is_not_taken_over_unasked(mirror: Mirror, co
 
 
 def test_a_root_whose_place_holds_a_file_is_told(mirror: Mirror) -> None:
-    """A file in the root's place can't be used; it stays as it is."""
+    """A file at the root's path is reported, and stays as it is."""
     mirror.root.write_text("mine")
     result = mirror.run("reconcile", code=6)
     assert f"cannot use mirror root {mirror.root}: " in result.stderr
@@ -94,7 +97,7 @@ def test_a_root_whose_place_holds_a_file_is_told(mirror: Mirror) -> None:
 
 @as_root
 def test_a_root_that_can_not_be_written_is_told() -> None:
-    """A root that belongs to somebody else is exit code 6, with who must be able to write it."""
+    """A root that belongs to a different user is exit code 6, with the reason."""
     with new_mirror(MirrorForAll) as mirror:
         mirror.root.mkdir(mode=0o755)
         mirror.state.mkdir()
@@ -106,7 +109,7 @@ def test_a_root_that_can_not_be_written_is_told() -> None:
 
 @pytest.mark.parametrize("obstacle", ["a file", "another instance"])
 def test_up_on_a_root_that_can_not_be_used_the_first_time_is_refused(used: Mirror, obstacle: str) -> None:
-    """With nothing known yet there is nothing to go on with: `up` ends with exit code 6."""
+    """If the root can't be used the first time, `up` ends with exit code 6, since nothing is known that could go on."""
     with used.up() if obstacle == "another instance" else contextlib.nullcontext():
         if obstacle == "another instance":
             wait_until_recording(used, "gate")
@@ -114,9 +117,9 @@ def test_up_on_a_root_that_can_not_be_used_the_first_time_is_refused(used: Mirro
         other = {"HELDAR_MIRROR_STATE_DIR": str(used.home / "state2"), "HELDAR_MIRROR_RECORDINGS_DIR": str(root)}
         process = subprocess.Popen(used.command("up"), env=used.env | other, stderr=subprocess.PIPE, text=True)
         try:
-            _, errors = process.communicate(timeout=20)
+            _, errors = process.communicate(timeout=180)
         finally:
             process.terminate()
-            process.wait(60)
+            process.wait(180)
         assert process.returncode == 6
         assert f"mirror root {root}" in errors
