@@ -1,4 +1,4 @@
-"""Secrets that can be found wherever they are shown, and the search for them."""
+"""Secrets that are easy to find wherever they are shown, and the search for them."""
 
 import base64
 import contextlib
@@ -19,19 +19,19 @@ OTHER_KEY = base64.b64encode(bytes(32)).decode()
 
 
 def made_up(name: str, middle: str) -> str:
-    """A password whose two ends stand nowhere else: whatever shows a part of it shows one of them."""
+    """Return a password whose two ends occur nowhere else: output that holds a part of it holds one of them."""
     return f"quokka-{name}{middle}wombat-{name}"
 
 
-# Built into a URL by Heldar they are encoded; in an explicit URL they may stand as they are. A raw '/', '#' or '?' ends
-# what ffmpeg takes for the user, a raw quote what a mask does.
+# Heldar encodes passwords that it builds into a URL; in an explicit URL they may be raw. A raw '/', '#' or '?' ends
+# what ffmpeg takes for the user information, and a raw quote ends what a mask takes for it.
 ENCODED = {"of_urls": "@/:?#&=", "of_texts": "' %%41\"+;", "of_letters": "üЖ日"}
 
 
 RAW = {"raw_slash": "/@", "raw_hash": "#:@?", "raw_quote": "'@\"", "raw_letters": "ü@%41:&Ж"}
 
 
-# The camera that is there knows this one.
+# The password of the camera that answers.
 RIGHT = made_up("right", "@/:' %#?&+\"ü")
 
 
@@ -48,7 +48,8 @@ PASSWORDS = {
 
 
 def forms(secret: str) -> set[bytes]:
-    """What must not be found of a secret: itself, and as it may stand in a URL, in JSON, in a repr or in XML."""
+    """Return the forms of a secret that must not be found: itself, and as it looks in a URL, in JSON, in a repr or in
+    XML."""
     codes = {quote(secret, safe=safe) for safe in ("", "/", "/:@'")} | {quote_plus(secret)}
     codes |= {re.sub("%..", lambda code: code[0].lower(), text) for text in codes}
     texts = {secret, *codes, json.dumps(secret)[1:-1], repr(secret)[1:-1], html.escape(secret), escape_env(secret)}
@@ -65,7 +66,7 @@ SECRETS = sorted(
 
 
 def leaks(texts: Mapping[str, bytes]) -> list[str]:
-    """Return where a secret stands, which, and what stands around it."""
+    """Return where a secret was found, which one, and the text around it."""
     return [
         f"{name}: {secret!r} in {text[max(0, text.find(secret) - 200) : text.find(secret) + 100]!r}"
         for name, text in texts.items()
@@ -82,13 +83,13 @@ def modes(top: Path) -> dict[Path, tuple[str, str]]:
     """Return owner and mode of a directory and all in it, such as `("root", "drwx------")`."""
     found = {}
     for path in (top, *top.rglob("*")):
-        with contextlib.suppress(FileNotFoundError):  # what is about to replace another file
+        with contextlib.suppress(FileNotFoundError):  # a new file that is about to be renamed
             found[path] = path.owner(), stat.filemode(path.lstat().st_mode)
     return found
 
 
 def with_key(mirror: Mirror) -> None:
-    """Have all commands given the key, and another secret, and a place of their own for temporary files."""
+    """Give all commands the key, a second secret, and a directory of their own for temporary files."""
     (mirror.home / "tmp").mkdir()
     (mirror.home / "tmp").chmod(0o1777)
     mirror.env |= {

@@ -1,4 +1,4 @@
-"""The launch specs of a mirror with a key."""
+"""Where the launch specs of a mirror with a secret key are."""
 
 import contextlib
 import shutil
@@ -11,7 +11,7 @@ from support.mirror import Mirror
 
 @contextlib.contextmanager
 def specs_on_tmpfs(mirror: Mirror) -> Iterator[Path]:
-    """The directory of the launch specs where a key is set; afterwards nothing of it is left."""
+    """The directory of the launch specs if a key is set. At the end nothing of it is left."""
     run = Path("/run/heldar-mirror")
     specs = run / urllib.parse.quote(str(mirror.state), safe="")
     try:

@@ -1,4 +1,4 @@
-"""Owners and modes of what the mirror makes."""
+"""Owners and modes of what the mirror makes, whatever umask `up` is started with."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ from heldar_mirror.state.secrets import SECRETS as SECRETS_FILE
 
 
 class Sheltered(MirrorForAll):
-    """A mirror whose specs, with a key, lie in a directory of their own, of which not even the parents are there."""
+    """A mirror with a key whose specs lie in a directory of their own, of which not even the parents exist yet."""
 
     @property
     def state(self) -> Path:
@@ -29,7 +29,8 @@ class Sheltered(MirrorForAll):
 @pytest.mark.slow
 @pytest.mark.parametrize(("umask", "user"), [(0o000, "root"), (0o077, "games")], ids=["000-root", "077-games"])
 def test_modes_and_owners_do_not_depend_on_the_umask_that_up_is_given(umask: int, user: str) -> None:
-    """Secrets, sockets and logs are the user's, the status is for all to read, and nobody else can put files there."""
+    """Secrets, sockets and logs belong to the user, everybody may read the status, and nobody else can put files
+    there."""
     before = os.umask(0o022)
     try:
         with new_mirror(Sheltered) as mirror:
@@ -41,7 +42,8 @@ def test_modes_and_owners_do_not_depend_on_the_umask_that_up_is_given(umask: int
             os.umask(umask)
             with mirror.up(watched=True):
                 wait_for(
-                    lambda: mirror.segments("gate") and any(found["segment"] for found in published(mirror)["cameras"])
+                    lambda: mirror.segments("gate") and any(found["segment"] for found in published(mirror)["cameras"]),
+                    seen=mirror.watch_log,
                 )
                 found = modes(mirror.state) | modes(mirror.specs)
                 expected = {

@@ -1,4 +1,4 @@
-"""No credential is shown anywhere: not in what the mirror writes, says or answers, nor in what /proc tells of it."""
+"""A running mirror shows no credential: not in what it writes, prints or answers, nor in /proc."""
 
 import contextlib
 import json
@@ -31,8 +31,8 @@ from support.waiting import wait_for
 from heldar_mirror.env_file import escape_env
 from heldar_mirror.state.secrets import SECRETS as SECRETS_FILE
 
-# A mirror's whole life is lived before the first test that looks at it.
-pytestmark = pytest.mark.timeout(400)
+# The fixture runs a mirror's whole life before the first test looks at what it showed.
+pytestmark = pytest.mark.timeout(900)
 
 
 RECORDED = ("built", "sealed", "explicit")
@@ -42,10 +42,11 @@ FAILING = ("wrong", "sealed_wrong", "path", "echo", *ENCODED, *RAW)
 
 
 class Processes:
-    """Looks at all processes of a test's home again and again, while it is used as a context."""
+    """Looks at all processes of a test's home again and again, as a context manager."""
 
-    # A secret that a command line shows for longer is not being hidden. It takes 0.1 s, or more on a busy machine.
-    HIDING_SECONDS = 15
+    # A secret that a command line shows for longer is not being hidden. To hide it takes 0.1 s, or many times as long
+    # on a busy machine. `settle` waits until this time is over or the secret is hidden.
+    HIDING_SECONDS = 60
 
     def __init__(self, home: Path) -> None:
         self.marker = home.name.encode()
@@ -68,7 +69,7 @@ class Processes:
             exposed = {}
             for pid in filter(str.isdigit, os.listdir("/proc")):
                 with contextlib.suppress(OSError):
-                    # In this order: until a child becomes another program it has its parent's command line.
+                    # Command line first: until a child runs its own program, it has its parent's command line.
                     command = Path("/proc", pid, "cmdline").read_bytes()
                     environment = Path("/proc", pid, "environ").read_bytes()
                     if self.marker not in command and self.marker not in environment:
@@ -84,21 +85,21 @@ class Processes:
             self.exposed = exposed
 
     def settle(self) -> None:
-        """Wait until each secret that a command line shows now is hidden, or known not to be."""
+        """Wait until each secret that a command line shows now is hidden, or has been there for too long."""
         assert self._thread.is_alive()
         now = set(self.exposed)
-        wait_for(lambda: not now & self.exposed.keys() - self.lasting.keys(), seconds=60)
+        wait_for(lambda: not now & self.exposed.keys() - self.lasting.keys(), seen=lambda: self.exposed)
 
 
 def was_given_the_key(words: list[bytes]) -> bool:
-    """Whether a command line is that of a command that the test gave the key to, in its environment."""
+    """Return whether a command line is that of a command that got the key in its environment."""
     given = {b"up", b"reconcile", b"status"}
     return any(words[at] == b"heldar_mirror" and words[at + 1] in given for at in range(len(words) - 1))
 
 
 @dataclass
 class Seen:
-    """All that a mirror wrote and showed, by where that was; and owners and modes of its files while it ran."""
+    """All that a mirror wrote and showed, by where that was, and owners and modes of its files while it ran."""
 
     user: str
     specs: Path
@@ -112,7 +113,7 @@ class Seen:
 
 
 class OddCamera(Camera):
-    """An RTSP camera with a password of all kinds of characters."""
+    """An RTSP camera whose password has all kinds of characters."""
 
     def plug_in(self) -> None:
         command = ["/usr/bin/python3", str(HERE / "rtsp_camera.py"), str(self.port), USER, RIGHT]
@@ -122,7 +123,7 @@ class OddCamera(Camera):
 
 
 class Echo(socketserver.StreamRequestHandler):
-    """A camera that says in its answer what it was asked for."""
+    """A camera that repeats the request in its answer."""
 
     def handle(self) -> None:
         with contextlib.suppress(OSError):
@@ -135,7 +136,7 @@ class Echo(socketserver.StreamRequestHandler):
 
 @contextlib.contextmanager
 def echoing_camera() -> Iterator[int]:
-    """Return the port of a camera that repeats what it was asked for."""
+    """Return the port of a camera that repeats the request in its answer."""
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Echo) as server:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -145,14 +146,14 @@ def echoing_camera() -> Iterator[int]:
 
 @contextlib.contextmanager
 def refusing_port() -> Iterator[int]:
-    """Return a port that refuses connections, and is nobody else's meanwhile."""
+    """Return a port that refuses connections, and that no other process can get meanwhile."""
     with socketserver.TCPServer(("127.0.0.1", 0), Echo, bind_and_activate=False) as server:
         server.server_bind()
         yield int(server.server_address[1])
 
 
 def add_cameras(mirror: Mirror, port: int, closed: int, echo: int) -> None:
-    """Add cameras with all kinds of passwords: that record, that fail, that can't be used, that want no mirror."""
+    """Add cameras with all kinds of passwords: some record, some fail, some can't be used, and one wants no mirror."""
     add = mirror.database.add
     right, there = quote(RIGHT, safe=""), f"127.0.0.1:{port}"
     add("built", rtsp_port=port, password=RIGHT)
@@ -170,7 +171,7 @@ def add_cameras(mirror: Mirror, port: int, closed: int, echo: int) -> None:
     for name in ENCODED:
         add(name, rtsp_port=closed, password=PASSWORDS[name])
     for name in RAW:
-        # A raw '/' makes the user ffmpeg's host: so it is one of loopback.
+        # With a raw '/' ffmpeg takes the user name for the host, so the user name is an address of loopback.
         add(name, main_stream_url=f"rtsp://127.0.0.1:{PASSWORDS[name]}@127.0.0.1:{closed}/x")
 
     add("other_key", password=seal(PASSWORDS["other_key"].encode(), OTHER_KEY))
@@ -193,16 +194,16 @@ def published(mirror: Mirror) -> dict[str, dict[str, Any]]:
 
 
 def all_of(mirror: Mirror, camera_ids: Iterable[str], what: str, *values: str) -> bool:
-    """Whether `what` of each of the cameras is set, or one of the values if any are given."""
-    report = published(mirror)  # a watcher that has just begun knows of no camera
+    """Return whether `what` of each camera is set, or is one of the values if any are given."""
+    report = published(mirror)  # a watcher that has just started has published no camera
     found = [report[name][what] if name in report else None for name in camera_ids]
     return all(value in values if values else value for value in found)
 
 
 def look(seen: Seen, mirror: Mirror, moment: str, *commands: str) -> None:
-    """Take note of what commands show at a moment, of what supervisord can be asked, and of the files."""
+    """Record what commands show at a moment, what supervisord answers, and what the files hold."""
     told = shown(*(mirror.run(*command.split(), code=None) for command in commands))
-    # One that reads its commands, for one start instead of many.
+    # One supervisorctl that reads its commands is faster than one for each command.
     wanted = ["status", "avail", "maintail", "tail watch stderr", *(f"tail mirror-{name}" for name in FAILING), "exit"]
     told["supervisorctl"] = subprocess.run(
         [sys.executable, "-m", "supervisor.supervisorctl", "-c", str(mirror.state / "supervisord.conf")],
@@ -211,18 +212,18 @@ def look(seen: Seen, mirror: Mirror, moment: str, *commands: str) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     ).stdout.encode()
     seen.told |= {f"{moment}: {name}": text for name, text in told.items()}
     seen.answers |= {f"{moment}: {name}": answer for name, answer in answers(mirror).items()}
     for path in mirror.state.rglob("*"):
-        with contextlib.suppress(OSError):  # it may be replaced just now
+        with contextlib.suppress(OSError):  # the file may just be replaced
             seen.files[f"{moment}: {path}"] = path.read_bytes()
 
 
 def answers(mirror: Mirror) -> dict[str, bytes]:
-    """Return all that supervisord can be asked to tell, by the question."""
+    """Return supervisord's answers to all possible questions, by the question."""
 
     def ask(method: str, *arguments: object) -> Any:
         transport = SupervisorTransport(None, None, f"unix://{mirror.state}/supervisor.sock")
@@ -245,23 +246,23 @@ def answers(mirror: Mirror) -> dict[str, bytes]:
 
 
 def damage(mirror: Mirror) -> None:
-    """Overwrite the database from its second page on, with what must not be told."""
+    """Overwrite the database from its second page on, with secrets that must not be shown."""
     whole = mirror.database.path.read_bytes()
     garbage = b"".join(SECRETS) * (len(whole) // 1000)
     broken = mirror.database.path.with_name("broken")
     broken.write_bytes(whole[:4096] + garbage[: len(whole) - 4096])
     mirror.database.path.rename(mirror.home / "whole.db")
     broken.rename(mirror.database.path)
-    wait_for(lambda: "cannot read the cameras" in mirror.watch_log())
+    wait_for(lambda: "cannot read the cameras" in mirror.watch_log(), seen=mirror.watch_log)
 
 
 def mend(mirror: Mirror) -> None:
     (mirror.home / "whole.db").rename(mirror.database.path)
-    wait_for(lambda: "database: all well again" in mirror.watch_log())
+    wait_for(lambda: "database: all well again" in mirror.watch_log(), seen=mirror.watch_log)
 
 
 def change_by_hand(seen: Seen, mirror: Mirror, port: int) -> None:
-    """Have what a change of the table changes shown and done by commands, with no watcher."""
+    """Change the table, and have commands show and apply the change while no watcher runs."""
     mirror.supervisorctl("stop", "watch")
     before = f"{USER}:{quote(RIGHT, safe='')}@127.0.0.1:{port}/Streaming/Channels"
     mirror.database.update("changing", password=PASSWORDS["newer"])
@@ -275,29 +276,34 @@ def change_by_hand(seen: Seen, mirror: Mirror, port: int) -> None:
     mirror.database.execute("DELETE FROM cameras WHERE id = 'raw_hash'")
     look(seen, mirror, "by hand, again", "reconcile --json built")
     mirror.supervisorctl("start", "watch")
-    wait_for(lambda: all_of(mirror, ("late",), "last_error") and all_of(mirror, RECORDED, "segment"), seconds=60)
+    wait_for(
+        lambda: all_of(mirror, ("late",), "last_error") and all_of(mirror, RECORDED, "segment"),
+        seen=lambda: published(mirror),
+    )
 
 
 def live(seen: Seen, mirror: Mirror, odd: Camera, closed: int, echo: int) -> None:
-    """A mirror's life, with everything in it that could make it show a secret."""
+    """Run a mirror through everything that could make it show a secret."""
     add_cameras(mirror, odd.port, closed, echo)
     with Processes(mirror.home) as processes, mirror.up(watched=True):
-        wait_for(lambda: all_of(mirror, RECORDED, "segment"), seconds=90)
-        wait_for(lambda: all_of(mirror, FAILING, "last_error"), seconds=90)
+        wait_for(lambda: all_of(mirror, RECORDED, "segment"), seen=lambda: published(mirror))
+        wait_for(lambda: all_of(mirror, FAILING, "last_error"), seen=lambda: published(mirror))
         look(seen, mirror, "at work", "status", "status --json")
         seen.modes = modes(mirror.state) | modes(seen.specs)
         seen.hidden = {path.name: path.read_bytes() for path in seen.specs.iterdir()}
+        processes.settle()
         if seen.user == "root":
             odd.unplug()
         damage(mirror)
         look(seen, mirror, "damaged", "status", "reconcile")
         mend(mirror)
         mirror.database.update("changing", password=PASSWORDS["new"])
-        wait_for(lambda: "~ changing" in mirror.watch_log())
+        wait_for(lambda: "~ changing" in mirror.watch_log(), seen=mirror.watch_log)
         if seen.user == "root":
-            wait_for(lambda: all_of(mirror, RECORDED, "state", "EXITED"), seconds=90)
+            wait_for(lambda: all_of(mirror, RECORDED, "state", "EXITED"), seen=lambda: published(mirror))
             odd.plug_in()
-            wait_for(lambda: all_of(mirror, RECORDED, "segment"), seconds=90)
+            wait_for(lambda: all_of(mirror, RECORDED, "segment"), seen=lambda: published(mirror))
+        processes.settle()
         change_by_hand(seen, mirror, odd.port)
         processes.settle()
     seen.environments, seen.lasting = processes.environments, processes.lasting
@@ -312,7 +318,7 @@ def is_for_secrets(path: Path, seen: Seen) -> bool:
 
 @pytest.fixture(scope="module", params=["root", "games"])
 def seen(request: pytest.FixtureRequest) -> Iterator[Seen]:
-    """What is seen of a mirror with a key, with Debian's ffmpeg as root, or with a new one as another user."""
+    """What a mirror with a key shows: as root with Debian's ffmpeg, or as a different user with a new one."""
     user = request.param
     odd = OddCamera()
     with contextlib.ExitStack() as stack:
@@ -332,7 +338,8 @@ def seen(request: pytest.FixtureRequest) -> Iterator[Seen]:
 @as_root
 @pytest.mark.slow
 def test_no_file_that_the_mirror_wrote_holds_a_secret(seen: Seen) -> None:
-    """State, logs, status, programs, segments, temporary files: none but the launch specs and the key's own file."""
+    """No file holds a secret but the launch specs and the key's own file: not the state, logs, status, programs,
+    segments or temporary files."""
     names = {Path(name).name for name in seen.files}
     assert names >= {
         "programs.conf",
@@ -346,7 +353,7 @@ def test_no_file_that_the_mirror_wrote_holds_a_secret(seen: Seen) -> None:
     logs = b"".join(text for name, text in seen.files.items() if "/log/" in name)
     for told in (b"401 Unauthorized", b"Connection refused", b"not known: DESCRIBE", b"***", b"~ changing"):
         assert told in logs
-    # What is looked for can be found: it is where it belongs.
+    # The search can find secrets: they are in the files that may hold them.
     hidden = b"".join(seen.hidden.values())
     usable = {
         name: text
@@ -360,7 +367,8 @@ def test_no_file_that_the_mirror_wrote_holds_a_secret(seen: Seen) -> None:
 @as_root
 @pytest.mark.slow
 def test_no_command_shows_a_secret(seen: Seen) -> None:
-    """`up`, `status`, `reconcile`, `--dry-run`, `--json` and supervisorctl, with a watcher and without one."""
+    """`up`, `status`, `reconcile`, `--dry-run`, `--json` and supervisorctl show no secret, with a watcher and without
+    one."""
     assert leaks(seen.told) == []
     told = b"\n".join(seen.told.values())
     for text in (
@@ -385,7 +393,7 @@ def test_no_command_shows_a_secret(seen: Seen) -> None:
 @as_root
 @pytest.mark.slow
 def test_supervisord_knows_no_secret(seen: Seen) -> None:
-    """Whatever it is asked over XML-RPC, no answer holds one."""
+    """No answer of supervisord over XML-RPC holds a secret."""
     assert leaks(seen.answers) == []
     assert b"start_recorder.py" in seen.answers["at work: supervisor.getAllConfigInfo"]
     assert b"mirror-wrong" in seen.answers["at work: supervisor.getAllProcessInfo"]
@@ -395,7 +403,8 @@ def test_supervisord_knows_no_secret(seen: Seen) -> None:
 @as_root
 @pytest.mark.slow
 def test_no_process_has_a_secret_in_its_environment(seen: Seen) -> None:
-    """Neither supervisord nor the watcher, recorders, ffmpegs or any helper; only commands that were given one."""
+    """Neither supervisord nor the watcher, recorders, ffmpegs or helpers have a secret in their environment. Only
+    commands that were given one do."""
     commands = "\n".join(seen.environments)
     for kind in ("supervisor.supervisord", "heldar_mirror watch", "start_recorder.py", "ffmpeg"):
         assert kind in commands
@@ -405,14 +414,16 @@ def test_no_process_has_a_secret_in_its_environment(seen: Seen) -> None:
 @as_root
 @pytest.mark.slow
 def test_no_command_line_shows_a_secret_for_long(seen: Seen) -> None:
-    """What `ps` shows of ffmpeg is overwritten, whether it records, fails, is revived or has new credentials."""
+    """Secrets in ffmpeg's command line are overwritten, whether it records, fails, is revived or has new
+    credentials."""
     assert leaks(seen.lasting) == []
 
 
 @as_root
 @pytest.mark.slow
 def test_secrets_lie_on_the_tmpfs_for_their_user_alone(seen: Seen) -> None:
-    """Launch specs and key have mode 0600 in a directory of 0700 there; none lies in the state directory."""
+    """Launch specs and key are on the tmpfs with mode 0600, in a directory of mode 0700. None is in the state
+    directory."""
     private = {path: found for path, found in seen.modes.items() if is_for_secrets(path, seen)}
     assert {path.name for path in private} >= {"built.spec", "wrong.spec", "echo.spec", SECRETS_FILE}
     assert set(private.values()) == {(seen.user, "-rw-------")}

@@ -31,7 +31,8 @@ exit 1
 
 
 def launch_spec(root: Path, program: str) -> LaunchSpec:
-    """What is to be recorded of a camera with a password of all kinds of characters, at its worst place."""
+    """Return what is to be recorded of a camera with a password of all kinds of characters, in the worst places of its
+    URL."""
     url = f"rtsp://127.0.0.1:{PASSWORDS['raw_slash']}@127.0.0.1/x?password={PASSWORDS['raw_letters']}&x=y"
     row_of_it = row(password=RIGHT, main_stream_url=seal(url.encode()))
     set_up = settings(SECRET_KEY=KEY, FFMPEG_BIN=program, MIRROR_RECORDINGS_DIR=str(root))
@@ -39,7 +40,8 @@ def launch_spec(root: Path, program: str) -> LaunchSpec:
 
 
 def test_a_recorder_with_a_damaged_launch_spec_tells_no_secret(tmp_path: Path) -> None:
-    """Wherever it is cut off or broken, and whatever ffmpeg makes of what is left of it."""
+    """A recorder shows no secret, wherever its launch spec is cut off or broken, and whatever ffmpeg makes of the
+    rest."""
     program = tmp_path / "ffmpeg"
     program.write_text(LEAKY_FFMPEG)
     program.chmod(0o755)
@@ -59,7 +61,7 @@ def test_a_recorder_with_a_damaged_launch_spec_tells_no_secret(tmp_path: Path) -
         path = tmp_path / f"{number}.spec"
         path.write_bytes(content)
         command = [sys.executable, "-I", "-S", str(RECORDER), str(path), "1"]
-        result = subprocess.run(command, capture_output=True, timeout=60, check=False)
+        result = subprocess.run(command, capture_output=True, timeout=180, check=False)
         assert result.returncode == recorder.FAILED_SOON, content
         told[str(content)] = result.stdout + result.stderr
     assert b"cannot open rtsp://***" in b"".join(told.values())
@@ -67,12 +69,12 @@ def test_a_recorder_with_a_damaged_launch_spec_tells_no_secret(tmp_path: Path) -
 
 
 def tellings(error: BaseException) -> str:
-    """All that Python itself shows of an error."""
+    """Return all that Python itself shows of an error."""
     return f"{error} {error!r} {''.join(traceback.format_exception(error))}"
 
 
 def test_no_value_shows_a_secret_in_its_repr() -> None:
-    """Whatever prints a camera, a launch spec, settings or a plan, be it in a log or a traceback, shows none."""
+    """Cameras, launch specs, settings and plans show no secret when they are printed, be it in a log or a traceback."""
     set_up = settings(SECRET_KEY=KEY, MIRROR_SUPERVISOR_PASSWORD=PASSWORDS["supervisor"])
     spec, other = launch_spec(Path("/mnt/mirror"), "ffmpeg"), launch_spec(Path("/mnt/other"), "ffmpeg")
     desired = Desired({"gate": spec})
@@ -100,7 +102,8 @@ def broken_rows() -> Iterator[Mapping[str, object]]:
 
 
 def test_no_error_shows_a_secret_even_with_its_traceback(tmp_path: Path) -> None:
-    """Be it of a row, a sealed value, a launch spec, a file or a setting: in no message, repr or traceback."""
+    """No error about a row, a sealed value, a launch spec, a file or a setting shows a secret, in its message, repr or
+    traceback."""
     password = PASSWORDS["white"]
     env_file = tmp_path / "mirror.env"
     env_file.write_bytes(b"HELDAR_SECRET_KEY=" + KEY.encode() + b"\xff")
@@ -149,7 +152,8 @@ BAD_LINES = {
 
 @pytest.mark.parametrize("variables", BAD_SETTINGS.values(), ids=BAD_SETTINGS)
 def test_a_setting_that_can_not_be_used_is_not_shown(mirror: Mirror, variables: dict[str, str]) -> None:
-    """A bad key, or a secret where none belongs, is told of by the variable's name, or by what it can't open."""
+    """A bad key, or a secret in a wrong variable, is reported by the variable's name, or by the value that it can't
+    open."""
     mirror.database.add("gate", password=seal(RIGHT.encode()))
     result = mirror.run("reconcile", "--dry-run", code=None, **variables)
     assert result.returncode in {1, 3}
@@ -160,7 +164,7 @@ def test_a_setting_that_can_not_be_used_is_not_shown(mirror: Mirror, variables: 
 
 @pytest.mark.parametrize("line", BAD_LINES.values(), ids=BAD_LINES)
 def test_an_env_file_that_can_not_be_used_is_not_shown(mirror: Mirror, line: bytes) -> None:
-    """Its name is told and what is wrong with it, without the key that stands in it."""
+    """A bad env file is reported by its name and what is wrong, without the key that it holds."""
     (mirror.home / "mirror.env").write_bytes(line)
     result = mirror.run("status", code=None)
     assert leaks(shown(result)) == []
