@@ -266,7 +266,7 @@ def test_room_is_made_although_remembered_segments_are_gone(mirror: Mirror) -> N
         assert free(root) >= FLOOR_BYTES
 
 
-# Inodes.
+# Inodes
 
 
 def use_up_inodes(mirror: Mirror, count: int, left: int) -> list[Path]:
