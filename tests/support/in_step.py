@@ -1,4 +1,4 @@
-"""Whether files and processes of a mirror are of the same cameras."""
+"""Whether a mirror's files and processes belong together."""
 
 import re
 from functools import partial
@@ -13,7 +13,7 @@ def has_one_ffmpeg(mirror: Mirror, camera_id: str) -> bool:
 
 
 def assert_in_step(mirror: Mirror) -> None:
-    """Launch specs, programs file and running recorders are of the same cameras and the same generations."""
+    """Check that launch specs, programs file and running recorders are of the same cameras and generations."""
     specs = {
         path.stem: dict(line.split("=", 1) for line in path.read_text().splitlines())["generation"]
         for path in (mirror.state / "specs").glob("*.spec")
@@ -26,6 +26,6 @@ def assert_in_step(mirror: Mirror) -> None:
         return dict(re.findall(r"/(\w+)\.spec (\d+)$", commands, re.MULTILINE))
 
     specs.pop("broken", None)
-    wait_for(lambda: {name: found for name, found in running().items() if name != "broken"} == specs)
+    wait_for(lambda: {name: found for name, found in running().items() if name != "broken"} == specs, seen=running)
     for camera_id in specs:
-        wait_for(partial(has_one_ffmpeg, mirror, camera_id))
+        wait_for(partial(has_one_ffmpeg, mirror, camera_id), seen=lambda: mirror.supervisorctl("status"))

@@ -1,4 +1,4 @@
-"""Whatever a row of the table holds: it is reported by name and reason, and costs that camera alone."""
+"""Whatever a row of the table holds, it is reported by name and reason, and affects that camera alone."""
 
 import base64
 import re
@@ -117,7 +117,7 @@ BAD_COLUMNS: dict[str, tuple[dict[str, Any], str]] = {
     "sealed_file": ({"main_stream_url": seal(b"file:///etc/passwd")}, f"main_stream_url is file, {SCHEME}"),
 }
 
-# Strange, and good all the same.
+# These are strange, but can be used.
 GOOD_COLUMNS: dict[str, dict[str, Any]] = {
     "percent": {"main_stream_url": "rtsp://localhost/%41%20%(ENV_PATH)s%%"},
     "quotes": {"main_stream_url": "rtsp://localhost/'a'\"b\"\\c;d#e$(f)`g`"},
@@ -149,7 +149,7 @@ def running() -> Iterator[Mirror]:
 
 @pytest.fixture
 def goes_on(running: Mirror) -> Iterator[Mirror]:
-    """The running mirror; afterwards the test's rows are gone, and the good cameras have the recorders they had."""
+    """The running mirror. At the end the test's rows are deleted, and the good cameras must have the same recorders."""
     before = recorders(running)
     yield running
     good = ", ".join(f"'{camera_id}'" for camera_id in GOOD_COLUMNS)
@@ -159,7 +159,7 @@ def goes_on(running: Mirror) -> Iterator[Mirror]:
 
 
 def programs_of(mirror: Mirror) -> dict[str, Any]:
-    """Return the programs that supervisord's own parser finds in the mirror's configuration, by their name."""
+    """Return the programs that supervisord's own parser finds in the mirror's configuration, by name."""
     options = ServerOptions()
     options.realize(["-c", str(mirror.state / "supervisord.conf")])
     programs = [program for group in options.process_group_configs for program in group.process_configs]
@@ -167,18 +167,18 @@ def programs_of(mirror: Mirror) -> dict[str, Any]:
 
 
 def test_strange_but_good_cameras_are_recorded(running: Mirror) -> None:
-    """supervisord's own parser finds exactly the good cameras, each with the one command that it should have."""
+    """supervisord's own parser finds exactly the good cameras, each with its own command."""
     programs = programs_of(running)
     assert programs.keys() == {f"mirror-{camera_id}" for camera_id in GOOD_COLUMNS}
     for camera_id in GOOD_COLUMNS:
         assert f" {running.state}/specs/{camera_id}.spec " in programs[f"mirror-{camera_id}"].command
         assert len(ffmpegs(running, camera_id)) == 1
     assert counts(running.run("reconcile")) == {"unchanged": len(GOOD_COLUMNS)}
-    assert all(camera["well"] for camera in running.status().values())
+    wait_for(lambda: all(camera["well"] for camera in running.status().values()), seen=running.status)
 
 
 def test_bad_ids_are_reported_and_become_nothing(goes_on: Mirror) -> None:
-    """An id that can't name a directory and a stanza is told as it can be shown; nothing is made of it."""
+    """An id that can't name a directory and a stanza is reported in a printable form, and nothing is made of it."""
     before = sorted(goes_on.home.rglob("*.spec")), programs_of(goes_on).keys()
     for camera_id in BAD_IDS:
         goes_on.database.add(camera_id, name="x")
@@ -196,7 +196,8 @@ def test_bad_ids_are_reported_and_become_nothing(goes_on: Mirror) -> None:
 
 
 def test_bad_columns_are_reported_by_camera_and_reason(goes_on: Mirror) -> None:
-    """Each unusable row is told with what is wrong and what was expected; no secret is shown; none gets a stanza."""
+    """Each unusable row is reported with what is wrong and what was expected. No secret is shown, and no stanza is
+    made."""
     for camera_id, (columns, _) in BAD_COLUMNS.items():
         goes_on.database.add(camera_id, **columns)
     goes_on.database.execute(
@@ -228,7 +229,8 @@ def test_bad_columns_are_reported_by_camera_and_reason(goes_on: Mirror) -> None:
     ids=["truncated", "another", "no base64", "none"],
 )
 def test_a_key_that_does_not_fit_costs_the_sealed_cameras_alone(goes_on: Mirror, key: str, reason: str) -> None:
-    """Sealed cameras are unusable, what runs for them goes on, and no more of the key is shown than its name."""
+    """With a wrong key the sealed cameras are unusable, but what runs for them goes on. Only the key's name is
+    shown."""
     result = goes_on.run("reconcile", code=1, HELDAR_SECRET_KEY=key)
     assert f"! sealed: password is sealed and can't be opened: {reason}" in result.stdout.replace(
         "opened: HELDAR_SECRET_KEY: ", "opened: "
@@ -240,7 +242,7 @@ def test_a_key_that_does_not_fit_costs_the_sealed_cameras_alone(goes_on: Mirror,
 
 @pytest.mark.parametrize("camera_id", ["mirror_null", "url_newline", "seconds_huge", "sealed_tampered", "address_none"])
 def test_a_running_camera_whose_row_becomes_unusable_goes_on(goes_on: Mirror, camera_id: str) -> None:
-    """What can't be understood is no 'no': the recorder stays as it is, until the row clearly asks for no mirror."""
+    """A row that can't be understood does not stop a recorder. It goes on until the row clearly asks for no mirror."""
     goes_on.database.add(camera_id)
     goes_on.run("reconcile")
     before = wait_until_recording(goes_on, camera_id)
@@ -260,7 +262,8 @@ def test_a_running_camera_whose_row_becomes_unusable_goes_on(goes_on: Mirror, ca
 
 
 def test_paths_with_awkward_characters_are_no_obstacle(mirror: Mirror) -> None:
-    """Directories with per cent signs, quotes, backslashes and blanks; in the mirror root comment signs as well."""
+    """Directories may hold per cent signs, quotes, backslashes and blanks, and the mirror root comment signs as
+    well."""
     odd = mirror.home / "o'dd \"100%\\ %Y $x"
     odd.mkdir()
     root = odd / "mirror ;a #b [c]*%Y %(here)s"
@@ -272,15 +275,16 @@ def test_paths_with_awkward_characters_are_no_obstacle(mirror: Mirror) -> None:
     mirror.database.add("gate")
     mirror.state.symlink_to(odd / "state")
     with mirror.up():
-        wait_for(lambda: root.is_dir() and list(root.glob("gate/[0-9]*_[0-9]*.mp4")))
-        wait_for(lambda: mirror.status()["gate"]["well"])
+        wait_for(lambda: root.is_dir() and list(root.glob("gate/[0-9]*_[0-9]*.mp4")), seen=mirror.status)
+        wait_for(lambda: mirror.status()["gate"]["well"], seen=mirror.status)
         assert [Path(mirror.status()["gate"]["segment"]["path"]).parent] == [root / "gate"]
     assert sorted(path.name for path in odd.iterdir()) == ["log", root.name, "state"]
 
 
 @pytest.mark.parametrize("character", [" ;", " #", "[", "*", "?", "%(", "\n"])
 def test_a_path_that_supervisord_could_not_read_back_is_named(mirror: Mirror, character: str) -> None:
-    """Where such a character would break supervisord's files the setting is refused, and nothing made."""
+    """A path with a character that supervisord's files can't hold is refused by the setting's name, and nothing is
+    made."""
     state = f"{mirror.home}/a{character}b"
     result = mirror.run("up", code=3, HELDAR_MIRROR_STATE_DIR=state)
     assert "HELDAR_MIRROR_STATE_DIR=" in result.stderr

@@ -1,4 +1,4 @@
-"""From the cameras table to frames on disk: a real camera, a real supervisord, real ffmpegs."""
+"""From the cameras table to frames on disk, with a real camera, supervisord and ffmpeg."""
 
 import re
 import subprocess
@@ -42,7 +42,7 @@ def frames(segment: Path) -> int:
 
 
 def records(mirror: Mirror, *camera_ids: str) -> bool:
-    """Whether each camera has a segment that is being written."""
+    """Return whether each camera has a segment that is being written."""
     cameras = mirror.status()
     return all(cameras[camera_id]["segment"] for camera_id in camera_ids)
 
@@ -54,9 +54,9 @@ def test_two_cameras_are_recorded_at_once(mirror: Mirror, camera: Camera, ffmpeg
     mirror.database.add("gate", rtsp_port=camera.port, segment_seconds=4)
     mirror.database.add("hall", vendor="dahua", rtsp_port=camera.port, segment_seconds=4)
     with mirror.up():
-        wait_for(lambda: all(len(mirror.segments(camera_id)) > 3 for camera_id in ("gate", "hall")), seconds=90)
-        assert mirror.status()["gate"]["well"]
-        assert mirror.status()["hall"]["well"]
+        wait_for(lambda: all(len(mirror.segments(camera_id)) > 3 for camera_id in ("gate", "hall")), seen=mirror.status)
+        # Between two segments a camera has none for a moment.
+        wait_for(lambda: all(camera["well"] for camera in mirror.status().values()), seen=mirror.status)
     for camera_id in ("gate", "hall"):
         assert (mirror.root / camera_id).stat().st_mode & 0o777 == 0o750
         first, *middle, _last = segments = mirror.segments(camera_id)
@@ -78,20 +78,26 @@ def test_two_cameras_are_recorded_at_once(mirror: Mirror, camera: Camera, ffmpeg
 
 
 def test_a_wrong_password_is_told_and_never_shown(mirror: Mirror, camera: Camera) -> None:
-    """A camera that refuses us is told of with its reason; no password shows anywhere, and others record on."""
+    """A camera that refuses the password is reported with the reason. No password is shown anywhere, and other cameras
+    record."""
     mirror.database.add("gate", rtsp_port=camera.port)
     mirror.database.add("hall", rtsp_port=camera.port, password=WRONG)
     with mirror.up():
-        wait_for(lambda: records(mirror, "gate") and mirror.status()["hall"]["last_error"], seconds=60)
-        status = mirror.status()
-        assert "401 Unauthorized" in status["hall"]["last_error"]
+        status = wait_for(
+            lambda: (
+                (shown := mirror.status())["gate"]["segment"]
+                and "401 Unauthorized" in (shown["hall"]["last_error"] or "")
+                and shown
+            ),
+            seen=mirror.status,
+        )
         assert not status["hall"]["well"]
         assert status["gate"]["well"]
 
         def shown_by_ps() -> str:
             return "\n".join(processes_of(str(mirror.home)).values())
 
-        assert "-rtsp_transport" in shown_by_ps()
+        wait_for(lambda: "-rtsp_transport" in shown_by_ps(), seen=shown_by_ps)
         told = [mirror.run(*args, code=None) for args in (["status"], ["reconcile"], ["reconcile", "--dry-run"])]
         texts = {
             "status --json": str(status),
@@ -99,9 +105,9 @@ def test_a_wrong_password_is_told_and_never_shown(mirror: Mirror, camera: Camera
             "supervisorctl": mirror.supervisorctl("status") + mirror.supervisorctl("tail", "mirror-hall"),
             "up": mirror.up_log(),
         }
-        # Where a password is refused, ffmpeg comes and goes; each is seen by ps until its socket is open.
+        # After a refused password ffmpeg is started again and again. `ps` shows the password until its socket is open.
         secrets = [form for password in (PASSWORD, WRONG) for form in (password, quote(password, safe=""))]
-        wait_for(lambda: not any(secret in shown_by_ps() for secret in secrets))
+        wait_for(lambda: not any(secret in shown_by_ps() for secret in secrets), seen=shown_by_ps)
         files = [path for path in mirror.state.rglob("*") if path.is_file() and path.suffix != ".spec"]
         assert {"mirror-hall.log", "programs.conf", "supervisord.conf", "supervisord.log"} <= {p.name for p in files}
         texts |= {path.name: path.read_text() for path in files}
@@ -114,12 +120,12 @@ def test_a_camera_that_vanishes_is_recorded_again(mirror: Mirror, camera: Camera
     """A camera that comes back is recorded again: its recorder waits for it, and after that a reconcile starts it."""
     mirror.database.add("gate", rtsp_port=camera.port)
     with mirror.up():
-        wait_for(lambda: records(mirror, "gate"), seconds=60)
+        wait_for(lambda: records(mirror, "gate"), seen=mirror.status)
         time.sleep(3)
         camera.unplug()
-        wait_for(lambda: "Connection refused" in (mirror.status()["gate"]["last_error"] or ""), seconds=90)
+        wait_for(lambda: "Connection refused" in (mirror.status()["gate"]["last_error"] or ""), seen=mirror.status)
         if away == "a night":
-            wait_for(lambda: mirror.status()["gate"]["state"] == "EXITED", seconds=90)
+            wait_for(lambda: mirror.status()["gate"]["state"] == "EXITED", seen=mirror.status)
         assert not mirror.status()["gate"]["well"]
         wait_for(lambda: mirror.status()["gate"]["activity"] == "waiting", seconds=60)
         shown = mirror.run("status", code=1).stdout
@@ -128,38 +134,38 @@ def test_a_camera_that_vanishes_is_recorded_again(mirror: Mirror, camera: Camera
         camera.plug_in()
 
         def records_again() -> bool:
-            # On a machine under load the camera may take longer to come back than its recorder waits.
+            # On a busy machine the camera may take longer to come back than its recorder waits.
             if mirror.status()["gate"]["state"] in FAILED:
                 mirror.run("reconcile")
             return records(mirror, "gate")
 
-        wait_for(records_again, seconds=90)
+        wait_for(records_again, seen=mirror.status)
     assert frames(before[-1]) > FRAMES_PER_SECOND
     assert len(mirror.segments("gate")) > len(before)
     assert all(frames(segment) for segment in mirror.segments("gate"))
 
 
 def test_a_stop_keeps_the_footage_of_the_last_segment(mirror: Mirror, camera: Camera) -> None:
-    """Of 20 stops, by supervisorctl and by a reconcile, none loses what was recorded last."""
+    """None of 20 stops, by supervisorctl and by a reconcile, loses what was recorded last."""
     camera_ids = [f"camera_{number}" for number in range(10)]
     for camera_id in camera_ids:
         mirror.database.add(camera_id, rtsp_port=camera.port)
     stopped: list[Path] = []
 
     def about_to_stop() -> None:
-        wait_for(lambda: records(mirror, *camera_ids), seconds=90)
+        wait_for(lambda: records(mirror, *camera_ids), seen=mirror.status)
         time.sleep(3)
         stopped.extend(mirror.segments(camera_id)[-1] for camera_id in camera_ids)
 
     with mirror.up():
         about_to_stop()
         mirror.supervisorctl("stop", "all")
-        wait_for(lambda: {camera["state"] for camera in mirror.status().values()} == {"STOPPED"})
+        wait_for(lambda: {camera["state"] for camera in mirror.status().values()} == {"STOPPED"}, seen=mirror.status)
         mirror.run("reconcile", *camera_ids)
         about_to_stop()
         mirror.run("reconcile", *camera_ids)
     assert len(set(stopped)) == 20
     for segment in stopped:
         assert b"moof" in segment.read_bytes(), segment
-        # A stop that were not obeyed would leave nothing: three seconds of this camera fit into ffmpeg's write buffer.
+        # Three seconds of this camera fit into ffmpeg's write buffer, so a killed ffmpeg would leave nothing.
         assert frames(segment) >= FRAMES_PER_SECOND, segment

@@ -6,7 +6,8 @@ from support.mirror import Mirror
 
 @pytest.mark.parametrize("command", [["up"], ["reconcile"], ["reconcile", "--dry-run"], ["status"], ["adopt-volume"]])
 def test_without_a_mirror_directory_mirroring_is_off(mirror: Mirror, command: list[str]) -> None:
-    """No HELDAR_MIRROR_RECORDINGS_DIR: every command says that mirroring is off, exits with 0, and makes nothing."""
+    """Without HELDAR_MIRROR_RECORDINGS_DIR every command says that mirroring is off, exits with 0, and makes
+    nothing."""
     mirror.database.add("gate")
     before = sorted(mirror.home.rglob("*"))
     result = mirror.run(*command, HELDAR_MIRROR_RECORDINGS_DIR=" ")
@@ -16,7 +17,7 @@ def test_without_a_mirror_directory_mirroring_is_off(mirror: Mirror, command: li
 
 @pytest.mark.parametrize("command", [["status"], ["reconcile"], ["reconcile", "--dry-run"]])
 def test_that_mirroring_is_off_is_json_where_that_is_asked_for(mirror: Mirror, command: list[str]) -> None:
-    """Whoever reads the output with a program is told so too."""
+    """With `--json` that mirroring is off is in the JSON."""
     assert mirror.json(*command, HELDAR_MIRROR_RECORDINGS_DIR="")["mirroring"] is False
 
 
@@ -26,7 +27,7 @@ def test_that_mirroring_is_off_is_json_where_that_is_asked_for(mirror: Mirror, c
 )
 @pytest.mark.parametrize("command", ["up", "reconcile", "status"])
 def test_a_line_of_an_env_file_that_would_be_lost_is_told(mirror: Mirror, command: str, line: str, named: str) -> None:
-    """It is exit code 3, with its name, and nothing is made."""
+    """A line of an env file that would have no effect is exit code 3, with its name, and nothing is made."""
     (mirror.home / "mirror.env").write_text(f"{line}\n")
     before = sorted(mirror.home.rglob("*"))
     assert named in mirror.run(command, code=3).stderr

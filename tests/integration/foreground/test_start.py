@@ -1,4 +1,4 @@
-"""What `up` starts with, and what it leaves."""
+"""What `up` starts with, and what is left after it."""
 
 import sys
 
@@ -23,7 +23,7 @@ class Installed(Mirror):
 
 
 def test_up_with_an_unreadable_database_mirrors_the_last_known_good(mirror: Mirror) -> None:
-    """After a boot with the primary's disk dead the cameras of the last time are recorded."""
+    """After a boot with the primary's disk dead the cameras that were known last are recorded."""
     mirror.database.add("gate")
     with mirror.up():
         wait_until_recording(mirror, "gate")
@@ -37,19 +37,19 @@ def test_up_with_an_unreadable_database_mirrors_the_last_known_good(mirror: Mirr
 
 
 def test_a_first_up_with_an_unreadable_database_waits_for_it(mirror: Mirror) -> None:
-    """With nothing known yet `up` says so, marks no volume, and records as soon as there is a database."""
+    """If nothing is known yet `up` says so, marks no volume, and records as soon as there is a database."""
     mirror.database.add("gate")
     mirror.database.path.parent.rename(mirror.home / "dead")
     with mirror.up(watched=True):
         assert "cannot read the cameras" in mirror.up_log()
-        wait_for(lambda: "cannot read the cameras" in mirror.watch_log())
+        wait_for(lambda: "cannot read the cameras" in mirror.watch_log(), seen=mirror.watch_log)
         assert not (mirror.root / recorder.MARKER).exists()
         (mirror.home / "dead").rename(mirror.database.path.parent)
         wait_until_recording(mirror, "gate")
 
 
 def test_what_lies_where_up_is_started_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A directory there that is named like a package of ours, or of supervisord's, is not imported."""
+    """A package of our name, or of supervisord's, in the directory where `up` is started is not imported."""
     with new_mirror(Installed) as mirror:
         mirror.install()
         for package in ("supervisor", "heldar_mirror"):
@@ -67,15 +67,15 @@ def test_what_lies_where_up_is_started_is_not_run(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("whom", ["supervisord", "up"])
 def test_whoever_is_killed_nothing_is_left_and_the_next_up_records(mirror: Mirror, whom: str) -> None:
-    """kill -9 of supervisord, or of `up`, leaves no recorder and no ffmpeg, and nothing that keeps a new one out."""
+    """A kill -9 of supervisord, or of `up`, leaves no recorder and no ffmpeg, and the next `up` records."""
     cameras = ["gate", "hall", "yard"]
     for camera_id in cameras:
         mirror.database.add(camera_id)
     with mirror.up() as up:
         wait_until_recording(mirror, *cameras)
         kill(up.pid if whom == "up" else int((mirror.state / "supervisord.pid").read_text()))
-        code = up.wait(60)
-        wait_for(lambda: not processes_of(str(mirror.home)))
+        code = up.wait(180)
+        wait_for(lambda: not processes_of(str(mirror.home)), seen=lambda: processes_of(str(mirror.home)))
         if whom == "supervisord":
             assert code == 5
             assert "supervisord ended by itself" in mirror.up_log()

@@ -1,4 +1,4 @@
-"""Whose the mirror's processes and files are, and who may read them."""
+"""Which user the mirror's processes and files belong to, and who may read the files."""
 
 import os
 import pwd
@@ -21,7 +21,8 @@ def mode(path: Path) -> int:
 
 
 def test_modes_do_not_depend_on_the_umask(mirror: Mirror) -> None:
-    """Even under umask 000: footage is for Heldar's group to read and for nobody to write, secrets are the user's."""
+    """Even with umask 000 Heldar's group may read the footage and nobody may write it, and secrets are for the user
+    alone."""
     mirror.database.add("gate")
     umask = os.umask(0)
     try:
@@ -51,7 +52,7 @@ def test_the_umask_is_a_setting(mirror: Mirror) -> None:
 
 @as_root
 def test_started_as_root_the_mirror_runs_as_its_own_user() -> None:
-    """With HELDAR_MIRROR_USER supervisord, recorders and ffmpegs are that user's, and so is what they write; root's
+    """With HELDAR_MIRROR_USER supervisord, recorders and ffmpegs run as that user and own what they write. Root's
     commands work on it."""
     games = pwd.getpwnam("games")
     with new_mirror(MirrorForAll) as mirror:
@@ -78,7 +79,7 @@ def test_started_as_root_the_mirror_runs_as_its_own_user() -> None:
 
 @as_root
 def test_ffmpeg_is_never_run_as_root_for_another_user() -> None:
-    """With HELDAR_MIRROR_USER not even its version is asked by root."""
+    """With HELDAR_MIRROR_USER root does not run ffmpeg, not even for its version."""
     with new_mirror(MirrorForAll) as mirror:
         mirror.env["HELDAR_MIRROR_USER"] = "games"
         users = mirror.home / "users"
@@ -94,6 +95,6 @@ def test_ffmpeg_is_never_run_as_root_for_another_user() -> None:
 
 @as_root
 def test_recorders_that_run_as_root_are_warned_about_once(mirror: Mirror) -> None:
-    """Started as root without HELDAR_MIRROR_USER, `up` says so."""
+    """Started as root without HELDAR_MIRROR_USER, `up` warns of that once."""
     with mirror.up():
         assert mirror.up_log().count("recorders run as root") == 1

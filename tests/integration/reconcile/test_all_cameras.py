@@ -1,4 +1,4 @@
-"""What changes every camera at once."""
+"""Changes that concern every camera at once."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,8 @@ from support.mirror import FAKE_FFMPEG, Mirror
 from support.running import counts, recorders, wait_until_recording
 from support.waiting import wait_for
 
-# A stand-in that ends only when all ten were told to, or after six seconds; `together` says which of the two it was.
+# A stand-in for ffmpeg. It ends when all ten were told to, or after six seconds. In the first case it adds a file to
+# the directory `together`.
 TEN_FFMPEGS = f"""#!/bin/sh
 [ "$1" != -version ] || exec {FAKE_FFMPEG} -version
 for output; do :; done
@@ -28,7 +29,7 @@ def script(path: Path, text: str) -> str:
 
 
 def test_a_changed_prefix_renames_every_program(mirror: Mirror) -> None:
-    """No program of the old prefix is left to keep the new one's recorder from the camera's directory."""
+    """After a change of the prefix no old program keeps the new recorder from the camera directory."""
     mirror.database.add("gate")
     mirror.database.add("leaving")
     with mirror.up():
@@ -40,12 +41,13 @@ def test_a_changed_prefix_renames_every_program(mirror: Mirror) -> None:
         after = wait_until_recording(mirror, "gate")
         assert after.keys() == {"gate"}
         assert after["gate"] != before["gate"]
-        wait_for(lambda: mirror.status()["gate"]["well"])
+        wait_for(lambda: mirror.status()["gate"]["well"], seen=mirror.status)
         assert counts(mirror.run("reconcile")) == {"unchanged": 1}
 
 
 def test_ten_changed_cameras_are_stopped_together(mirror: Mirror) -> None:
-    """Each ffmpeg here ends only when all ten were told to: at a change of all, and at shutdown."""
+    """Ten cameras are stopped at the same time, when all change and at shutdown. Each ffmpeg here ends only when all
+    ten were told to."""
     mirror.env["HELDAR_FFMPEG_BIN"] = script(mirror.home / "ffmpeg", TEN_FFMPEGS)
     told, together = mirror.home / "told", mirror.home / "together"
     told.mkdir()
@@ -59,7 +61,9 @@ def test_ten_changed_cameras_are_stopped_together(mirror: Mirror) -> None:
         mirror.database.execute("UPDATE cameras SET segment_seconds = 30")
         assert counts(mirror.run("reconcile")) == {"changed": 10}
         assert sorted(path.name for path in together.iterdir()) == cameras
-        after = wait_for(lambda: (r := recorders(mirror)).keys() == before.keys() and r)
+        after = wait_for(
+            lambda: (r := recorders(mirror)).keys() == before.keys() and r, seen=lambda: mirror.supervisorctl("status")
+        )
         assert not set(after.values()) & set(before.values())
         for path in (*told.iterdir(), *together.iterdir()):
             path.unlink()
@@ -68,7 +72,8 @@ def test_ten_changed_cameras_are_stopped_together(mirror: Mirror) -> None:
 
 
 def test_recording_switched_off_stops_every_mirror(mirror: Mirror) -> None:
-    """HELDAR_RECORDER_ENABLED=false means that nothing is recorded, the mirror too; on again, all come back."""
+    """With HELDAR_RECORDER_ENABLED=false nothing is recorded, mirrors included. When it is true again, all come
+    back."""
     mirror.database.add("gate")
     mirror.database.add("hall")
     with mirror.up():

@@ -26,7 +26,7 @@ def joined() -> Iterator[Joined]:
 
 
 def test_the_recorders_run_as_the_mirrors_user(joined: Joined) -> None:
-    """With HELDAR_MIRROR_USER each stanza has a `user=`, and recorder, ffmpeg and footage are that user's."""
+    """With HELDAR_MIRROR_USER each stanza has a `user=`, and recorder, ffmpeg and footage belong to that user."""
     stanzas = (joined.home / "programs.conf").read_text()
     assert re.findall(r"^\[program:(.*)\]$", stanzas, re.MULTILINE) == ["heldar_gate"]
     assert "\nuser=games\n" in stanzas
@@ -36,11 +36,11 @@ def test_the_recorders_run_as_the_mirrors_user(joined: Joined) -> None:
     assert joined.segments("gate")[0].owner() == "games"
     spec = joined.state / "specs/gate.spec"
     assert (spec.owner(), spec.stat().st_mode & 0o777) == ("games", 0o600)
-    assert joined.status()["gate"]["well"]
+    wait_for(lambda: joined.status()["gate"]["well"], seen=joined.status)
 
 
 def test_other_programs_are_left_alone(joined: Joined) -> None:
-    """Cameras come, change and go; nobody else's program is restarted, stopped or started, whatever its name."""
+    """While cameras come, change and go, no other program is restarted, stopped or started, whatever its name."""
     before = joined.pids("other", "mirror-foreign", "heldar_gate")
     joined.configure(f"[program:pending]\ncommand={joined.home}/sleep infinity\n")
     joined.database.add("hall")
@@ -58,7 +58,7 @@ def test_other_programs_are_left_alone(joined: Joined) -> None:
 
 
 def test_a_second_instance_with_a_prefix_of_its_own_joins_too(joined: Joined) -> None:
-    """Two mirrors of one camera, in one supervisord, on two roots: neither touches the other's programs."""
+    """Two mirrors of one camera, in one supervisord and on two roots, do not touch each other's programs."""
     before = joined.pids("heldar_gate")
     second = {
         "HELDAR_MIRROR_PROGRAMS_FILE": str(joined.home / "programs2.conf"),
@@ -67,7 +67,7 @@ def test_a_second_instance_with_a_prefix_of_its_own_joins_too(joined: Joined) ->
         "HELDAR_MIRROR_RECORDINGS_DIR": str(joined.home / "mirror2"),
     }
     assert counts(joined.run("reconcile", code=0, **second)) == {"added": 1}
-    wait_for(lambda: list((joined.home / "mirror2/gate").glob("*.mp4")))
+    wait_for(lambda: list((joined.home / "mirror2/gate").glob("*.mp4")), seen=lambda: joined.supervisorctl("status"))
     assert joined.pids("heldar_gate") == before
     assert counts(joined.run("reconcile")) == {"unchanged": 1}
     assert counts(joined.run("reconcile", code=0, HELDAR_RECORDER_ENABLED="false", **second)) == {"removed": 1}
@@ -76,7 +76,7 @@ def test_a_second_instance_with_a_prefix_of_its_own_joins_too(joined: Joined) ->
 
 
 def test_a_changed_prefix_renames_our_programs_alone(joined: Joined) -> None:
-    """The old names are gone, also where somebody else's program has the new prefix; that one is left alone."""
+    """After a change of the prefix the old names are gone. A foreign program that has the new prefix is left alone."""
     before = joined.pids("other", "mirror-foreign")
     joined.run("reconcile", HELDAR_MIRROR_PREFIX="mirror-")
     wait_until_recording(joined, "gate")
@@ -107,7 +107,7 @@ def test_a_wrong_password_is_told(joined: Joined, command: list[str], wrong: dic
 
 
 def test_a_programs_file_that_is_not_included_is_told(joined: Joined) -> None:
-    """Where supervisord's configuration does not include our file, the next step is to include it."""
+    """If supervisord's configuration does not include our file, the message says to include it."""
     result = joined.run(
         "reconcile",
         code=5,
@@ -126,7 +126,8 @@ def test_a_programs_file_that_is_not_included_is_told(joined: Joined) -> None:
     "bad", ["[program:bad]\nautostart=true\n", "[program:bad]\ncommand=/bin/true\nuser=nobody-of-this-name\n"]
 )
 def test_somebody_elses_bad_stanza_is_told_and_what_runs_goes_on(joined: Joined, bad: str) -> None:
-    """With a file that supervisord can't read nothing is applied; once it is mended the next reconcile applies it."""
+    """With a file that supervisord can't read nothing is applied. When it is mended, the next reconcile applies what
+    waited."""
     before = joined.pids("other", "heldar_gate")
     joined.configure(bad)
     joined.database.update("gate", segment_seconds=30)
@@ -148,14 +149,14 @@ def test_somebody_elses_bad_stanza_is_told_and_what_runs_goes_on(joined: Joined,
 
 
 def test_up_is_not_for_a_mirror_that_joined(joined: Joined) -> None:
-    """`up` would be a second supervisord: wrong usage, with the command to run instead."""
+    """`up` would start a second supervisord: it is wrong usage, and names the command to run instead."""
     result = joined.run("up", code=2)
     assert "HELDAR_MIRROR_PROGRAMS_FILE is set" in result.stderr
     assert "heldar-mirror reconcile" in result.stderr
 
 
 def test_what_a_person_stopped_stays_stopped(joined: Joined) -> None:
-    """In a supervisord of others too, a stopped mirror is left so until it is named."""
+    """In a shared supervisord too, a mirror that was stopped stays so until it is named."""
     joined.supervisorctl("stop", "heldar_gate")
     assert joined.json("reconcile")["stopped_by_hand"] == ["gate"]
     assert not ffmpegs(joined, "gate")

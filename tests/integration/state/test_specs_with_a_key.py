@@ -1,4 +1,4 @@
-"""Where credentials lie once there is a secret key."""
+"""Where credentials lie when there is a secret key."""
 
 import base64
 import os
@@ -23,8 +23,8 @@ def seal(text: str, key: bytes) -> str:
 
 @as_root
 def test_once_there_is_a_key_no_credential_stays_on_the_disk(mirror: Mirror) -> None:
-    """With HELDAR_SECRET_KEY set for the first time the specs move: all is recorded from there, what is not wanted any
-    more is stopped, and the old specs are gone."""
+    """When HELDAR_SECRET_KEY is set for the first time the specs move. All is recorded from there, what is not wanted
+    any more is stopped, and the old specs are gone."""
     mirror.database.add("gate")
     mirror.database.add("leaving")
     with specs_on_tmpfs(mirror) as specs, mirror.up():
@@ -36,7 +36,7 @@ def test_once_there_is_a_key_no_credential_stays_on_the_disk(mirror: Mirror) -> 
         for path, content in below(mirror.state).items():
             assert ENCODED_PASSWORD.encode() not in content, path
         assert [path.name for path in specs.iterdir()] == ["gate.spec"]
-        wait_for(lambda: mirror.status()["gate"]["well"])
+        wait_for(lambda: mirror.status()["gate"]["well"], seen=mirror.status)
         assert not set(before.values()) & processes_of("start_recorder.py").keys()
         assert not ffmpegs(mirror, "leaving")
         assert re.findall(r"^\S+", mirror.supervisorctl("status"), re.MULTILINE) == ["mirror-gate", "watch"]
@@ -45,7 +45,7 @@ def test_once_there_is_a_key_no_credential_stays_on_the_disk(mirror: Mirror) -> 
 
 @as_root
 def test_neither_the_key_nor_what_it_opens_gets_where_it_should_not(mirror: Mirror) -> None:
-    """With HELDAR_SECRET_KEY set sealed cameras are recorded; the key is in no child's environment, and no credential
+    """With HELDAR_SECRET_KEY set sealed cameras are recorded. The key is in no child's environment, and no credential
     lies in the state directory, in the logs, or anywhere on a disk."""
     key = os.urandom(32)
     shown_key = base64.b64encode(key).decode()
@@ -54,12 +54,12 @@ def test_neither_the_key_nor_what_it_opens_gets_where_it_should_not(mirror: Mirr
     mirror.database.add("hall", vendor="generic", main_stream_url=seal(f"rtsp://x:{ENCODED_PASSWORD}@localhost/", key))
     with specs_on_tmpfs(mirror) as specs:
         with mirror.up() as up:
-            wait_for(lambda: mirror.segments("gate") and mirror.segments("hall"))
+            wait_for(lambda: mirror.segments("gate") and mirror.segments("hall"), seen=mirror.status)
             assert f"rtsp://admin:{ENCODED_PASSWORD}@localhost:554/" in (specs / "gate.spec").read_text()
             assert f"rtsp://x:{ENCODED_PASSWORD}@localhost/" in (specs / "hall.spec").read_text()
             assert specs.stat().st_mode & 0o777 == 0o700
             mirror.run("reconcile", "gate")
-            wait_for(lambda: len(processes_of(str(specs))) == 2 and mirror.status()["gate"]["well"])
+            wait_for(lambda: len(processes_of(str(specs))) == 2 and mirror.status()["gate"]["well"], seen=mirror.status)
 
             children = processes_of(str(mirror.home)).keys() | processes_of(str(specs)).keys()
             assert len(children - {up.pid}) >= 5  # supervisord, two recorders, two ffmpegs

@@ -1,4 +1,4 @@
-"""The state directory: not everybody's to read, healed where it is damaged, and never mistaken for an empty one."""
+"""The state directory: private, repaired if it is damaged, and never mistaken for an empty one."""
 
 import fcntl
 import os
@@ -14,7 +14,7 @@ from support.users import STRANGER, MirrorForAll, as_root, new_mirror
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[MirrorForAll]:
-    """A mirror that runs, with the cameras `gate` and `hall`, which other users can ask about."""
+    """A mirror that runs, with the cameras `gate` and `hall`. Other users can run its commands."""
     with new_mirror(MirrorForAll) as mirror:
         mirror.database.add("gate")
         mirror.database.add("hall")
@@ -26,7 +26,7 @@ def running() -> Iterator[MirrorForAll]:
 @as_root
 @pytest.mark.parametrize("command", [["reconcile"], ["reconcile", "--dry-run"], ["reconcile", "--json"], ["up"]])
 def test_who_may_not_use_the_state_is_told_so(running: MirrorForAll, command: list[str]) -> None:
-    """Another user is told that the state is not his to use, and never that all cameras would be added."""
+    """A user who may not use the state is told that, and never that all cameras would be added."""
     before = recorders(running)
     result = running.run_as(STRANGER, *command, code=7)
     assert f"cannot use the state in {running.state}: [Errno 13] Permission denied" in result.stderr or (
@@ -38,14 +38,14 @@ def test_who_may_not_use_the_state_is_told_so(running: MirrorForAll, command: li
 
 @as_root
 def test_status_says_what_it_may_not_see(running: MirrorForAll) -> None:
-    """Another user's `status` names what it could not ask, and does not say that nothing is recorded."""
+    """A different user's `status` names what it could not ask, and does not say that nothing is recorded."""
     result = running.run_as(STRANGER, "status", code=1)
     assert "Run as root" in result.stdout
     assert "0 of 2 mirrors record" not in result.stdout
 
 
 def test_a_damaged_launch_spec_is_healed(running: Mirror) -> None:
-    """A spec that is not one is written anew, with a new generation; the other camera is left alone."""
+    """A damaged spec is written again, with a new generation. The other camera is left alone."""
     before = recorders(running)
     spec = running.state / "specs/gate.spec"
     for damage in ("", "generation=x\n", "garbage\n", spec.read_text()[:100]):
@@ -60,14 +60,15 @@ def test_a_damaged_launch_spec_is_healed(running: Mirror) -> None:
 
 
 def test_a_launch_spec_that_is_not_text_is_healed(running: Mirror) -> None:
-    """The same goes for bytes that are no UTF-8."""
+    """A spec of bytes that are no UTF-8 is written again as well."""
     (running.state / "specs/gate.spec").write_bytes(b"\xff\xfe\0")
     assert counts(running.run("reconcile")) == {"changed": 1, "unchanged": 1}
     wait_until_recording(running, "gate")
 
 
 def test_a_damaged_launch_spec_of_a_camera_that_can_not_be_used_keeps_its_generation(running: Mirror) -> None:
-    """What runs for it goes on as it is: its stanza stays, until the row can be used and the spec is written anew."""
+    """If the camera's row is unusable too, its recorder and its stanza stay as they are, until the row can be used and
+    the spec is written again."""
     running.run("reconcile")
     before = wait_until_recording(running, "gate", "hall")
     programs = running.state / "programs.conf"
@@ -88,7 +89,7 @@ def test_a_damaged_launch_spec_of_a_camera_that_can_not_be_used_keeps_its_genera
 
 
 def test_a_half_written_spec_is_swept_away(running: Mirror) -> None:
-    """What a reconcile that was killed left of a spec may hold a credential; the next one removes it."""
+    """The next reconcile removes what a killed reconcile left of a spec, since that may hold a credential."""
     left = running.state / "specs/.gone.spec.new"
     left.write_text("generation=1\nsecret=x\n")
     running.run("reconcile")
@@ -96,7 +97,7 @@ def test_a_half_written_spec_is_swept_away(running: Mirror) -> None:
 
 
 def test_lost_specs_are_written_anew(running: Mirror) -> None:
-    """Whoever empties the directory of specs costs a restart, and no camera."""
+    """If the specs are deleted they are written again, and every camera is recorded after a restart."""
     for path in (running.state / "specs").iterdir():
         path.unlink()
     assert counts(running.run("reconcile")) == {"added": 2}
@@ -104,7 +105,7 @@ def test_lost_specs_are_written_anew(running: Mirror) -> None:
 
 
 def test_a_programs_file_that_somebody_edited_is_written_anew(running: Mirror) -> None:
-    """The file is ours: a stanza that was added by hand is gone after the next reconcile, and was never run."""
+    """A stanza that was added to our programs file by hand is gone after the next reconcile, and was never run."""
     before = recorders(running)
     programs = running.state / "programs.conf"
     text = programs.read_text()
@@ -116,14 +117,15 @@ def test_a_programs_file_that_somebody_edited_is_written_anew(running: Mirror) -
 
 
 def test_a_dry_run_needs_no_lock(running: Mirror) -> None:
-    """While a reconcile is at work the plan can be looked at."""
+    """The plan can be shown while a reconcile is at work."""
     with (running.state / "lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert counts(running.run("reconcile", "--dry-run")) == {"unchanged": 2}
 
 
 def test_a_state_directory_too_long_for_a_socket_is_named(mirror: Mirror) -> None:
-    """A Unix socket's path is short: the setting is named, and nothing is made."""
+    """A state directory whose path is too long for a Unix socket is refused by the setting's name, and nothing is
+    made."""
     state = mirror.home / ("x" * 90)
     result = mirror.run("up", code=3, HELDAR_MIRROR_STATE_DIR=str(state))
     assert f"HELDAR_MIRROR_STATE_DIR={state}: expected a path short enough for a socket in it" in result.stderr
@@ -131,7 +133,7 @@ def test_a_state_directory_too_long_for_a_socket_is_named(mirror: Mirror) -> Non
 
 
 def test_a_state_directory_of_the_greatest_length_works(mirror: Mirror) -> None:
-    """What the setting allows is what supervisord can bind."""
+    """supervisord can bind its socket in the longest directory that the setting allows."""
     room = 107 - len(".4194304") - len("/supervisor.sock") - len(str(mirror.home)) - 1
     mirror.env["HELDAR_MIRROR_STATE_DIR"] = str(mirror.home / ("x" * room))
     mirror.database.add("gate")
@@ -142,7 +144,7 @@ def test_a_state_directory_of_the_greatest_length_works(mirror: Mirror) -> None:
 
 
 def test_a_file_in_the_state_directorys_place_is_told(mirror: Mirror) -> None:
-    """A state directory that is none is exit code 7, with the variable to set."""
+    """A file at the state directory's path is exit code 7, with the variable to set."""
     mirror.state.write_text("mine")
     result = mirror.run("reconcile", code=7)
     assert f"cannot use {mirror.state}: " in result.stderr
@@ -151,7 +153,8 @@ def test_a_file_in_the_state_directorys_place_is_told(mirror: Mirror) -> None:
 
 @pytest.mark.parametrize(("command", "name"), [("reconcile", "lock"), ("adopt-volume", "lock"), ("up", "up.lock")])
 def test_a_link_in_a_locks_place_is_refused(mirror: Mirror, command: str, name: str) -> None:
-    """It would be followed to a file of somebody's choice: exit code 7, and none is made there."""
+    """A link in a lock's place is exit code 7, since it could lead to a file of somebody's choice. Nothing is made
+    there."""
     mirror.state.mkdir(mode=0o700)
     target = mirror.home / "target"
     (mirror.state / name).symlink_to(target)
@@ -162,7 +165,8 @@ def test_a_link_in_a_locks_place_is_refused(mirror: Mirror, command: str, name: 
 @as_root
 @pytest.mark.parametrize("name", ["specs", "log"])
 def test_a_link_that_the_mirrors_user_planted_gives_away_nothing(name: str) -> None:
-    """Root hands no directory to HELDAR_MIRROR_USER that a link of that user leads to, nor changes its mode."""
+    """If a link of HELDAR_MIRROR_USER leads to a directory, root neither gives that directory to the user nor changes
+    its mode."""
     with new_mirror(MirrorForAll) as mirror:
         mirror.state.mkdir(mode=0o700)
         (mirror.state / name).symlink_to(mirror.home / "victim")
@@ -182,7 +186,7 @@ def test_a_link_that_the_mirrors_user_planted_gives_away_nothing(name: str) -> N
 @as_root
 @pytest.mark.parametrize("command", ["up", "reconcile", "adopt-volume"])
 def test_root_does_not_work_in_another_users_state(mirror: Mirror, command: str) -> None:
-    """Whoever owns the state could have root run anything: exit code 7, with the setting that is missing."""
+    """The owner of a state directory could have root run anything: exit code 7, with the setting that is missing."""
     mirror.state.mkdir(mode=0o700)
     os.chown(mirror.state, STRANGER, STRANGER)
     result = mirror.run(command, code=7)
@@ -192,7 +196,8 @@ def test_root_does_not_work_in_another_users_state(mirror: Mirror, command: str)
 
 
 def test_without_a_supervisord_what_was_written_waits_for_one(mirror: Mirror) -> None:
-    """`reconcile` with nothing running is exit code 5, and says what happens to what it wrote; no secret is told."""
+    """Without a supervisord `reconcile` ends with exit code 5, says what happens to what it wrote, and shows no
+    secret."""
     mirror.database.add("gate")
     result = mirror.run("reconcile", code=5)
     assert "supervisord does not answer at unix://" in result.stderr

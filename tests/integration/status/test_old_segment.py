@@ -1,4 +1,4 @@
-"""A segment that is open for too long."""
+"""`status` of a camera whose segment is open for too long."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from support.mirror import FAKE_FFMPEG, Mirror
 from support.running import wait_until_recording
 from support.waiting import wait_for
 
-# A stand-in whose segment is of long ago for cameras named old_…, and of a minute ago for all others.
+# A stand-in for ffmpeg. The segment of a camera named old_… is of long ago, that of any other camera of a minute ago.
 AGED_FFMPEG = f"""#!/bin/sh
 [ "$1" != -version ] || exec {FAKE_FFMPEG} -version
 for output; do :; done
@@ -24,14 +24,17 @@ def script(path: Path, text: str) -> str:
 
 
 def test_a_segment_that_is_open_far_longer_than_one_lasts_is_not_well(mirror: Mirror) -> None:
-    """It is one that no media comes for; how long is too long depends on the camera's segments."""
+    """A camera whose segment is open for too long is not well: no media come for it. What is too long depends on the
+    camera's segment length."""
     mirror.env["HELDAR_FFMPEG_BIN"] = script(mirror.home / "ffmpeg", AGED_FFMPEG)
     seconds = {"old_short": 60, "old_long": 3600, "young_short": 2}
     for camera_id, segment_seconds in seconds.items():
         mirror.database.add(camera_id, segment_seconds=segment_seconds)
     with mirror.up():
         wait_until_recording(mirror, *seconds)
-        found = wait_for(lambda: (s := mirror.status()) and all(c["segment"] for c in s.values()) and s)
+        found = wait_for(
+            lambda: (s := mirror.status()) and all(c["segment"] for c in s.values()) and s, seen=mirror.status
+        )
         assert {name: camera["well"] for name, camera in found.items()} == {
             "old_short": False,
             "old_long": True,
