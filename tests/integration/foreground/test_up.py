@@ -83,7 +83,7 @@ def test_systemd_is_told_when_supervisord_runs(mirror: Mirror, notified: socket.
 
 
 @as_root
-def test_a_database_that_hangs_delays_it_and_no_more(mirror: Mirror, served: "subprocess.Popen[bytes]") -> None:
+def test_a_database_that_hangs_only_delays_up(mirror: Mirror, served: "subprocess.Popen[bytes]") -> None:
     """If the database's disk does not answer, what was known last is mirrored, and `up` can be stopped."""
     mirror.database.add("gate")
     mirror.env["HELDAR_DATABASE_URL"] = f"sqlite://{mirror.home}/served/heldar.db"

@@ -72,7 +72,7 @@ def test_a_flood_of_messages_does_not_hold_ffmpeg_up(bench: Bench) -> None:
     assert bench.end(process, 0, signal.SIGTERM).endswith("| Non-monotonous DTS 099999")
 
 
-def test_nobody_reads_the_last_line(bench: Bench) -> None:
+def test_a_recorder_whose_output_nobody_reads_ends_as_usual(bench: Bench) -> None:
     """A recorder whose output nobody reads any more ends without an error."""
     bench.stand_in("until_told()")
     errors = bench.home / "errors"

@@ -54,7 +54,7 @@ def _family(address: str) -> int:
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-def test_only_who_accepts_is_there() -> None:
+def test_only_a_camera_that_accepts_counts_as_there() -> None:
     """A camera that refuses or is silent is not there, and the reason is given in ffmpeg's words."""
 
     def knock(place: Address, patience: float = 1, *, over: bool = False) -> str:
@@ -92,7 +92,7 @@ sys.exit(recorder.main(sys.argv[1]))
 
 
 @pytest.mark.parametrize("absent", [refusing, silent])
-def test_who_is_waited_for_in_vain_is_left_to_the_watcher(
+def test_a_camera_that_does_not_come_is_left_to_the_watcher(
     bench: Bench, absent: Callable[[], contextlib.AbstractContextManager[Address]]
 ) -> None:
     """A recorder that waits in vain starts no ffmpeg. It ends once its program counts as running, with the status that
@@ -110,7 +110,7 @@ def test_who_is_waited_for_in_vain_is_left_to_the_watcher(
 
 
 @pytest.mark.slow
-def test_who_came_after_a_while_was_not_waited_for_in_vain(bench: Bench) -> None:
+def test_a_camera_that_came_late_is_started_again_by_supervisord(bench: Bench) -> None:
     """If the camera came late and its ffmpeg does not last, supervisord is to start it again, since the program counted
     as running by then."""
     bench.stand_in("time.sleep(7)")

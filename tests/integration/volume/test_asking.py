@@ -80,7 +80,7 @@ def states(parent: int) -> list[str]:
 
 
 def test_one_child_answers_many_questions(root: Path) -> None:
-    """The same child gives answers and refusals, for any path. It looks anew for each question."""
+    """The same child gives answers and refusals, for any path. It looks again for each question."""
     prove(root, "ours")
     (child,) = children(os.getpid())
     odd = root.with_name("a b\n'ü\udcff")
