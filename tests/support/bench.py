@@ -14,23 +14,13 @@ from heldar_mirror.recorder import recorder
 from support.waiting import processes_of, wait_for
 
 PASSWORD = "open.sesame"
-
-
 URL = f"rtsp://admin:{PASSWORD}@localhost:554/Streaming/Channels/101"
-
-
 SETPRIV = shutil.which("setpriv") or "setpriv"
-
-
 NOBODY = [SETPRIV, "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"]
-
-
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ (INFO|ERROR) (.*)\n")
-
 
 # The system's own Python, which every user may run. A venv's may be in a directory that others can't enter.
 PYTHON = "/usr/bin/python3"
-
 
 STAND_IN = f"""#!{PYTHON} -IS
 import ctypes, os, signal, socket, sys, time

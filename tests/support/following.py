@@ -21,7 +21,6 @@ from support.waiting import processes_of, wait_for
 
 GREETING = "supervisor.getState"
 
-
 # A hundred commits a second that have nothing to do with cameras.
 BUSY_KERNEL = """
 import itertools, sqlite3, sys, time

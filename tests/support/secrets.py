@@ -26,14 +26,10 @@ def made_up(name: str, middle: str) -> str:
 # Heldar encodes passwords that it builds into a URL; in an explicit URL they may be raw. A raw '/', '#' or '?' ends
 # what ffmpeg takes for the user information, and a raw quote ends what a mask takes for it.
 ENCODED = {"of_urls": "@/:?#&=", "of_texts": "' %%41\"+;", "of_letters": "üЖ日"}
-
-
 RAW = {"raw_slash": "/@", "raw_hash": "#:@?", "raw_quote": "'@\"", "raw_letters": "ü@%41:&Ж"}
-
 
 # The password of the camera that answers.
 RIGHT = made_up("right", "@/:' %#?&+\"ü")
-
 
 PASSWORDS = {
     "right": RIGHT,
@@ -57,7 +53,6 @@ def forms(secret: str) -> set[bytes]:
 
 
 KEY_BYTES = base64.b64decode(KEY)
-
 
 SECRETS = sorted(
     set[bytes]().union(*map(forms, (*PASSWORDS.values(), KEY)))

@@ -26,7 +26,6 @@ for number in range(int(sys.argv[2])):
     connection.close()
 """
 
-
 READER_PROGRAM = """
 import pathlib, sys
 from heldar_mirror.heldar.tables import read_cameras

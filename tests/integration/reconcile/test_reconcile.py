@@ -16,10 +16,7 @@ from support.users import new_mirror
 from support.waiting import wait_for
 
 ENCODED_PASSWORD = "p%40ss%2Fw%3Ard"
-
-
 NOWHERE = "unix:///nowhere/supervisor.sock"
-
 
 # A stand-in for ffmpeg. It fails for each camera that has a file in the directory `broken`.
 BREAKABLE_FFMPEG = f"""#!/bin/sh

@@ -33,11 +33,7 @@ from heldar_mirror.state.secrets import SECRETS as SECRETS_FILE
 
 # The fixture runs a mirror's whole life before the first test looks at what it showed.
 pytestmark = pytest.mark.timeout(900)
-
-
 RECORDED = ("built", "sealed", "explicit")
-
-
 FAILING = ("wrong", "sealed_wrong", "path", "echo", *ENCODED, *RAW)
 
 

@@ -142,7 +142,6 @@ BAD_SETTINGS = {
     "a misspelt name": {"HELDAR_MIRROR_SUPERVISOR_PASS": PASSWORDS["of_texts"]},
 }
 
-
 BAD_LINES = {
     "not UTF-8": b"HELDAR_SECRET_KEY=" + KEY.encode() + b"\xff",
     "exported": b"export HELDAR_SECRET_KEY=" + KEY.encode(),

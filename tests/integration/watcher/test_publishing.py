@@ -5,12 +5,7 @@ import json
 import os
 
 import pytest
-from support.following import (
-    busy_kernel,
-    recorded,
-    status_file,
-    wait_until_recorded,
-)
+from support.following import busy_kernel, recorded, status_file, wait_until_recorded
 from support.mirror import Mirror
 from support.running import recorders, wait_until_recording
 from support.waiting import wait_for

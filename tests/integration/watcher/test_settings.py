@@ -7,12 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.following import (
-    published,
-    read_anew,
-    wait_until_recorded,
-    watcher,
-)
+from support.following import published, read_anew, wait_until_recorded, watcher
 from support.mirror import Mirror
 from support.running import recorders, wait_until_recording
 from support.waiting import wait_for

@@ -7,13 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from support.following import (
-    GREETING,
-    overheard,
-    published,
-    wait_until_recorded,
-    watcher,
-)
+from support.following import GREETING, overheard, published, wait_until_recorded, watcher
 from support.mirror import Mirror
 from support.running import ffmpegs, kill, recorders, wait_until_recording
 from support.waiting import wait_for

@@ -10,13 +10,7 @@ from urllib.parse import quote
 
 import pytest
 from support.examples import KEY, seal
-from support.following import (
-    published,
-    read_anew,
-    status_file,
-    wait_until_recorded,
-    watcher,
-)
+from support.following import published, read_anew, status_file, wait_until_recorded, watcher
 from support.mirror import PASSWORD, SCHEMA, Database, Mirror
 from support.running import kill, wait_until_recording
 from support.users import STRANGER, as_root, new_mirror, python_for_all, run_as
