@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from support.kernel import given_to_kernel, kernel, names
-from support.mirror import SCHEMA, Database, Mirror
+from support.mirror import GROWING_FFMPEG, SCHEMA, Database, Mirror
 from support.mounts import tmpfs, unmount
 from support.running import kill, recorders
 from support.users import KERNEL, as_root, identity, new_mirror, python_for_all
@@ -72,6 +72,7 @@ class Followed(Mirror):
 def followed() -> Iterator[Followed]:
     """A mirror that runs and follows its table. The table lies on a file system of its own if the tests run as root."""
     with new_mirror(Followed) as mirror, contextlib.ExitStack() as stack:
+        mirror.env["HELDAR_FFMPEG_BIN"] = str(GROWING_FFMPEG)
         mirror.database.add("gate")
         mirror.database.add("hall")
         rows = "".join(f"INSERT INTO cameras (id, name) VALUES ('c{n}', '{'x' * 100}');" for n in range(200))  # noqa: S608

@@ -26,23 +26,22 @@ from support.inspection import (
     writers,
 )
 from support.listeners import answering
-from support.mirror import FAKE_FFMPEG, Mirror
+from support.mirror import GROWING_FFMPEG, Mirror
 from support.running import counts, ffmpegs, kill, recorders
 from support.users import new_mirror
 from support.waiting import wait_for
 
 KILL_AT_STEP = HERE / "kill_at_step.py"
 
-# The stand-in's files do not grow. With shorter segments they would soon count as stalled.
 SEGMENT_SECONDS = 120
 
 # A stand-in for ffmpeg. It fails for each camera that has a file in the directory `broken`.
 BREAKABLE_FFMPEG = f"""#!/bin/sh
-[ "$1" != -version ] || exec {FAKE_FFMPEG} -version
+[ "$1" != -version ] || exec {GROWING_FFMPEG} -version
 for output; do :; done
 camera=$(basename "$(dirname "$output")")
 [ ! -e "$(dirname "$0")/broken/$camera" ] || exit 1
-exec {FAKE_FFMPEG} "$@"
+exec {GROWING_FFMPEG} "$@"
 """
 
 # Stands in for util-linux' setpriv, by which a recorder starts its ffmpeg, and is as slow as on a busy machine.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 from support.inspection import SHOWN_PASSWORD, Wanted, belonging, supervisor, wait_until_right, watcher, writers
 from support.listeners import answering
-from support.mirror import Mirror
+from support.mirror import GROWING_FFMPEG, Mirror
 from support.running import counts, kill
 from support.waiting import wait_for
 
@@ -19,7 +19,7 @@ SEEDS = [int(seed) for seed in os.environ.get("STORM_SEEDS", "1").split(",")]
 BURSTS = 60
 
 CAMERAS = [f"c{number:02}" for number in range(12)]
-SECONDS = [100, 120, 150, 300]  # the stand-in's files do not grow: shorter segments would soon count as stalled
+SECONDS = [100, 120, 150, 300]
 FLAGS = ["enabled", "record_enabled", "mirror_enabled"]
 
 
@@ -133,6 +133,7 @@ def test_after_a_storm_exactly_the_right_cameras_are_recorded(mirror: Mirror, se
     """After hundreds of edits of the table, during which ffmpegs, recorders, watchers and reconciles were killed, each
     camera that wants a mirror has one recorder with the right command line, and nothing else runs. Nobody helps."""
     print(f"seed {seed}")
+    mirror.env["HELDAR_FFMPEG_BIN"] = str(GROWING_FFMPEG)
     with answering() as port, answering() as other_port:
         storm = Storm(mirror, [port, other_port], random.Random(seed))
         for _ in CAMERAS:

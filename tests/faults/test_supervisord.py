@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from support.joined import ADMIN_PASSWORD, Joined
-from support.mirror import Mirror
+from support.mirror import GROWING_FFMPEG, Mirror
 from support.running import kill, recorders, wait_until_recording
 from support.users import PYTHONPATH, as_root, new_mirror
 from support.waiting import processes_of, wait_for
@@ -29,6 +29,7 @@ CANT_READ = "can't read its files, and nothing was applied"
 def watched() -> Iterator[Mirror]:
     """A mirror that runs and follows its table of three cameras."""
     with new_mirror() as mirror:
+        mirror.env["HELDAR_FFMPEG_BIN"] = str(GROWING_FFMPEG)
         for camera_id in CAMERAS:
             mirror.database.add(camera_id)
         with mirror.up(watched=True):
@@ -232,6 +233,7 @@ def joined_and_watched() -> Iterator[JoinedAndWatched]:
     """A supervisord with programs of its own, whose watcher has begun to record the camera `gate` as user games."""
     with new_mirror(JoinedAndWatched) as mirror:
         mirror.join()
+        mirror.env["HELDAR_FFMPEG_BIN"] = str(GROWING_FFMPEG)
         mirror.logs.mkdir(parents=True)
         mirror.database.add("gate")
         mirror.database.add("foreign", mirror_enabled=0)

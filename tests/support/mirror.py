@@ -23,7 +23,7 @@ from support.waiting import (
     wait_for_none,
 )
 
-FAKE_FFMPEG = HERE / "fake_ffmpeg"
+FAKE_FFMPEG, GROWING_FFMPEG = HERE / "fake_ffmpeg", HERE / "growing_ffmpeg"
 
 USER, PASSWORD = "admin", "p@ss/w:rd"
 

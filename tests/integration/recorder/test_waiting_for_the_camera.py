@@ -118,6 +118,8 @@ def test_a_camera_that_came_late_is_started_again_by_supervisord(bench: Bench) -
         command = [sys.executable, "-c", IMPATIENT.format(10), str(bench.spec(url=f"rtsp://{address}:{port}/x"))]
         process = subprocess.Popen(command, env=bench.env, stdout=subprocess.PIPE, text=True)
         bench.started.append(process)
+        assert process.stdout
+        process.stdout.readline()  # it waits from now on
         time.sleep(4)
     with listening(port=port):
         process.communicate(timeout=180)
