@@ -1,48 +1,25 @@
-"""Whichever process is killed, and whenever: what should record does, each directory has one writer, and nothing else
-is left."""
+"""Whichever process is killed, and whenever, what should record does.
+
+Each directory has one writer, and nothing else is left.
+"""
 
 import contextlib
-import itertools
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import pytest
-from support import HERE
-from support.inspection import (
-    Wanted,
-    belonging,
-    frozen_watcher,
-    hikvision,
-    supervisor,
-    wait_until_right,
-    watcher,
-    writers,
-)
+from support.breakable_mirror import Watched, kill_at_step, new_watched, processes, script
+from support.inspection import belonging, frozen_watcher, hikvision, supervisor, wait_until_right, watcher, writers
 from support.listeners import answering
-from support.mirror import GROWING_FFMPEG, Mirror
+from support.mirror import Mirror
 from support.running import counts, ffmpegs, kill, recorders
 from support.users import new_mirror
 from support.waiting import wait_for
-
-KILL_AT_STEP = HERE / "kill_at_step.py"
-
-SEGMENT_SECONDS = 120
-
-# A stand-in for ffmpeg. It fails for each camera that has a file in the directory `broken`.
-BREAKABLE_FFMPEG = f"""#!/bin/sh
-[ "$1" != -version ] || exec {GROWING_FFMPEG} -version
-for output; do :; done
-camera=$(basename "$(dirname "$output")")
-[ ! -e "$(dirname "$0")/broken/$camera" ] || exit 1
-exec {GROWING_FFMPEG} "$@"
-"""
 
 # Stands in for util-linux' setpriv, by which a recorder starts its ffmpeg, and is as slow as on a busy machine.
 SLOW_SETPRIV = """#!/bin/sh
@@ -54,60 +31,12 @@ exec {setpriv} "$@"
 """
 
 
-def script(path: Path, text: str) -> str:
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(text)
-    path.chmod(0o755)
-    return str(path)
-
-
-@dataclass
-class Watched:
-    """A mirror that runs with its watcher, the port at which its cameras answer, and what its table asks for."""
-
-    mirror: Mirror
-    port: int
-    wanted: dict[str, Wanted]
-
-    def add(self, *camera_ids: str) -> None:
-        for camera_id in camera_ids:
-            self.mirror.database.add(camera_id, rtsp_port=self.port, segment_seconds=SEGMENT_SECONDS)
-            self.wanted[camera_id] = hikvision(self.port, SEGMENT_SECONDS)
-
-    def change(self, camera_id: str, segment_seconds: int) -> None:
-        self.mirror.database.update(camera_id, segment_seconds=segment_seconds)
-        self.wanted[camera_id] = hikvision(self.port, segment_seconds)
-
-    def remove(self, camera_id: str) -> None:
-        self.mirror.database.execute("DELETE FROM cameras WHERE id = ?", camera_id)
-        del self.wanted[camera_id]
-
-    def wait_until_right(self) -> None:
-        wait_until_right(self.mirror, self.wanted)
-
-
-@contextlib.contextmanager
-def new_watched() -> Iterator[Watched]:
-    """A mirror with three cameras. Nothing runs yet."""
-    with new_mirror() as mirror, answering() as port:
-        mirror.env["HELDAR_FFMPEG_BIN"] = script(mirror.home / "ffmpeg", BREAKABLE_FFMPEG)
-        (mirror.home / "broken").mkdir()
-        watched = Watched(mirror, port, {})
-        watched.add("gate", "hall", "yard")
-        yield watched
-
-
 @pytest.fixture(scope="module")
 def running() -> Iterator[Watched]:
     """A mirror that runs with its watcher and three cameras, for tests that leave it as it was."""
     with new_watched() as watched, watched.mirror.up(watched=True):
         watched.wait_until_right()
         yield watched
-
-
-def processes(mirror: Mirror, *camera_ids: str) -> dict[str, tuple[int, list[int]]]:
-    """Return each camera's recorder and ffmpegs."""
-    return {camera_id: (recorders(mirror).get(camera_id, 0), ffmpegs(mirror, camera_id)) for camera_id in camera_ids}
 
 
 def test_a_killed_ffmpeg_is_started_again_by_itself(running: Watched) -> None:
@@ -356,63 +285,3 @@ def test_an_instance_whose_root_was_taken_over_records_nothing_there(home: Path)
             assert sorted((home / "shared/gate").iterdir()) == contents
             wait_until_right(second, wanted)
         first.run("adopt-volume")
-
-
-def kill_at_step(mirror: Mirror, step: int | str, *camera_ids: str) -> "subprocess.CompletedProcess[str]":
-    """Run a reconcile that kills itself just before a step of its own."""
-    return subprocess.run(
-        [sys.executable, str(KILL_AT_STEP), str(step), "reconcile", *camera_ids],
-        env=mirror.env,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
-
-
-@pytest.mark.slow
-def test_a_reconcile_killed_at_each_of_its_steps_is_finished_by_the_next() -> None:
-    """One camera comes, one changes and one goes. Whichever step the reconcile is killed at, the next reconcile ends in
-    the right state, and one more finds nothing to do."""
-    with new_watched() as watched, watched.mirror.up():
-        mirror = watched.mirror
-        watched.add("coming0")
-        mirror.run("reconcile")
-        watched.wait_until_right()
-        before = processes(mirror, "gate", "hall")
-        for step in itertools.count(1):
-            watched.remove(f"coming{step - 1}")
-            watched.add(f"coming{step}")
-            watched.change("yard", 150 + step)
-            killed = kill_at_step(mirror, step)
-            healed = mirror.run("reconcile")
-            watched.wait_until_right()
-            assert processes(mirror, "gate", "hall") == before
-            assert counts(mirror.run("reconcile")) == {"unchanged": 4}
-            if killed.returncode == 0:
-                break
-            assert killed.returncode == -signal.SIGKILL, killed.stderr
-        assert counts(healed) == {"unchanged": 4}
-        for name in ("yard.spec", "programs.conf", "reloadConfig", "removeProcessGroup", "addProcessGroup", "unlink"):
-            assert name in killed.stderr
-
-
-@pytest.mark.slow
-def test_a_first_reconcile_killed_at_each_of_its_steps_is_finished_by_the_next(mirror: Mirror) -> None:
-    """The mirror root gets its marker once. Whichever step the first reconcile is killed at, the next one knows the
-    root as its own."""
-    mirror.database.add("gate")
-    for step in itertools.count(1):
-        state, root = mirror.home / f"state{step}", mirror.home / f"mirror{step}"
-        mirror.env |= {"HELDAR_MIRROR_STATE_DIR": str(state), "HELDAR_MIRROR_RECORDINGS_DIR": str(root)}
-        killed = kill_at_step(mirror, step)
-        mirror.run("reconcile", code=5)  # there is no supervisord yet; what is written is used when it starts
-        volume = (root / ".heldar-mirror").read_text().strip()
-        assert (state / "volumes").read_text() == f"{volume} {root}\n"
-        assert f"volume={volume}\n" in (state / "specs/gate.spec").read_text()
-        assert "[program:mirror-gate]" in (state / "programs.conf").read_text()
-        if killed.returncode == 5:
-            break
-        assert killed.returncode == -signal.SIGKILL, killed.stderr
-    for name in ("mkdir", "open .heldar-mirror", "rename volumes", "rename gate.spec", "rename programs.conf"):
-        assert name in killed.stderr

@@ -1,0 +1,172 @@
+"""Faults of a supervisord that the mirror has joined, while the watcher follows the table."""
+
+import contextlib
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.joined import ADMIN_PASSWORD, Joined
+from support.mirror import GROWING_FFMPEG
+from support.running import kill, recorders
+from support.users import PYTHONPATH, as_root, new_mirror
+from support.waiting import wait_for
+from support.watched import is_recorded_in, told, wait_until_recorded, wait_until_shown, wait_until_well
+
+CANT_READ = "can't read its files, and nothing was applied"
+
+
+class JoinedAndWatched(Joined):
+    """A machine's supervisord that runs the watcher too, and programs of others that are named like ours."""
+
+    def configure(self, more: str = "") -> None:
+        self.write_settings()
+        environment = {
+            "HELDAR_ENV_FILE": self.env["HELDAR_ENV_FILE"],
+            "HELDAR_MIRROR_ENV_FILE": self.env["HELDAR_MIRROR_ENV_FILE"],
+            "PYTHONPATH": PYTHONPATH,
+        }
+        super().configure(
+            f"""
+[eventlistener:watch]
+command={" ".join(self.command("watch"))}
+environment={",".join(f'{name}="{value}"' for name, value in environment.items())}
+events=PROCESS_STATE,PROCESS_GROUP
+buffer_size=10000
+startretries=1000000000
+stderr_logfile={self.logs}/watch.log
+[program:heldar_foreign]
+command={self.home}/sleep infinity
+[program:heldar_failing]
+command=/bin/false
+startretries=0
+{more}
+"""
+        )
+
+    def write_settings(self, **changed: str) -> None:
+        """Write our settings into the mirror's env file, where the watcher finds them."""
+        own = {name: value for name, value in self.env.items() if name.startswith("HELDAR_")} | changed
+        lines = [f"{name}={value}\n" for name, value in own.items() if not name.endswith("ENV_FILE")]
+        (self.home / "mirror.env").write_text("".join(lines))
+
+
+@contextlib.contextmanager
+def joined_and_watched() -> Iterator[JoinedAndWatched]:
+    """A supervisord with programs of its own, whose watcher has begun to record the camera `gate` as user games."""
+    with new_mirror(JoinedAndWatched) as mirror:
+        mirror.join()
+        mirror.env["HELDAR_FFMPEG_BIN"] = str(GROWING_FFMPEG)
+        mirror.logs.mkdir(parents=True)
+        mirror.database.add("gate")
+        mirror.database.add("foreign", mirror_enabled=0)
+        with mirror.supervisord():
+            try:
+                wait_until_recorded(mirror, {"gate"})
+            except pytest.fail.Exception as failure:
+                log = (mirror.home / "supervisord.log").read_text()
+                pytest.fail(f"{failure}\n{recorders(mirror)}\n{mirror.watch_log()}\n{log}")
+            yield mirror
+
+
+@pytest.fixture(scope="module")
+def joined() -> Iterator[JoinedAndWatched]:
+    with joined_and_watched() as mirror:
+        yield mirror
+
+
+OTHERS = ("other", "mirror-foreign", "heldar_foreign", "watch")
+
+
+@as_root
+@pytest.mark.slow
+def test_a_joined_watcher_follows_the_table_and_leaves_others_alone(joined: JoinedAndWatched) -> None:
+    """Cameras come, change and go by themselves. Programs that are named like ours are neither shown, started nor
+    stopped."""
+    before = joined.pids(*OTHERS)
+    wait_for(
+        lambda: re.search(r"^heldar_failing +FATAL", joined.supervisorctl("status"), re.MULTILINE),
+        seen=lambda: joined.supervisorctl("status"),
+    )
+    joined.database.add("hall")
+    wait_until_recorded(joined, {"gate", "hall"})
+    joined.database.update("hall", segment_seconds=61)
+    wait_for(lambda: is_recorded_in(joined, "hall", 61), seen=joined.watch_log)
+    joined.database.execute("DELETE FROM cameras WHERE id = 'hall'")
+    wait_until_recorded(joined, {"gate"})
+    wait_until_well(joined)
+    shown = joined.status()
+    assert shown.keys() == {"gate", "foreign"}
+    assert shown["foreign"] | {"wanted": False, "state": None, "segment": None} == shown["foreign"]
+    assert joined.pids(*OTHERS) == before
+    # The program that failed for good was started once. One of ours would have been tried again long ago.
+    assert (joined.home / "supervisord.log").read_text().count("spawned: 'heldar_failing'") == 1
+
+
+@as_root
+@pytest.mark.slow
+def test_a_joined_watcher_with_a_wrong_password_tells_it_once(joined: JoinedAndWatched) -> None:
+    """supervisord's refusal is reported without the password. With the right password what waits is applied by
+    itself."""
+    before, others = recorders(joined), joined.pids(*OTHERS)
+    said = told(joined, "wrong user or password")
+    try:
+        joined.write_settings(HELDAR_MIRROR_SUPERVISOR_PASSWORD="guess")
+        joined.supervisorctl("signal", "HUP", "watch")
+        wait_for(lambda: told(joined, "wrong user or password") > said, seen=joined.watch_log)
+        joined.database.update("gate", segment_seconds=62)
+        wait_for(lambda: "\narg=62\n" in (joined.state / "specs/gate.spec").read_text(), seen=joined.watch_log)
+        wait_until_shown(joined, "See HELDAR_MIRROR_SUPERVISOR_USERNAME and _PASSWORD")
+        assert recorders(joined) == before
+    finally:
+        joined.write_settings()
+        joined.supervisorctl("signal", "HUP", "watch")
+    wait_for(lambda: is_recorded_in(joined, "gate", 62), seen=joined.watch_log)
+    wait_until_recorded(joined, {"gate"})
+    assert told(joined, "wrong user or password") == said + 1
+    for secret in ("guess", ADMIN_PASSWORD):
+        assert secret not in joined.watch_log()
+    assert joined.pids(*OTHERS) == others
+
+
+@as_root
+@pytest.mark.slow
+def test_somebody_elses_bad_stanza_makes_a_joined_watcher_wait(joined: JoinedAndWatched) -> None:
+    """A stanza that supervisord can't read is reported once. What runs goes on, ours and theirs. When it is mended,
+    what waits is applied by itself."""
+    before, others, said = recorders(joined), joined.pids(*OTHERS), told(joined, CANT_READ)
+    try:
+        joined.configure("[program:bad]\nautostart=true\n")
+        joined.database.update("gate", segment_seconds=63)
+        wait_for(lambda: told(joined, CANT_READ) > said, seen=joined.watch_log)
+        wait_until_shown(joined, "program:bad")
+        assert recorders(joined) == before
+    finally:
+        joined.configure()
+    wait_for(lambda: is_recorded_in(joined, "gate", 63), seen=joined.watch_log)
+    wait_until_recorded(joined, {"gate"})
+    assert told(joined, CANT_READ) == said + 1
+    assert joined.pids(*OTHERS) == others
+
+
+@as_root
+@pytest.mark.slow
+def test_a_busy_watcher_does_not_outlive_the_supervisord_that_it_joined() -> None:
+    """If supervisord is killed before its watcher has answered it, the watcher ends. It does not run beside that of the
+    next supervisord."""
+    with joined_and_watched() as mirror:
+        (pid,) = mirror.pids("watch")
+        others = mirror.pids("other", "mirror-foreign", "heldar_foreign")
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            mirror.supervisorctl("stop", "heldar_gate")
+            kill(int((mirror.home / "supervisord.pid").read_text()))
+            os.kill(pid, signal.SIGCONT)
+            wait_for(lambda: not Path(f"/proc/{pid}").exists())
+        finally:
+            # The programs of a supervisord that was killed live on.
+            for left in (pid, *others):
+                with contextlib.suppress(ProcessLookupError):
+                    kill(left)
