@@ -127,7 +127,7 @@ def test_a_camera_that_vanishes_is_recorded_again(mirror: Mirror, camera: Camera
         if away == "a night":
             wait_for(lambda: mirror.status()["gate"]["state"] == "EXITED", seen=mirror.status)
         assert not mirror.status()["gate"]["well"]
-        wait_for(lambda: mirror.status()["gate"]["activity"] == "waiting", seconds=60)
+        wait_for(lambda: mirror.status()["gate"]["activity"] == "waiting", seen=mirror.status)
         shown = mirror.run("status", code=1).stdout
         assert f"gate: waiting for its camera at 127.0.0.1, port {camera.port}: Connection refused." in shown
         before = mirror.segments("gate")
