@@ -113,7 +113,7 @@ def messages() -> dict[str, str]:
 
     One that begins with what is filled in is left out: mostly it passes on a different message.
     """
-    found = {}
+    found: dict[str, str] = {}
     for path, tree in trees().items():
         for scope, names in scopes(tree):
             for node in ast.walk(scope):
