@@ -44,8 +44,8 @@ def test_the_sdist_holds_what_a_checkout_does(packages: tuple[Path, Path]) -> No
     }
     assert wanted <= names
     assert {name for name in names - wanted if "egg-info" not in name} == {
-        *(".pre-commit-config.yaml", "CHANGELOG.md", "LICENSE", "MANIFEST.in", "PKG-INFO", "README.md"),
-        *("pyproject.toml", "ruff.toml", "setup.cfg"),
+        *(".pre-commit-config.yaml", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "MANIFEST.in", "PKG-INFO"),
+        *("README.md", "pyproject.toml", "ruff.toml", "setup.cfg"),
     }
 
 

@@ -1,0 +1,115 @@
+"""What the documents point at is there: files, headings, functions and commands."""
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+from support import TREE
+
+from heldar_mirror.cli.main import COMMANDS
+
+PACKAGE = TREE / "heldar_mirror"
+TOPS = sorted({path.name for path in TREE.iterdir() if path.is_dir() and not path.name.startswith(".")})
+PAGES = sorted(
+    {
+        *TREE.glob("*.md"),
+        *TREE.glob("docs/*.md"),
+        *TREE.glob("benchmarks/*.md"),
+        *TREE.glob("deploy/**/*.md"),
+    }
+)
+
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+# A path in backticks that begins with a folder of the tree or of the package; after a colon, a name in that file.
+PATH = re.compile(r"`([\w.@-]+(?:/[\w.@*-]+)+/?)(?::([\w.]+))?`")
+# A command at the beginning of a span or a line, after a prompt or after variables.
+COMMAND = re.compile(r"(?:^|`|[#$;] |=\S+ )heldar-mirror ([a-z][a-z-]*)", re.MULTILINE)
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(TREE))
+
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=name_of)
+
+
+@cache
+def anchors(page: Path) -> frozenset[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return frozenset(re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings)
+
+
+@cache
+def defined(path: Path) -> frozenset[str]:
+    """The functions and classes of a module, and its classes' own, as `Class.method`."""
+    names = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        if isinstance(node, ast.ClassDef):
+            names |= {
+                f"{node.name}.{part.name}"
+                for part in node.body
+                if isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef))
+            }
+    return frozenset(names)
+
+
+def missing_link(page: Path, target: str) -> bool:
+    file, _, anchor = target.partition("#")
+    path = (page.parent / file).resolve() if file else page
+    return not path.exists() or bool(anchor and anchor not in anchors(path))
+
+
+def missing_path(path: str, name: str) -> bool:
+    folder = path.partition("/")[0]
+    if folder in TOPS:
+        base = TREE
+    elif folder != ".." and (PACKAGE / folder).is_dir():
+        base = PACKAGE
+    else:
+        return False  # not one of ours
+    found = list(base.glob(path))
+    return not found or bool(name and name not in defined(found[0]))
+
+
+def test_there_are_pages() -> None:
+    """The tests below look at something."""
+    assert len(PAGES) > 10
+    assert "docs" in TOPS
+
+
+@every_page
+def test_every_link_leads_somewhere(page: Path) -> None:
+    """A relative link names a file that is there, and a heading in it."""
+    links = [link for link in LINK.findall(page.read_text()) if not re.match(r"\w+:", link)]
+    assert [link for link in links if missing_link(page, link)] == []
+
+
+@every_page
+def test_every_path_is_in_the_tree(page: Path) -> None:
+    """A path in backticks that begins with a folder of ours names a file, and a function in it."""
+    paths = PATH.findall(page.read_text())
+    assert [f"{path}:{name}" for path, name in paths if missing_path(path, name)] == []
+
+
+@every_page
+def test_every_command_is_one(page: Path) -> None:
+    """A command that a page names can be called."""
+    assert set(COMMAND.findall(page.read_text())) <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_described(command: str) -> None:
+    """The page of commands has them all."""
+    assert f"| `heldar-mirror {command}` |" in (TREE / "docs/commands.md").read_text()
+
+
+def test_every_page_is_in_the_index() -> None:
+    """Whoever looks for a page finds it in docs/README.md."""
+    index = TREE / "docs/README.md"
+    linked = {(index.parent / link.partition("#")[0]).resolve() for link in LINK.findall(index.read_text())}
+    assert {name_of(page) for page in TREE.glob("docs/*.md") if page != index and page not in linked} == set()
