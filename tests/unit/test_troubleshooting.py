@@ -24,7 +24,7 @@ EXPLAINED = {
     *("RefusedError",),
 }
 # Methods that are given a problem which is not raised: the watcher's and the pruner's.
-REPORTING = {"note", "problem", "shortage"}
+REPORTING = {"note", "problem", "shortage", "add_problem", "add_shortage"}
 # Messages that say themselves what is wrong and what to do, by their beginnings.
 SELF_EXPLANATORY = (
     "HELDAR_MIRROR_RECORDINGS_DIR is not set any more",
