@@ -2,6 +2,7 @@
 
 import ast
 import re
+from configparser import ConfigParser
 from functools import cache
 from pathlib import Path
 
@@ -106,6 +107,14 @@ def test_every_command_is_one(page: Path) -> None:
 def test_every_command_is_described(command: str) -> None:
     """The page of commands has them all."""
     assert f"| `heldar-mirror {command}` |" in (TREE / "docs/commands.md").read_text()
+
+
+def test_the_layers_are_those_that_are_checked() -> None:
+    """The page on architecture shows the import layers as setup.cfg has them."""
+    config = ConfigParser()
+    config.read(TREE / "setup.cfg")
+    layers = config["importlinter:contract:layers"]["layers"].strip()
+    assert f"```\n{layers}\n```" in (TREE / "docs/architecture.md").read_text()
 
 
 def test_every_page_is_in_the_index() -> None:
