@@ -22,6 +22,7 @@ PAGES = sorted(
     }
 )
 
+CODE = ("heldar_mirror", "tests", "script", "benchmarks", "deploy", "templates")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 # A path in backticks that begins with a folder of the tree or of the package; after a colon, a name in that file.
 PATH = re.compile(r"`([\w.@-]+(?:/[\w.@*-]+)+/?)(?::([\w.]+))?`")
@@ -39,8 +40,11 @@ every_page = pytest.mark.parametrize("page", PAGES, ids=name_of)
 @cache
 def anchors(page: Path) -> frozenset[str]:
     """The anchors of a page's headings, as GitHub makes them."""
-    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
-    return frozenset(re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings)
+    return frozenset(map(anchor, re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)))
+
+
+def anchor(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 @cache
@@ -115,6 +119,17 @@ def test_the_layers_are_those_that_are_checked() -> None:
     config.read(TREE / "setup.cfg")
     layers = config["importlinter:contract:layers"]["layers"].strip()
     assert f"```\n{layers}\n```" in (TREE / "docs/architecture.md").read_text()
+
+
+def test_the_code_names_pages_and_headings_that_are_there() -> None:
+    """A comment that says `docs/PAGE.md, "A heading"` leads to that heading."""
+    lost = []
+    for path in (path for top in CODE for path in (TREE / top).rglob("*") if path.suffix in {".py", ".yml", ".j2"}):
+        text = re.sub(r"\n[ #]*", " ", path.read_text())
+        for page, heading in re.findall(r"(docs/[a-z-]+\.md)`?(?:, \"([^\"]+)\")?", text):
+            if not (TREE / page).exists() or (heading and anchor(heading) not in anchors(TREE / page)):
+                lost.append(f"{name_of(path)}: {page}, {heading}")
+    assert lost == []
 
 
 def test_every_page_is_in_the_index() -> None:
