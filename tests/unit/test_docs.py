@@ -73,7 +73,7 @@ def missing_path(path: str, name: str) -> bool:
     folder = path.partition("/")[0]
     if folder in TOPS:
         base = TREE
-    elif folder != ".." and (PACKAGE / folder).is_dir():
+    elif not folder.startswith(".") and (PACKAGE / folder).is_dir():
         base = PACKAGE
     else:
         return False  # not one of ours
