@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.kernel import given_to_kernel, kernel, names
+from support.heldar_kernel import database_files, give_to_heldar, heldar_kernel
 from support.mirror import GROWING_FFMPEG, SCHEMA, Database, Mirror
 from support.mounts import tmpfs, unmount
 from support.running import kill, recorders
-from support.users import KERNEL, as_root, identity, new_mirror, python_for_all
+from support.users import HELDAR_UID, as_root, identity, new_mirror, python_for_all
 from support.waiting import wait_for
-from support.watched import is_recorded_in, published, told, wait_until_shown, watcher
+from support.watched import is_recorded_in, published, times_logged, wait_until_shown, watcher_pid
 
 UNREADABLE = "cannot read the cameras in"
 
@@ -104,7 +104,7 @@ def nudge(mirror: Mirror) -> None:
         Path(f"{path}-wal").touch()
         Path(f"{path}-wal").unlink()
     else:
-        os.kill(watcher(mirror), signal.SIGHUP)
+        os.kill(watcher_pid(mirror), signal.SIGHUP)
 
 
 def contents(directory: Path) -> dict[str, bytes]:
@@ -202,7 +202,7 @@ FAULTS: dict[str, tuple[Fault, str]] = {
 def assert_told_once(mirror: Followed, reason: str, path: Path, said: int) -> None:
     """The log gives the reason once, however often the database is read again. `status` gives it with exit code 1."""
     nudge(mirror)
-    wait_for(lambda: told(mirror, UNREADABLE) > said, seen=mirror.watch_log)
+    wait_for(lambda: times_logged(mirror, UNREADABLE) > said, seen=mirror.watch_log)
     left = contents(path.parent)
     nudge(mirror)
     time.sleep(1)
@@ -220,8 +220,8 @@ def test_a_database_that_breaks_stops_nothing_and_is_followed_again(followed: Fo
     """A database that can't be read is reported once, with the reason. Recorders go on, and no file is left beside the
     database. When it is restored, its changed row is applied."""
     fault, reason = FAULTS[name]
-    path, before, pid = followed.database.path, recorders(followed), watcher(followed)
-    said = told(followed, UNREADABLE)
+    path, before, pid = followed.database.path, recorders(followed), watcher_pid(followed)
+    said = times_logged(followed, UNREADABLE)
     with fault(path) as place:
         try:
             assert_told_once(followed, reason, path, said)
@@ -229,11 +229,11 @@ def test_a_database_that_breaks_stops_nothing_and_is_followed_again(followed: Fo
         finally:
             followed.put(place)
     followed.wait_until_applied()
-    assert told(followed, UNREADABLE) == said + 1
+    assert times_logged(followed, UNREADABLE) == said + 1
     assert recorders(followed)["hall"] == before["hall"]
-    assert watcher(followed) == pid
+    assert watcher_pid(followed) == pid
     assert "Traceback" not in followed.watch_log()
-    assert names(path) == {""}
+    assert database_files(path) == {""}
 
 
 @pytest.mark.slow
@@ -243,7 +243,7 @@ def test_a_database_that_is_locked_stops_nothing_and_is_followed_again(followed:
     path = followed.database.path
     followed.put(path.parent, "DELETE")
     followed.wait_until_applied()
-    before, said = recorders(followed), told(followed, UNREADABLE)
+    before, said = recorders(followed), times_logged(followed, UNREADABLE)
     command = [sys.executable, "-c", WRITER_PROGRAM, str(path), lengthen(followed.seconds + 1)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
         try:
@@ -258,7 +258,7 @@ def test_a_database_that_is_locked_stops_nothing_and_is_followed_again(followed:
     followed.seconds += 1
     followed.wait_until_applied()
     assert recorders(followed)["hall"] == before["hall"]
-    assert names(path) == {""}
+    assert database_files(path) == {""}
     followed.put(path.parent)
     followed.wait_until_applied()
 
@@ -267,11 +267,11 @@ def test_a_database_that_is_locked_stops_nothing_and_is_followed_again(followed:
 def test_a_kernel_that_writes_all_the_while_is_never_kept_waiting(followed: Followed) -> None:
     """Heldar's kernel never meets a lock of ours, no file of ours lies beside its own, and its last change is
     applied."""
-    path, before = given_to_kernel(followed.database, 0o755), recorders(followed)
+    path, before = give_to_heldar(followed.database, 0o755), recorders(followed)
     followed.seconds += 1
     busy = subprocess.run(
         [python_for_all(), "-c", BUSY_KERNEL_PROGRAM, str(path), lengthen(followed.seconds)],
-        **identity(KERNEL),
+        **identity(HELDAR_UID),
         cwd="/",
         stderr=subprocess.PIPE,
         text=True,
@@ -282,19 +282,19 @@ def test_a_kernel_that_writes_all_the_while_is_never_kept_waiting(followed: Foll
     followed.wait_until_applied()
     assert recorders(followed)["hall"] == before["hall"]
     # If Heldar's kernel ends while we read, it leaves its -wal behind. All files must be its own.
-    assert names(path) <= {"", "-wal", "-shm"}
-    assert {file.stat().st_uid for file in path.parent.iterdir()} == {KERNEL}
+    assert database_files(path) <= {"", "-wal", "-shm"}
+    assert {file.stat().st_uid for file in path.parent.iterdir()} == {HELDAR_UID}
 
 
 def test_a_watcher_that_is_killed_while_the_database_can_not_be_read_begins_anew(followed: Followed) -> None:
     """The next watcher reports the database again, once. It knows what is recorded, and it applies what is restored."""
-    path, before, said = followed.database.path, recorders(followed), told(followed, UNREADABLE)
+    path, before, said = followed.database.path, recorders(followed), times_logged(followed, UNREADABLE)
     path.unlink()
     try:
-        wait_for(lambda: told(followed, UNREADABLE) > said, seen=followed.watch_log)
-        pid = watcher(followed)
+        wait_for(lambda: times_logged(followed, UNREADABLE) > said, seen=followed.watch_log)
+        pid = watcher_pid(followed)
         kill(pid)
-        wait_for(lambda: watcher(followed) not in (0, pid), seen=lambda: followed.supervisorctl("status"))
+        wait_for(lambda: watcher_pid(followed) not in (0, pid), seen=lambda: followed.supervisorctl("status"))
         assert_told_once(followed, "No such file", path, said + 1)
         assert recorders(followed) == before
     finally:
@@ -313,15 +313,15 @@ def test_behind_a_link_the_last_commit_is_seen(followed: Followed) -> None:
     link = path.with_name("link")
     link.symlink_to(real / path.name)
     try:
-        with kernel(real / path.name, os.geteuid()) as running:
+        with heldar_kernel(real / path.name, os.geteuid()) as running:
             link.rename(path)
             followed.wait_until_applied()
             for _ in range(2):
                 followed.seconds += 1
                 running.tell(lengthen(followed.seconds))
                 followed.wait_until_applied()
-            assert names(real / path.name) == {"", "-wal", "-shm"}
-            assert names(path) == {""}
+            assert database_files(real / path.name) == {"", "-wal", "-shm"}
+            assert database_files(path) == {""}
             running.end()
     finally:
         followed.put(path.parent)

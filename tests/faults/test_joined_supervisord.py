@@ -13,7 +13,7 @@ from support.mirror import GROWING_FFMPEG
 from support.running import kill, recorders
 from support.users import PYTHONPATH, as_root, new_mirror
 from support.waiting import wait_for
-from support.watched import is_recorded_in, told, wait_until_recorded, wait_until_shown, wait_until_well
+from support.watched import is_recorded_in, times_logged, wait_until_recorded, wait_until_shown, wait_until_well
 
 CANT_READ = "can't read its files, and nothing was applied"
 
@@ -111,11 +111,11 @@ def test_a_joined_watcher_with_a_wrong_password_tells_it_once(joined: JoinedAndW
     """supervisord's refusal is reported without the password. With the right password what waits is applied by
     itself."""
     before, others = recorders(joined), joined.pids(*OTHERS)
-    said = told(joined, "wrong user or password")
+    said = times_logged(joined, "wrong user or password")
     try:
         joined.write_settings(HELDAR_MIRROR_SUPERVISOR_PASSWORD="guess")
         joined.supervisorctl("signal", "HUP", "watch")
-        wait_for(lambda: told(joined, "wrong user or password") > said, seen=joined.watch_log)
+        wait_for(lambda: times_logged(joined, "wrong user or password") > said, seen=joined.watch_log)
         joined.database.update("gate", segment_seconds=62)
         wait_for(lambda: "\narg=62\n" in (joined.state / "specs/gate.spec").read_text(), seen=joined.watch_log)
         wait_until_shown(joined, "See HELDAR_MIRROR_SUPERVISOR_USERNAME and _PASSWORD")
@@ -125,7 +125,7 @@ def test_a_joined_watcher_with_a_wrong_password_tells_it_once(joined: JoinedAndW
         joined.supervisorctl("signal", "HUP", "watch")
     wait_for(lambda: is_recorded_in(joined, "gate", 62), seen=joined.watch_log)
     wait_until_recorded(joined, {"gate"})
-    assert told(joined, "wrong user or password") == said + 1
+    assert times_logged(joined, "wrong user or password") == said + 1
     for secret in ("guess", ADMIN_PASSWORD):
         assert secret not in joined.watch_log()
     assert joined.pids(*OTHERS) == others
@@ -136,18 +136,18 @@ def test_a_joined_watcher_with_a_wrong_password_tells_it_once(joined: JoinedAndW
 def test_somebody_elses_bad_stanza_makes_a_joined_watcher_wait(joined: JoinedAndWatched) -> None:
     """A stanza that supervisord can't read is reported once. What runs goes on, ours and theirs. When it is mended,
     what waits is applied by itself."""
-    before, others, said = recorders(joined), joined.pids(*OTHERS), told(joined, CANT_READ)
+    before, others, said = recorders(joined), joined.pids(*OTHERS), times_logged(joined, CANT_READ)
     try:
         joined.configure("[program:bad]\nautostart=true\n")
         joined.database.update("gate", segment_seconds=63)
-        wait_for(lambda: told(joined, CANT_READ) > said, seen=joined.watch_log)
+        wait_for(lambda: times_logged(joined, CANT_READ) > said, seen=joined.watch_log)
         wait_until_shown(joined, "program:bad")
         assert recorders(joined) == before
     finally:
         joined.configure()
     wait_for(lambda: is_recorded_in(joined, "gate", 63), seen=joined.watch_log)
     wait_until_recorded(joined, {"gate"})
-    assert told(joined, CANT_READ) == said + 1
+    assert times_logged(joined, CANT_READ) == said + 1
     assert joined.pids(*OTHERS) == others
 
 

@@ -6,7 +6,7 @@ import signal
 import pytest
 from support.breakable_mirror import kill_at_step, new_watched, processes
 from support.mirror import Mirror
-from support.running import counts
+from support.running import plan_counts
 
 
 @pytest.mark.slow
@@ -27,11 +27,11 @@ def test_a_reconcile_killed_at_each_of_its_steps_is_finished_by_the_next() -> No
             healed = mirror.run("reconcile")
             watched.wait_until_right()
             assert processes(mirror, "gate", "hall") == before
-            assert counts(mirror.run("reconcile")) == {"unchanged": 4}
+            assert plan_counts(mirror.run("reconcile")) == {"unchanged": 4}
             if killed.returncode == 0:
                 break
             assert killed.returncode == -signal.SIGKILL, killed.stderr
-        assert counts(healed) == {"unchanged": 4}
+        assert plan_counts(healed) == {"unchanged": 4}
         for name in ("yard.spec", "programs.conf", "reloadConfig", "removeProcessGroup", "addProcessGroup", "unlink"):
             assert name in killed.stderr
 

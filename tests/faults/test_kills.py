@@ -14,10 +14,18 @@ from pathlib import Path
 
 import pytest
 from support.breakable_mirror import Watched, kill_at_step, new_watched, processes, script
-from support.inspection import belonging, frozen_watcher, hikvision, supervisor, wait_until_right, watcher, writers
+from support.inspection import (
+    frozen_watcher,
+    hikvision,
+    processes_of_mirror,
+    segment_writers,
+    supervisor,
+    wait_until_right,
+    watcher_pid,
+)
 from support.listeners import answering
 from support.mirror import Mirror
-from support.running import counts, ffmpegs, kill, recorders
+from support.running import ffmpegs, kill, plan_counts, recorders
 from support.users import new_mirror
 from support.waiting import wait_for
 
@@ -62,7 +70,7 @@ def test_an_ffmpeg_dies_with_its_recorder(running: Watched) -> None:
     kill(recorder)
     seen = [[orphan]]
     while seen[-1] in ([], [orphan]):
-        seen.append(writers(mirror.root).get("hall", []))
+        seen.append(segment_writers(mirror.root).get("hall", []))
     assert len(seen[-1]) == 1
     assert orphan not in seen[-1]
     running.wait_until_right()
@@ -107,7 +115,7 @@ def test_a_killed_watcher_comes_back_and_catches_up(running: Watched) -> None:
         broken.unlink()
         kill(dead)
     running.wait_until_right()
-    assert watcher(mirror) not in (0, dead)
+    assert watcher_pid(mirror) not in (0, dead)
     running.remove("late")
     running.wait_until_right()
     assert processes(mirror, "gate") == before
@@ -121,7 +129,7 @@ def test_a_watcher_that_is_killed_all_the_time_is_always_there_again(running: Wa
     killed = [0]
     for _ in range(5):
         # Until supervisord notices the kill, it names the killed process.
-        killed.append(wait_for(lambda: (pid := watcher(mirror)) not in (0, killed[-1]) and pid))
+        killed.append(wait_for(lambda: (pid := watcher_pid(mirror)) not in (0, killed[-1]) and pid))
         kill(killed[-1])
     running.add("late")
     running.wait_until_right()
@@ -152,7 +160,7 @@ def test_reconciles_by_hand_and_the_watcher_do_not_get_in_each_others_way(runnin
     running.remove("coming2")
     running.wait_until_right()
     assert processes(mirror, "gate") == before
-    assert counts(mirror.run("reconcile")) == {"unchanged": 3}
+    assert plan_counts(mirror.run("reconcile")) == {"unchanged": 3}
 
 
 def test_what_somebody_else_applied_of_a_table_that_changed_back_is_undone(running: Watched) -> None:
@@ -203,19 +211,19 @@ def test_after_a_massacre_exactly_one_set_runs_again(whom: str) -> None:
                 assert up.wait(180) == 5
                 assert "supervisord ended by itself" in mirror.up_log()
             else:
-                for pid in belonging(mirror):
+                for pid in processes_of_mirror(mirror):
                     with contextlib.suppress(ProcessLookupError):
                         kill(pid)
                 up.wait(180)
-            wait_for(lambda: not belonging(mirror), seen=lambda: belonging(mirror))
-            assert writers(mirror.root) == {}
+            wait_for(lambda: not processes_of_mirror(mirror), seen=lambda: processes_of_mirror(mirror))
+            assert segment_writers(mirror.root) == {}
         watched.remove("gate")
         watched.change("hall", 130)
         watched.add("late")
         with mirror.up(watched=True):
             watched.wait_until_right()
             wait_for(lambda: mirror.run("status", code=None).returncode == 0, seen=mirror.status)
-        wait_for(lambda: not belonging(mirror), seen=lambda: belonging(mirror))
+        wait_for(lambda: not processes_of_mirror(mirror), seen=lambda: processes_of_mirror(mirror))
 
 
 @pytest.mark.slow
@@ -242,7 +250,7 @@ def end_starts(mirror: Mirror) -> None:
                 assert up.wait(180) == 5
             finally:
                 up.terminate()
-        wait_for(lambda: not belonging(mirror), seen=lambda: belonging(mirror))
+        wait_for(lambda: not processes_of_mirror(mirror), seen=lambda: processes_of_mirror(mirror))
 
 
 def has_begun(mirror: Mirror, number: int) -> bool:

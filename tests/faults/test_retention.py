@@ -20,14 +20,21 @@ from urllib.parse import quote
 import pytest
 from support.examples import KEY, seal
 from support.mirror import PASSWORD, Mirror, new_home
-from support.mounts import served, stopped, tmpfs, waits_for_fuse
-from support.recordings import gaps, grows, hashes, packets
+from support.mounts import bindfs_volume, hung, tmpfs, waits_for_fuse
+from support.recordings import closed_digests, gaps, packets, wait_until_grown
 from support.running import ffmpegs, kill, wait_until_recording
 from support.side_by_side import AtOnce
 from support.stepping_clock import HOUR, Clock
 from support.users import as_root
 from support.waiting import processes_of, wait_for
-from support.watched import goes_on_publishing, published, told, wait_until_shown, wait_until_well, watcher
+from support.watched import (
+    published,
+    times_logged,
+    wait_until_published_again,
+    wait_until_shown,
+    wait_until_well,
+    watcher_pid,
+)
 
 from heldar_mirror.footage.names import segment_begun, segment_name
 from heldar_mirror.heldar import camera_url
@@ -209,7 +216,7 @@ def test_recorders_fill_a_small_volume_and_its_floor_holds(mirror: Mirror, port:
             # The ticks make room. The other rules have nothing to do.
             with pruned(mirror, HELDAR_RETENTION_INTERVAL_S="300"):
                 # At first timestamps may jump, and ffmpeg ends then.
-                grows(mirror, *ids)
+                wait_until_grown(mirror, *ids)
                 writers = {camera_id: ffmpegs(mirror, camera_id) for camera_id in ids}
                 seen, least = {camera_id: set[str]() for camera_id in ids}, math.inf
 
@@ -222,7 +229,7 @@ def test_recorders_fill_a_small_volume_and_its_floor_holds(mirror: Mirror, port:
                         gone += len(seen[camera_id] - now)
                         assert not [path for path in open_segments(mirror, camera_id) if "deleted" in path]
                     least = min(least, free(mirror.root))
-                    return gone >= 60 and told(mirror, " floor)") >= 3
+                    return gone >= 60 and times_logged(mirror, " floor)") >= 3
 
                 wait_for(turned_over, seconds=300, every=0.2, seen=mirror.watch_log)
                 assert {camera_id: ffmpegs(mirror, camera_id) for camera_id in ids} == writers
@@ -273,7 +280,7 @@ def test_what_is_locked_stays_however_full_it_is(mirror: Mirror, port: int) -> N
             writers, newest = (ffmpegs(mirror, "gate"), ffmpegs(mirror, "hall")), max(names(mirror, "gate"))
             wait_for(lambda: begun_at(max(names(mirror, "gate"))) > begun_at(newest) + 5 * SECONDS, seen=mirror.status)
             assert (ffmpegs(mirror, "gate"), ffmpegs(mirror, "hall")) == writers
-            times_told = told(mirror, "nothing more may be deleted")
+            times_told = times_logged(mirror, "nothing more may be deleted")
             mirror.database.execute("UPDATE segments SET locked = 0")
             wait_for(lambda: not {*gate[5:9]} & names(mirror, "gate"), seen=mirror.watch_log)
             swept(mirror)
@@ -414,11 +421,11 @@ def test_with_a_killed_watcher_its_pruner_ends_and_the_next_one_has_its_own(mirr
         wait_until_recording(mirror, "gate")
         goes(mirror, "gate")
         for _ in range(2):
-            before, parent = another_pruner(mirror), watcher(mirror)
+            before, parent = another_pruner(mirror), watcher_pid(mirror)
             kill(parent)
             wait_for(partial(has_ended, mirror, before), seen=mirror.watch_log)
             another_pruner(mirror, before)
-            assert watcher(mirror) != parent
+            assert watcher_pid(mirror) != parent
             goes(mirror, "gate")
         wait_until_well(mirror)
 
@@ -449,12 +456,12 @@ def test_a_stopped_pruner_stops_nobody_else(mirror: Mirror, port: int) -> None:
         os.kill(before, signal.SIGSTOP)
         mirror.database.add("hall")
         wait_until_recording(mirror, "gate", "hall")
-        goes_on_publishing(mirror)
+        wait_until_published_again(mirror)
         os.kill(before, signal.SIGCONT)
         goes(mirror, "gate")
         assert pruners(mirror) == [before]
         os.kill(before, signal.SIGSTOP)
-        kill(watcher(mirror))
+        kill(watcher_pid(mirror))
         last = another_pruner(mirror, before)
         goes(mirror, "gate")
         os.kill(last, signal.SIGSTOP)
@@ -478,20 +485,20 @@ def test_a_pruner_takes_the_settings_that_the_watcher_reads_anew(mirror: Mirror,
             time.sleep(12)  # longer than a tick
             assert {old, *younger} <= names(mirror, "gate")
             file.write_text("HELDAR_RETENTION_INTERVAL_S=often\n")
-            os.kill(watcher(mirror), signal.SIGHUP)
+            os.kill(watcher_pid(mirror), signal.SIGHUP)
             wait_for(
                 lambda: any("settings of before stay in force" in text for text in published(mirror)["problems"]),
                 seen=lambda: published(mirror),
             )
             assert pruners(mirror) == [first]
             file.write_text("HELDAR_RETENTION_INTERVAL_S=1\nHELDAR_MIRROR_MIN_FREE_GB=0.125\n")
-            os.kill(watcher(mirror), signal.SIGHUP)
+            os.kill(watcher_pid(mirror), signal.SIGHUP)
             wait_for(lambda: old not in names(mirror, "gate"), seen=mirror.watch_log)
             second = another_pruner(mirror, first)
             assert {*younger} <= names(mirror, "gate")
             # A floor of 143.4 MiB: it is enough to delete the oldest 4 MiB.
             file.write_text("HELDAR_RETENTION_INTERVAL_S=1\nHELDAR_MIRROR_MIN_FREE_GB=0.14\n")
-            os.kill(watcher(mirror), signal.SIGHUP)
+            os.kill(watcher_pid(mirror), signal.SIGHUP)
             wait_for(lambda: younger[0] not in names(mirror, "gate"), seen=mirror.watch_log)
             another_pruner(mirror, first, second)
             swept(mirror)
@@ -509,7 +516,7 @@ def test_what_a_pruner_told_is_over_with_the_settings_that_caused_it(mirror: Mir
         leave(mirror.root, 140 * MIB)
         wait_until_shown(mirror, "less than the floor of 150.0 MiB is free, and nothing more may be deleted")
         file.write_text("HELDAR_MIRROR_MIN_FREE_GB=0.125\n")
-        os.kill(watcher(mirror), signal.SIGHUP)
+        os.kill(watcher_pid(mirror), signal.SIGHUP)
         wait_until_well(mirror)
 
 
@@ -527,7 +534,7 @@ def test_a_pruner_has_no_secret(mirror: Mirror, port: int) -> None:
             shown = Path(f"/proc/{pid}/environ").read_bytes() + Path(f"/proc/{pid}/cmdline").read_bytes()
             assert b"HELDAR_MIRROR_STATE_DIR" in shown
             assert not [text for text in (KEY, PASSWORD, quote(PASSWORD, safe="")) if text.encode() in shown]
-            os.kill(watcher(mirror), signal.SIGHUP)
+            os.kill(watcher_pid(mirror), signal.SIGHUP)
             another_pruner(mirror, pid)
         wait_until_well(mirror)
 
@@ -567,17 +574,21 @@ def test_a_volume_that_hangs_hangs_nobody_but_its_pruner(mirror: Mirror, port: i
     mirror.database.add("gate", rtsp_port=port, segment_seconds=SECONDS)
     mirror.database.add("hall", rtsp_port=port, segment_seconds=SECONDS, mirror_enabled=0)
     begun = time.time() - 1
-    with served(mirror) as server:
+    with bindfs_volume(mirror) as server:
         with pruned(mirror):
             wait_until_recording(mirror, "gate")
             goes(mirror, "gate")
-            closed = {path: digest for path, digest in hashes(mirror.root).items() if begun_at(Path(path).name) > begun}
+            closed = {
+                path: digest
+                for path, digest in closed_digests(mirror.root).items()
+                if begun_at(Path(path).name) > begun
+            }
             before = another_pruner(mirror)
-            with stopped(server):
+            with hung(server):
                 wait_for(lambda: waits_for_fuse(before))
                 wait_until_shown(mirror, "does not answer within")
-                os.kill(watcher(mirror), signal.SIGHUP)
-                goes_on_publishing(mirror)
+                os.kill(watcher_pid(mirror), signal.SIGHUP)
+                wait_until_published_again(mirror)
                 mirror.database.update("hall", mirror_enabled=1)
                 assert "mirror-gate" in mirror.supervisorctl("status")
                 assert len(pruners(mirror)) <= 1
@@ -585,11 +596,11 @@ def test_a_volume_that_hangs_hangs_nobody_but_its_pruner(mirror: Mirror, port: i
             wait_until_well(mirror)
             another_pruner(mirror, before)
             goes(mirror, "gate")
-            assert closed.items() <= hashes(mirror.root).items()
+            assert closed.items() <= closed_digests(mirror.root).items()
         with pruned(mirror) as process:
             wait_until_recording(mirror, "gate", "hall")
             before = another_pruner(mirror)
-            with stopped(server):
+            with hung(server):
                 wait_for(lambda: waits_for_fuse(before))
                 process.terminate()
                 assert process.wait(180) == 0

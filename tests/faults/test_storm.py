@@ -8,10 +8,18 @@ import time
 from dataclasses import dataclass, field
 
 import pytest
-from support.inspection import SHOWN_PASSWORD, Wanted, belonging, supervisor, wait_until_right, watcher, writers
+from support.inspection import (
+    SHOWN_PASSWORD,
+    Wanted,
+    processes_of_mirror,
+    segment_writers,
+    supervisor,
+    wait_until_right,
+    watcher_pid,
+)
 from support.listeners import answering
 from support.mirror import GROWING_FFMPEG, Mirror
-from support.running import counts, kill
+from support.running import kill, plan_counts
 from support.waiting import wait_for
 
 # To run other storms: STORM_SEEDS=2,3 script/test tests/faults/test_storm.py
@@ -98,15 +106,15 @@ class Storm:
 
     def victims(self, what: str) -> list[int]:
         if what == "watcher":
-            return [pid] if (pid := watcher(self.mirror)) else []
+            return [pid] if (pid := watcher_pid(self.mirror)) else []
         if what == "reconcile":
             return [process.pid for process in self.by_hand]
         if what == "ffmpeg":
-            return [pid for pids in writers(self.mirror.root).values() for pid in pids]
+            return [pid for pids in segment_writers(self.mirror.root).values() for pid in pids]
         spared = "supervisord", "heldar_mirror up"
         all_of_them = {
             pid: command
-            for pid, command in belonging(self.mirror).items()
+            for pid, command in processes_of_mirror(self.mirror).items()
             if command and not any(name in command for name in spared)
         }
         if what == "recorder":
@@ -151,6 +159,6 @@ def test_after_a_storm_exactly_the_right_cameras_are_recorded(mirror: Mirror, se
             wait_until_right(mirror, storm.wanted())
             assert supervisor(mirror).getPID() == supervisord
             wait_for(lambda: mirror.run("status", code=None).returncode == 0, seen=mirror.status)
-            assert counts(mirror.run("reconcile")) == {"unchanged": len(storm.wanted())}
+            assert plan_counts(mirror.run("reconcile")) == {"unchanged": len(storm.wanted())}
             wait_until_right(mirror, storm.wanted())
-        wait_for(lambda: not belonging(mirror), seen=lambda: belonging(mirror))
+        wait_for(lambda: not processes_of_mirror(mirror), seen=lambda: processes_of_mirror(mirror))

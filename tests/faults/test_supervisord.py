@@ -15,7 +15,14 @@ from support.mirror import GROWING_FFMPEG, Mirror
 from support.running import kill, recorders, wait_until_recording
 from support.users import new_mirror
 from support.waiting import processes_of, wait_for
-from support.watched import is_recorded_in, told, wait_until_recorded, wait_until_shown, wait_until_well, watcher
+from support.watched import (
+    is_recorded_in,
+    times_logged,
+    wait_until_recorded,
+    wait_until_shown,
+    wait_until_well,
+    watcher_pid,
+)
 
 from heldar_mirror.recorder.recorder import START_SECONDS
 
@@ -84,19 +91,19 @@ def test_supervisord_killed_in_the_middle_of_an_apply_is_right_at_the_next_up(mi
 def test_a_configuration_that_can_not_be_read_is_told_once_and_what_waits_is_applied_later(watched: Mirror) -> None:
     """A bad stanza, and then a bad configuration, are each reported once, and what runs goes on. When it is mended, the
     change that waited is applied."""
-    before, pid = wait_until_recorded(watched, CAMERAS), watcher(watched)
-    configuration, said = watched.state / "supervisord.conf", told(watched, CANT_READ)
+    before, pid = wait_until_recorded(watched, CAMERAS), watcher_pid(watched)
+    configuration, said = watched.state / "supervisord.conf", times_logged(watched, CANT_READ)
     good = configuration.read_text()
     (watched.state / "bad.conf").write_text("[program:bad]\nautostart=true\n")
     try:
         configuration.write_text(good.replace("files=programs.conf", "files=programs.conf bad.conf"))
         watched.database.update("gate", segment_seconds=61)
-        wait_for(lambda: told(watched, CANT_READ) == said + 1, seen=watched.watch_log)
+        wait_for(lambda: times_logged(watched, CANT_READ) == said + 1, seen=watched.watch_log)
         wait_until_shown(watched, "program:bad")
         # It is read again, and reported again only if the reason differs.
         configuration.write_text("supervisord\n")
         os.kill(pid, signal.SIGHUP)
-        wait_for(lambda: told(watched, CANT_READ) == said + 2, seen=watched.watch_log)
+        wait_for(lambda: times_logged(watched, CANT_READ) == said + 2, seen=watched.watch_log)
         wait_until_shown(watched, "no section headers", "what runs goes on")
         os.kill(pid, signal.SIGHUP)
         time.sleep(2)
@@ -107,8 +114,8 @@ def test_a_configuration_that_can_not_be_read_is_told_once_and_what_waits_is_app
     wait_for(lambda: is_recorded_in(watched, "gate", 61), seen=watched.watch_log)
     after = wait_until_recorded(watched, CAMERAS)
     assert {name for name in CAMERAS if after[name] != before[name]} == {"gate"}
-    assert told(watched, CANT_READ) == said + 2
-    assert told(watched, "Traceback") == 0
+    assert times_logged(watched, CANT_READ) == said + 2
+    assert times_logged(watched, "Traceback") == 0
 
 
 @pytest.mark.slow
@@ -123,7 +130,7 @@ def test_a_person_who_updates_while_the_table_changes_is_in_nobodys_way(watched:
     wait_for(lambda: all(is_recorded_in(watched, name, 73) for name in CAMERAS), seen=watched.watch_log)
     wait_until_well(watched)
     assert recorders(watched).keys() == CAMERAS
-    assert told(watched, "Traceback") == 0
+    assert times_logged(watched, "Traceback") == 0
 
 
 @pytest.mark.slow
@@ -182,12 +189,12 @@ def test_a_socket_that_is_gone_is_told_and_up_can_still_be_ended(mirror: Mirror)
         before = wait_until_recorded(mirror, CAMERAS)
         wait_until_well(mirror)
         (mirror.state / "supervisor.sock").unlink()
-        wait_for(lambda: told(mirror, "supervisord does not answer at"), seen=mirror.watch_log)
+        wait_for(lambda: times_logged(mirror, "supervisord does not answer at"), seen=mirror.watch_log)
         mirror.database.update("gate", segment_seconds=61)
         wait_for(lambda: "\narg=61\n" in (mirror.state / "specs/gate.spec").read_text(), seen=mirror.watch_log)
         wait_until_shown(mirror, "supervisord does not answer at", "3 of 3 mirrors record")
         assert recorders(mirror) == before
-        assert told(mirror, "supervisord does not answer at") == 1
+        assert times_logged(mirror, "supervisord does not answer at") == 1
         up.terminate()
         assert up.wait(180) == 0
         assert not processes_of(str(mirror.home))

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 from support.mirror import Mirror
-from support.mounts import mount, mounted, served, stopped, tmpfs, waits_for_fuse
-from support.recordings import grows, hashes
+from support.mounts import bindfs_volume, hung, mount, mounted, tmpfs, waits_for_fuse
+from support.recordings import closed_digests, wait_until_grown
 from support.running import ffmpegs, kill, recorders, wait_until_recording
 from support.side_by_side import AtOnce
 from support.users import as_root
 from support.waiting import wait_for
-from support.watched import goes_on_publishing, published
+from support.watched import published, wait_until_published_again
 
 from heldar_mirror.recorder import recorder
 
@@ -132,8 +132,8 @@ def test_a_volume_that_fills_up_while_recording(mirror: Mirror, port: int) -> No
             columns = "id, camera_id, path, start_time, evidence_locked"
             mirror.database.execute(f"INSERT INTO segments ({columns}) VALUES (?1, ?1, ?1, '2026-01-01', 1)", name)  # noqa: S608
         with mirror.up(watched=True):
-            grows(mirror, "gate", "hall")
-            closed = hashes(mirror.root)
+            wait_until_grown(mirror, "gate", "hall")
+            closed = closed_digests(mirror.root)
             big = mirror.root / "big"
             with big.open("wb", buffering=0) as file, contextlib.suppress(OSError):
                 while file.write(bytes(65536)):
@@ -148,8 +148,8 @@ def test_a_volume_that_fills_up_while_recording(mirror: Mirror, port: int) -> No
                 assert "is full: " in mirror.status()[name]["last_error"]
             big.unlink()
             well_again(mirror, "gate", "hall")
-            grows(mirror, "gate", "hall")
-            assert closed.items() <= hashes(mirror.root).items()
+            wait_until_grown(mirror, "gate", "hall")
+            assert closed.items() <= closed_digests(mirror.root).items()
 
 
 @at_once
@@ -186,8 +186,8 @@ def test_a_volume_that_is_found_damaged(mirror: Mirror, port: int) -> None:
     with mounted(mirror.root, "-o", "loop,errors=remount-ro", image):
         real(mirror, port, "gate", "hall")
         with mirror.up(watched=True):
-            grows(mirror, "gate", "hall")
-            closed = hashes(mirror.root)
+            wait_until_grown(mirror, "gate", "hall")
+            closed = closed_digests(mirror.root)
             os.sync()
             device = subprocess.check_output(["findmnt", "-no", "SOURCE", str(mirror.root)], text=True).strip()
             Path(f"/sys/fs/ext4/{Path(device).name}/trigger_fs_error").write_text("a test")
@@ -198,8 +198,8 @@ def test_a_volume_that_is_found_damaged(mirror: Mirror, port: int) -> None:
             unmount(mirror.root)
             mount("-o", "loop,errors=remount-ro", image, mirror.root)
             well_again(mirror, "gate", "hall")
-            grows(mirror, "gate", "hall")
-            assert closed.items() <= hashes(mirror.root).items()
+            wait_until_grown(mirror, "gate", "hall")
+            assert closed.items() <= closed_digests(mirror.root).items()
 
 
 @at_once
@@ -218,7 +218,7 @@ def test_a_volume_that_is_not_there_at_the_start(mirror: Mirror, port: int) -> N
             assert list(mirror.root.iterdir()) == []
             with mounted(mirror.root, "--bind", disk):
                 well_again(mirror, "gate", "hall")
-                grows(mirror, "gate", "hall")
+                wait_until_grown(mirror, "gate", "hall")
 
 
 @at_once
@@ -228,8 +228,8 @@ def test_a_volume_that_is_unmounted_while_recording(mirror: Mirror, port: int) -
     disk = mirror.home / "disk"
     real(mirror, port, "gate", "hall")
     with tmpfs(disk, 200), mounted(mirror.root, "--bind", disk), mirror.up(watched=True):
-        grows(mirror, "gate", "hall")
-        closed = hashes(mirror.root)
+        wait_until_grown(mirror, "gate", "hall")
+        closed = closed_digests(mirror.root)
         unmount(mirror.root)
         told(mirror, "has lost its marker")
         settle(mirror, "gate", "hall")
@@ -237,8 +237,8 @@ def test_a_volume_that_is_unmounted_while_recording(mirror: Mirror, port: int) -
         assert list(mirror.root.iterdir()) == []
         mount("--bind", disk, mirror.root)
         well_again(mirror, "gate", "hall")
-        grows(mirror, "gate", "hall")
-        assert closed.items() <= hashes(mirror.root).items()
+        wait_until_grown(mirror, "gate", "hall")
+        assert closed.items() <= closed_digests(mirror.root).items()
 
 
 @at_once
@@ -252,20 +252,20 @@ def test_a_volume_that_is_swapped_for_another(mirror: Mirror, port: int) -> None
         # Disks that are used in turn hold the same cameras, so a path of ours exists on the wrong one as well.
         (other / "gate").mkdir()
         with mirror.up(watched=True):
-            grows(mirror, "gate", "hall")
-            closed = hashes(disk)
+            wait_until_grown(mirror, "gate", "hall")
+            closed = closed_digests(disk)
             mount("--bind", other, mirror.root)
             told(mirror, "holds the marker of another volume")
             settle(mirror, "gate", "hall")
-            before = hashes(other)
+            before = closed_digests(other)
             is_calm(mirror, "holds the marker of another volume")
-            assert hashes(other) == before
+            assert closed_digests(other) == before
             assert not (other / "hall").exists()
             unmount(mirror.root)
             well_again(mirror, "gate", "hall")
-            grows(mirror, "gate", "hall")
-            assert hashes(other) == before
-            assert closed.items() <= hashes(disk).items()
+            wait_until_grown(mirror, "gate", "hall")
+            assert closed_digests(other) == before
+            assert closed.items() <= closed_digests(disk).items()
 
 
 @at_once
@@ -274,24 +274,24 @@ def test_a_volume_that_hangs(mirror: Mirror, port: int) -> None:
     directory."""
     disk = mirror.home / "disk"
     real(mirror, port, "gate", "hall", "yard")
-    with served(mirror) as server, mirror.up(watched=True):
-        grows(mirror, "gate", "hall", "yard")
-        closed = hashes(disk)
-        with stopped(server):
+    with bindfs_volume(mirror) as server, mirror.up(watched=True):
+        wait_until_grown(mirror, "gate", "hall", "yard")
+        closed = closed_digests(disk)
+        with hung(server):
             kill(recorders(mirror)["yard"])
             told(mirror, "does not answer within")
-            goes_on_publishing(mirror)
+            wait_until_published_again(mirror)
             assert "mirror-gate" in mirror.supervisorctl("status")
             assert "does not answer within" in mirror.run("reconcile", code=6).stderr
             mirror.database.update("hall", mirror_enabled=0)
             wait_for(lambda: states(mirror).get("hall") not in {"STARTING", "RUNNING"}, seen=lambda: states(mirror))
-            goes_on_publishing(mirror)
+            wait_until_published_again(mirror)
         well_again(mirror, "gate", "yard")
         wait_for(
             lambda: not ffmpegs(mirror, "hall") and "hall" not in recorders(mirror), seen=lambda: recorders(mirror)
         )
-        grows(mirror, "gate", "yard")
-        assert closed.items() <= hashes(disk).items()
+        wait_until_grown(mirror, "gate", "yard")
+        assert closed.items() <= closed_digests(disk).items()
 
 
 @at_once
@@ -299,10 +299,10 @@ def test_up_ends_though_the_volume_hangs(mirror: Mirror, port: int) -> None:
     """SIGTERM ends `up` though the volume hangs. Processes that are stuck in a system call end when the volume
     answers."""
     real(mirror, port, "gate", "hall")
-    with served(mirror) as server, mirror.up(watched=True) as process:
-        grows(mirror, "gate", "hall")
+    with bindfs_volume(mirror) as server, mirror.up(watched=True) as process:
+        wait_until_grown(mirror, "gate", "hall")
         writers = [*ffmpegs(mirror, "gate"), *ffmpegs(mirror, "hall")]
-        with stopped(server):
+        with hung(server):
             wait_for(lambda: all(waits_for_fuse(pid) for pid in writers))
             process.terminate()
             assert process.wait(180) == 0
@@ -313,22 +313,22 @@ def test_a_primary_that_hangs_keeps_out_only_a_volume_that_was_never_used(mirror
     """At the very first use the root is refused and not touched, since it might be the primary's. A root that was used
     before is used."""
     real(mirror, port, "gate")
-    with served(mirror, "recordings") as server:
-        with stopped(server):
+    with bindfs_volume(mirror, "recordings") as server:
+        with hung(server):
             commands = [["up"], ["reconcile"], ["reconcile", "--dry-run"], ["adopt-volume"]]
             with ThreadPoolExecutor() as pool:
                 for result in pool.map(lambda command: mirror.run(*command, code=6), commands):
                     assert f"{mirror.home / 'recordings'} does not answer" in result.stderr
             assert not mirror.root.exists()
         with mirror.up(watched=True):
-            grows(mirror, "gate")
-            closed = hashes(mirror.root)
-            with stopped(server):
+            wait_until_grown(mirror, "gate")
+            closed = closed_digests(mirror.root)
+            with hung(server):
                 real(mirror, port, "hall")
-                grows(mirror, "gate", "hall")
+                wait_until_grown(mirror, "gate", "hall")
                 mirror.run("reconcile")
         server.send_signal(signal.SIGSTOP)
-        with mirror.up(watched=True), stopped(server):
+        with mirror.up(watched=True), hung(server):
             assert "So it can't be checked whether the mirror root is apart from the primary's" in mirror.up_log()
-            grows(mirror, "gate", "hall")
-        assert closed.items() <= hashes(mirror.root).items()
+            wait_until_grown(mirror, "gate", "hall")
+        assert closed.items() <= closed_digests(mirror.root).items()

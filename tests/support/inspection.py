@@ -30,7 +30,7 @@ def hikvision(port: int, segment_seconds: int = 60) -> Wanted:
     return Wanted(f"rtsp://admin:{SHOWN_PASSWORD}@127.0.0.1:{port}/Streaming/Channels/101", segment_seconds)
 
 
-def belonging(mirror: Mirror) -> dict[int, str]:
+def processes_of_mirror(mirror: Mirror) -> dict[int, str]:
     """Return the command lines of all processes of a mirror, by process id. All inherited its HOME."""
     marker = f"HOME={mirror.home}".encode()
     found = {}
@@ -58,7 +58,7 @@ def parent(pid: int) -> int:
         return 0
 
 
-def writers(root: Path) -> dict[str, list[int]]:
+def segment_writers(root: Path) -> dict[str, list[int]]:
     """Return the processes of any user that have a segment open, by camera."""
     found: dict[str, list[int]] = {}
     for process in Path("/proc").iterdir():
@@ -84,7 +84,7 @@ def supervisor(mirror: Mirror) -> Any:
     return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
 
 
-def watcher(mirror: Mirror) -> int:
+def watcher_pid(mirror: Mirror) -> int:
     """Return the process id of the watcher; 0 while it is down."""
     try:
         return int(supervisor(mirror).getProcessInfo("watch")["pid"])
@@ -104,7 +104,7 @@ def frozen_watcher(mirror: Mirror) -> Iterator[int]:
 
     It is not frozen during a reconcile, because it would then hold the lock that every other reconcile waits for.
     """
-    pid: int = wait_for(lambda: watcher(mirror))
+    pid: int = wait_for(lambda: watcher_pid(mirror))
     try:
         with (mirror.state / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -127,7 +127,7 @@ def what_is_wrong(mirror: Mirror, wanted: Mapping[str, Wanted]) -> list[str]:
     generations = {name: re.findall(r"^generation=(\d+)$", text, re.MULTILINE)[0] for name, text in specs.items()}
     stanzas = dict(re.findall(r"/specs/(\S+)\.spec (\d+)$", (mirror.state / "programs.conf").read_text(), re.MULTILINE))
     programs = {group.removeprefix("mirror-") for group in infos if group != "watch"}
-    writing = writers(mirror.root)
+    writing = segment_writers(mirror.root)
     wrong = [
         f"{what}: {sorted(found)}, not {sorted(wanted)}"
         for what, found in {"specs": specs, "stanzas": stanzas, "programs": programs, "written": writing}.items()
@@ -144,7 +144,7 @@ def what_is_wrong(mirror: Mirror, wanted: Mapping[str, Wanted]) -> list[str]:
 
     known = {supervisord, infos["watch"]["pid"]}
     # The watcher's children are the pruner, and short-lived processes that look at the volume.
-    known |= {pid for pid in belonging(mirror) if parent(pid) == infos["watch"]["pid"]}
+    known |= {pid for pid in processes_of_mirror(mirror) if parent(pid) == infos["watch"]["pid"]}
     for name in wanted.keys() & specs.keys() & programs & writing.keys():
         recorder, ffmpegs = infos[f"mirror-{name}"]["pid"], writing[name]
         known |= {recorder, *ffmpegs}
@@ -164,7 +164,7 @@ def what_is_wrong(mirror: Mirror, wanted: Mapping[str, Wanted]) -> list[str]:
         ]
     others = {
         pid: command
-        for pid, command in belonging(mirror).items()
+        for pid, command in processes_of_mirror(mirror).items()
         if pid not in known and not command.endswith("heldar_mirror up")
     }
     if others:

@@ -31,7 +31,7 @@ FLOOR_BYTES = 128 * MIB
 FRAGMENT = b"\0\0\0\x08moof"
 
 
-def shelf(mirror: Mirror, camera_id: str) -> Path:
+def camera_directory(mirror: Mirror, camera_id: str) -> Path:
     """Return a camera's directory, made as a recorder makes it."""
     directory = mirror.root / camera_id
     directory.mkdir(exist_ok=True)
@@ -39,7 +39,7 @@ def shelf(mirror: Mirror, camera_id: str) -> Path:
     return directory
 
 
-def put(directory: Path, begun: float, size: int = 1000) -> Path:
+def make_segment(directory: Path, begun: float, size: int = 1000) -> Path:
     """Put a segment into a directory. Its blocks are really allocated, and a size of 0 makes a stub."""
     path = directory / segment_name(int(begun))
     with path.open("xb") as file:
@@ -59,7 +59,7 @@ def begun_of(path: Path) -> int:
     return begun
 
 
-def lock(mirror: Mirror, path: Path, seconds: float | None = 0, column: str = "evidence_locked") -> None:
+def lock_in_heldar(mirror: Mirror, path: Path, seconds: float | None = 0, column: str = "evidence_locked") -> None:
     """Lock a segment of the primary that begins when one of the mirror does. Without a length it has no end yet."""
     start = datetime.fromtimestamp(begun_of(path), timezone.utc)
     end = None if seconds is None else datetime.fromtimestamp(begun_of(path) + seconds, timezone.utc).isoformat()
@@ -80,7 +80,7 @@ def pruner_of(mirror: Mirror, *, dry_run: bool = False, progress: Progress = no_
     return make_pruner(settings, dry_run=dry_run, progress=progress)
 
 
-def tree(*tops: Path) -> dict[str, tuple[int, int, int, int, bytes | None]]:
+def snapshot(*tops: Path) -> dict[str, tuple[int, int, int, int, bytes | None]]:
     """Return everything below directories: what each file is, when it was changed, and what it holds."""
     found = {}
     for top in tops:
@@ -91,18 +91,18 @@ def tree(*tops: Path) -> dict[str, tuple[int, int, int, int, bytes | None]]:
     return found
 
 
-def removed(report: dict[str, Any]) -> dict[tuple[str, str], int]:
+def removed_counts(report: dict[str, Any]) -> dict[tuple[str, str], int]:
     """Return how many segments were removed by camera and rule, from what `--json` printed."""
     return {(each["camera_id"], each["rule"]): each["segments"] for each in report["removed"]}
 
 
-def prune(mirror: Mirror, *args: str, code: int = 0, **env: str) -> Any:
+def run_prune(mirror: Mirror, *args: str, code: int = 0, **env: str) -> Any:
     """Prune on the command line, and return what it printed as JSON."""
     return json.loads(mirror.run("prune", "--json", *args, code=code, **env).stdout)
 
 
 @contextlib.contextmanager
-def volume(mirror: Mirror, kind: str, size: int = 400, options: str = "") -> Iterator[Path]:
+def mounted_volume(mirror: Mirror, kind: str, size: int = 400, options: str = "") -> Iterator[Path]:
     """Mount a file system of so many MiB as the mirror root and adopt it. It is unmounted at the end."""
     mirror.root.mkdir(exist_ok=True)
     if kind == "tmpfs":
@@ -123,20 +123,20 @@ def volume(mirror: Mirror, kind: str, size: int = 400, options: str = "") -> Ite
         subprocess.run(["umount", "--lazy", str(mirror.root)], check=True)
 
 
-def free(root: Path) -> int:
+def free_bytes(root: Path) -> int:
     """Return the free space of a volume."""
     found = os.statvfs(root)
     return found.f_bavail * found.f_frsize
 
 
-def fill(mirror: Mirror, *camera_ids: str, until: int, size: int = 4 * MIB, newest: float) -> list[Path]:
+def fill_volume(mirror: Mirror, *camera_ids: str, until: int, size: int = 4 * MIB, newest: float) -> list[Path]:
     """Put segments of the cameras in turn, a minute apart, the last at `newest`, until only `until` bytes are free."""
     root = mirror.root
     os.sync()
-    count = max(0, (free(root) - until) // size)
+    count = max(0, (free_bytes(root) - until) // size)
     made = []
     for number in range(count):
         camera_id = camera_ids[number % len(camera_ids)]
-        made.append(put(shelf(mirror, camera_id), newest - 60 * (count - number), size))
+        made.append(make_segment(camera_directory(mirror, camera_id), newest - 60 * (count - number), size))
     subprocess.run(["sync", "--file-system", str(root)], check=True)
     return made

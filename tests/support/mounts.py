@@ -37,7 +37,7 @@ def tmpfs(directory: Path, mebibytes: int) -> contextlib.AbstractContextManager[
 
 
 @contextlib.contextmanager
-def served(mirror: Mirror, place: str = "mirror") -> Iterator["subprocess.Popen[bytes]"]:
+def bindfs_volume(mirror: Mirror, place: str = "mirror") -> Iterator["subprocess.Popen[bytes]"]:
     """Mount the directory `disk` on a directory of the mirror's home, by default its mirror root, through bindfs.
 
     Yields the process of bindfs. While that is stopped, the volume hangs.
@@ -60,7 +60,7 @@ def served(mirror: Mirror, place: str = "mirror") -> Iterator["subprocess.Popen[
 
 
 @contextlib.contextmanager
-def stopped(server: "subprocess.Popen[bytes]") -> Iterator[None]:
+def hung(server: "subprocess.Popen[bytes]") -> Iterator[None]:
     """Let the volume of a bindfs process hang until the block ends."""
     server.send_signal(signal.SIGSTOP)
     try:

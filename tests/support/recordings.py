@@ -13,13 +13,13 @@ from support.waiting import COMMAND_SECONDS, wait_for
 FRAMES_PER_SECOND = 15
 
 
-def hashes(directory: Path) -> dict[str, str]:
+def closed_digests(directory: Path) -> dict[str, str]:
     """Return the digest of each closed segment, which is every segment but the last of its camera, by path."""
     closed = [path for camera in directory.iterdir() if camera.is_dir() for path in sorted(camera.glob("*.mp4"))[:-1]]
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in closed}
 
 
-def grows(mirror: Mirror, *camera_ids: str) -> None:
+def wait_until_grown(mirror: Mirror, *camera_ids: str) -> None:
     """Wait until each camera has three more segments, two of them closed."""
     counts = {name: len(mirror.segments(name)) for name in camera_ids}
     wait_for(lambda: all(len(mirror.segments(name)) > counts[name] + 2 for name in camera_ids))

@@ -36,12 +36,12 @@ def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
-def counts(result: subprocess.CompletedProcess[str]) -> dict[str, int]:
+def plan_counts(result: subprocess.CompletedProcess[str]) -> dict[str, int]:
     """Return the numbers in the last line of a printed plan, by name, without those that are 0."""
     last = result.stdout.strip().splitlines()[-1]
     return {name: int(number) for number, name in re.findall(r"(\d+) (\w+)", last) if number != "0"}
 
 
-def below(*directories: Path) -> dict[Path, bytes]:
+def file_contents(*directories: Path) -> dict[Path, bytes]:
     """Return the content of each file below directories, by path."""
     return {path: path.read_bytes() for top in directories for path in sorted(top.rglob("*")) if path.is_file()}

@@ -19,7 +19,7 @@ from support.mirror import FAKE_FFMPEG, Mirror, mirror_env, new_database, new_ho
 from support.waiting import COMMAND_SECONDS
 
 # The user ids of Heldar's kernel and of a user unrelated to it. No accounts are needed.
-KERNEL, STRANGER = 64001, 65534
+HELDAR_UID, STRANGER_UID = 64001, 65534
 
 
 # An interpreter outside of the venv, or one that can't read it, finds our packages by this path.
@@ -46,7 +46,7 @@ def python_for_all() -> str:
 import os, heldar_mirror.cli.main, cryptography.hazmat.primitives.ciphers.aead
 assert os.access({str(FAKE_FFMPEG)!r}, os.R_OK | os.X_OK)
 """
-            if run_as(STRANGER, [candidate, "-c", needs]).returncode == 0:
+            if run_as(STRANGER_UID, [candidate, "-c", needs]).returncode == 0:
                 return candidate
     pytest.skip("no Python that other users could run, or they can't read this checkout")
 

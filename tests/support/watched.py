@@ -10,7 +10,7 @@ from support.running import ffmpegs, recorders
 from support.waiting import processes_of, wait_for
 
 
-def watcher(mirror: Mirror) -> int:
+def watcher_pid(mirror: Mirror) -> int:
     """Return the process id of the watcher."""
     return int(mirror.supervisorctl("pid", "watch"))
 
@@ -21,7 +21,7 @@ def published(mirror: Mirror) -> dict[str, Any]:
     return status
 
 
-def told(mirror: Mirror, text: str) -> int:
+def times_logged(mirror: Mirror, text: str) -> int:
     """Return how often a text stands in the watcher's log."""
     return mirror.watch_log().count(text)
 
@@ -57,7 +57,7 @@ def wait_until_shown(mirror: Mirror, *texts: str) -> None:
     wait_for(shows, every=0.3)
 
 
-def goes_on_publishing(mirror: Mirror) -> None:
+def wait_until_published_again(mirror: Mirror) -> None:
     """Wait until the watcher publishes a newer report."""
     at = published(mirror)["at"]
     wait_for(lambda: published(mirror)["at"] > at)

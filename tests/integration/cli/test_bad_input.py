@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from supervisor.options import ServerOptions
 from support.mirror import SCHEMA, Mirror
-from support.running import counts, ffmpegs, recorders, wait_until_recording
+from support.running import ffmpegs, plan_counts, recorders, wait_until_recording
 from support.users import new_mirror
 from support.waiting import wait_for
 
@@ -155,7 +155,7 @@ def goes_on(running: Mirror) -> Iterator[Mirror]:
     good = ", ".join(f"'{camera_id}'" for camera_id in GOOD_COLUMNS)
     running.database.execute(f"DELETE FROM cameras WHERE id NOT IN ({good}) OR id IS NULL")  # noqa: S608
     assert recorders(running) == before
-    assert counts(running.run("reconcile")) == {"unchanged": len(GOOD_COLUMNS)}
+    assert plan_counts(running.run("reconcile")) == {"unchanged": len(GOOD_COLUMNS)}
 
 
 def programs_of(mirror: Mirror) -> dict[str, Any]:
@@ -173,7 +173,7 @@ def test_strange_but_good_cameras_are_recorded(running: Mirror) -> None:
     for camera_id in GOOD_COLUMNS:
         assert f" {running.state}/specs/{camera_id}.spec " in programs[f"mirror-{camera_id}"].command
         assert len(ffmpegs(running, camera_id)) == 1
-    assert counts(running.run("reconcile")) == {"unchanged": len(GOOD_COLUMNS)}
+    assert plan_counts(running.run("reconcile")) == {"unchanged": len(GOOD_COLUMNS)}
     wait_for(lambda: all(camera["well"] for camera in running.status().values()), seen=running.status)
 
 
@@ -189,7 +189,7 @@ def test_bad_ids_are_reported_and_become_nothing(goes_on: Mirror) -> None:
             f"! {shown}: the id must be of letters, digits, '_' and '-', at most 100; give the camera another id"
             in lines
         )
-    assert counts(result) == {"unchanged": len(GOOD_COLUMNS), "unusable": len(BAD_IDS)}
+    assert plan_counts(result) == {"unchanged": len(GOOD_COLUMNS), "unusable": len(BAD_IDS)}
     assert (sorted(goes_on.home.rglob("*.spec")), programs_of(goes_on).keys()) == before
     assert {path.name for path in goes_on.root.iterdir() if path.is_dir()} == GOOD_COLUMNS.keys()
     assert goes_on.status().keys() == GOOD_COLUMNS.keys() | set(BAD_IDS.values())
@@ -236,7 +236,7 @@ def test_a_key_that_does_not_fit_costs_the_sealed_cameras_alone(goes_on: Mirror,
         "opened: HELDAR_SECRET_KEY: ", "opened: "
     )
     assert "(what runs for it goes on)" in result.stdout
-    assert counts(result) == {"unchanged": len(GOOD_COLUMNS) - 1, "unusable": 1}
+    assert plan_counts(result) == {"unchanged": len(GOOD_COLUMNS) - 1, "unusable": 1}
     assert key.strip() in ("", "!") or key not in result.stdout + result.stderr
 
 
@@ -257,7 +257,7 @@ def test_a_running_camera_whose_row_becomes_unusable_goes_on(goes_on: Mirror, ca
     assert goes_on.status()[camera_id]["wanted"] is None
 
     goes_on.database.update(camera_id, mirror_enabled=0)
-    assert counts(goes_on.run("reconcile"))["removed"] == 1
+    assert plan_counts(goes_on.run("reconcile"))["removed"] == 1
     assert camera_id not in recorders(goes_on)
 
 

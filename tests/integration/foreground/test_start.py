@@ -5,7 +5,7 @@ import sys
 import pytest
 from support.in_step import assert_in_step
 from support.mirror import Mirror
-from support.running import counts, kill, wait_until_recording
+from support.running import kill, plan_counts, wait_until_recording
 from support.users import new_mirror
 from support.waiting import processes_of, wait_for
 
@@ -33,7 +33,7 @@ def test_up_with_an_unreadable_database_mirrors_the_last_known_good(mirror: Mirr
         assert "Going on with the last known good" in mirror.up_log()
         mirror.run("reconcile", code=4)
         (mirror.home / "dead").rename(mirror.database.path.parent)
-        assert counts(mirror.run("reconcile")) == {"unchanged": 1}
+        assert plan_counts(mirror.run("reconcile")) == {"unchanged": 1}
 
 
 def test_a_first_up_with_an_unreadable_database_waits_for_it(mirror: Mirror) -> None:

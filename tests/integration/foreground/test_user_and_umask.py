@@ -5,7 +5,7 @@ import pwd
 from pathlib import Path
 
 from support.mirror import FAKE_FFMPEG, Mirror
-from support.running import counts, wait_until_recording
+from support.running import plan_counts, wait_until_recording
 from support.users import MirrorForAll, as_root, new_mirror
 from support.waiting import processes_of
 
@@ -66,7 +66,7 @@ def test_started_as_root_the_mirror_runs_as_its_own_user() -> None:
             assert len(owners) >= 3
             assert set(owners.values()) == {games.pw_uid}, owners
             assert mirror.status()["gate"]["well"]
-            assert counts(mirror.run("reconcile")) == {"unchanged": 1}
+            assert plan_counts(mirror.run("reconcile")) == {"unchanged": 1}
             mirror.database.add("hall")
             mirror.run("reconcile", "gate")
             assert wait_until_recording(mirror, "gate", "hall")["gate"] != before
@@ -74,7 +74,7 @@ def test_started_as_root_the_mirror_runs_as_its_own_user() -> None:
                 assert path.owner() == "games", path
             # The user's own commands, without root.
             assert "2 of 2 mirrors record" in mirror.run_as(games.pw_uid, "status", code=1).stdout
-            assert counts(mirror.run_as(games.pw_uid, "reconcile", code=0)) == {"unchanged": 2}
+            assert plan_counts(mirror.run_as(games.pw_uid, "reconcile", code=0)) == {"unchanged": 2}
 
 
 @as_root

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.kernel import given_to_kernel, kernel, names
+from support.heldar_kernel import database_files, give_to_heldar, heldar_kernel
 from support.mirror import SCHEMA, Database, Mirror, new_home
 from support.running import recorders, wait_until_recording
-from support.users import KERNEL, STRANGER, MirrorForAll, as_root, identity, new_mirror, python_for_all, run_as
+from support.users import HELDAR_UID, STRANGER_UID, MirrorForAll, as_root, identity, new_mirror, python_for_all, run_as
 
 # Opens, writes and closes, over and over: each time the -wal and the -shm come and go.
 RESTLESS_KERNEL_PROGRAM = """
@@ -65,7 +65,7 @@ def snapshot(directory: Path) -> dict[str, tuple[object, ...]]:
 @pytest.mark.parametrize("state", ["running", "stopped", "crashed", "crashed, without -shm"])
 @pytest.mark.parametrize(
     ("reader", "directory_mode"),
-    [(0, 0o755), (KERNEL, 0o755), (STRANGER, 0o755), (STRANGER, 0o777)],
+    [(0, 0o755), (HELDAR_UID, 0o755), (STRANGER_UID, 0o755), (STRANGER_UID, 0o777)],
     ids=["root", "kernel's user", "stranger", "stranger, directory writable"],
 )
 def test_reading_changes_nothing_and_sees_the_newest_row(
@@ -74,8 +74,8 @@ def test_reading_changes_nothing_and_sees_the_newest_row(
     """Whoever reads, and whatever state Heldar's kernel is in: files, bytes, owners and modes stay the same, the last
     commit is seen, and the kernel can write afterwards."""
     database.add("old")
-    path = given_to_kernel(database, directory_mode)
-    with kernel(path) as running:
+    path = give_to_heldar(database, directory_mode)
+    with heldar_kernel(path) as running:
         running.add("only_in_the_wal")
         if state == "stopped":
             running.end()
@@ -84,7 +84,7 @@ def test_reading_changes_nothing_and_sees_the_newest_row(
         if state == "crashed, without -shm":
             Path(f"{path}-shm").unlink()
         assert (
-            names(path)
+            database_files(path)
             == {
                 "running": {"", "-wal", "-shm"},
                 "stopped": {""},
@@ -97,23 +97,23 @@ def test_reading_changes_nothing_and_sees_the_newest_row(
         assert read_as(reader, path, times=3) == ["old only_in_the_wal"] * 3
         assert snapshot(path.parent) == before
 
-        with contextlib.nullcontext(running) if state == "running" else kernel(path) as writer:
+        with contextlib.nullcontext(running) if state == "running" else heldar_kernel(path) as writer:
             writer.add("written_afterwards")
             assert read_as(reader, path) == ["old only_in_the_wal written_afterwards"]
             writer.end()
-    assert names(path) == {""}
-    assert path.stat().st_uid == KERNEL
+    assert database_files(path) == {""}
+    assert path.stat().st_uid == HELDAR_UID
 
 
 @as_root
-@pytest.mark.parametrize("reader", [0, STRANGER], ids=["root", "stranger"])
+@pytest.mark.parametrize("reader", [0, STRANGER_UID], ids=["root", "stranger"])
 def test_a_kernel_that_starts_and_stops_while_we_read_is_not_disturbed(database: Database, reader: int) -> None:
     """While we read over and over and the -wal comes and goes, no commit is missed or lost, every file stays the
     kernel's, and the kernel meets no error."""
-    path = given_to_kernel(database, 0o777)
+    path = give_to_heldar(database, 0o777)
     restless = subprocess.Popen(
         [python_for_all(), "-c", RESTLESS_KERNEL_PROGRAM, str(path), "300"],
-        **identity(KERNEL),
+        **identity(HELDAR_UID),
         cwd="/",
         stderr=subprocess.PIPE,
         text=True,
@@ -133,11 +133,11 @@ def test_a_kernel_that_starts_and_stops_while_we_read_is_not_disturbed(database:
     assert len(seen) > len(lines) / 2, told
     assert all("changes all the time" in line or "locked" in line for line in told), told
 
-    assert {entry.stat().st_uid for entry in path.parent.iterdir()} == {KERNEL}
-    with kernel(path) as writer:
+    assert {entry.stat().st_uid for entry in path.parent.iterdir()} == {HELDAR_UID}
+    with heldar_kernel(path) as writer:
         writer.add("written_afterwards")
         writer.end()
-    assert names(path) == {""}
+    assert database_files(path) == {""}
     (line,) = read_as(reader, path)
     assert line.split() == [*(f"n{number:04}" for number in range(300)), "written_afterwards"]
 
@@ -145,16 +145,16 @@ def test_a_kernel_that_starts_and_stops_while_we_read_is_not_disturbed(database:
 @as_root
 @pytest.mark.parametrize("content", [b"", b"x" * 31, bytes(4152)], ids=["empty", "half a header", "no frames"])
 @pytest.mark.parametrize("others", [("-wal",), ("-wal", "-shm")], ids=["no -shm", "empty -shm"])
-@pytest.mark.parametrize("reader", [0, KERNEL, STRANGER], ids=["root", "kernel's user", "stranger"])
+@pytest.mark.parametrize("reader", [0, HELDAR_UID, STRANGER_UID], ids=["root", "kernel's user", "stranger"])
 def test_a_wal_without_valid_frames_is_left_alone(
     database: Database, reader: int, others: tuple[str, ...], content: bytes
 ) -> None:
     """A -wal without valid frames stays, since Heldar's kernel may just be starting and about to write there."""
     database.add("old")
-    path = given_to_kernel(database, 0o777)
+    path = give_to_heldar(database, 0o777)
     for suffix in others:
         Path(f"{path}{suffix}").write_bytes(content if suffix == "-wal" else b"")
-        os.chown(f"{path}{suffix}", KERNEL, KERNEL)
+        os.chown(f"{path}{suffix}", HELDAR_UID, HELDAR_UID)
     before = snapshot(path.parent)
     assert read_as(reader, path) == ["old"]
     assert snapshot(path.parent) == before
@@ -163,9 +163,9 @@ def test_a_wal_without_valid_frames_is_left_alone(
 @as_root
 def test_a_database_that_this_user_may_not_read_is_told(database: Database) -> None:
     """A file without permission to read it is an error that says who must be able to read what."""
-    path = given_to_kernel(database, 0o755)
+    path = give_to_heldar(database, 0o755)
     path.chmod(0o640)
-    (line,) = read_as(STRANGER, path)
+    (line,) = read_as(STRANGER_UID, path)
     assert f"cannot read the cameras in {path}" in line
     assert "must be readable to this user" in line
 
@@ -173,20 +173,20 @@ def test_a_database_that_this_user_may_not_read_is_told(database: Database) -> N
 @as_root
 def test_a_directory_that_this_user_may_not_enter_is_told(database: Database) -> None:
     """A directory without permission to enter it is the same error, and not a missing file."""
-    path = given_to_kernel(database, 0o750)
-    (line,) = read_as(STRANGER, path)
+    path = give_to_heldar(database, 0o750)
+    (line,) = read_as(STRANGER_UID, path)
     assert "must be readable to this user" in line
 
 
 @as_root
 def test_a_wal_that_this_user_may_not_read_is_told(database: Database) -> None:
     """If the newest commits are in a -wal that can't be read, the older ones do not count as the whole table."""
-    path = given_to_kernel(database, 0o755)
-    with kernel(path) as running:
+    path = give_to_heldar(database, 0o755)
+    with heldar_kernel(path) as running:
         running.add("only_in_the_wal")
         for suffix in ("-wal", "-shm"):
             Path(f"{path}{suffix}").chmod(0o600)
-        (line,) = read_as(STRANGER, path)
+        (line,) = read_as(STRANGER_UID, path)
         assert line.startswith("DatabaseError:")
         assert "must be readable to this user" in line
 
@@ -280,7 +280,7 @@ def test_a_locked_database_is_told_and_stops_nothing(running: Mirror) -> None:
     """While a writer has the database locked exclusively the cameras can't be read. Afterwards they can."""
     path = running.home / "locked.db"
     shutil.copy(running.database.path, path)
-    with kernel(path, os.geteuid()) as writer:
+    with heldar_kernel(path, os.geteuid()) as writer:
         writer.tell("PRAGMA locking_mode=EXCLUSIVE")
         writer.add("newest")
         result = running.run("reconcile", code=4, HELDAR_DATABASE_URL=f"sqlite://{path}")
@@ -295,7 +295,7 @@ def test_a_write_transaction_of_the_kernel_does_not_keep_us_out(running: Mirror)
     """In WAL mode readers see the last commit while a writer is at work."""
     path = running.home / "busy.db"
     shutil.copy(running.database.path, path)
-    with kernel(path, os.geteuid()) as writer:
+    with heldar_kernel(path, os.geteuid()) as writer:
         writer.add("committed")
         writer.tell("BEGIN IMMEDIATE")
         writer.add("not_yet")
@@ -308,6 +308,6 @@ def test_dry_run_as_another_user_says_that_the_database_is_not_his_to_read() -> 
     """On the command line too a database that can't be read is exit code 4, whichever user asks."""
     with new_mirror(MirrorForAll) as mirror:
         mirror.database.path.chmod(0o600)
-        result = mirror.run_as(STRANGER, "reconcile", "--dry-run", code=4)
+        result = mirror.run_as(STRANGER_UID, "reconcile", "--dry-run", code=4)
         assert f"cannot read the cameras in {mirror.database.path}" in result.stderr
         assert "must be readable to this user" in result.stderr

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.made_footage import HOUR, put, settings_of, shelf
+from support.made_footage import HOUR, camera_directory, make_segment, settings_of
 from support.mirror import Mirror
 from support.waiting import wait_for
 
@@ -160,7 +160,7 @@ def test_a_child_prunes_until_its_input_ends(mirror: Mirror) -> None:
     mirror.run("adopt-volume")
     mirror.database.add("gate", retention_hours=1)
     for hours in (9, 8, 7):
-        put(shelf(mirror, "gate"), time.time() - HOUR * hours)
+        make_segment(camera_directory(mirror, "gate"), time.time() - HOUR * hours)
     settings = settings_of(mirror, retention_interval=1, min_free_bytes=1)
     with subprocess.Popen(
         mirror.command("prune", "--forever"),

@@ -17,14 +17,14 @@ from support.made_footage import (
     HOUR,
     LOCK,
     begun_of,
-    lock,
-    prune,
+    camera_directory,
+    lock_in_heldar,
+    make_segment,
     pruner_of,
-    put,
-    removed,
+    removed_counts,
+    run_prune,
     settings_of,
-    shelf,
-    tree,
+    snapshot,
 )
 from support.mirror import Mirror, new_home
 from support.users import as_root, new_mirror
@@ -60,7 +60,7 @@ def mirror(adopted: tuple[Mirror, Path]) -> Mirror:
 
 def put_hours(mirror: Mirror, camera_id: str, *hours: float, size: int = 1000) -> list[Path]:
     """Put segments of a camera that began so many hours ago, the oldest first."""
-    return [put(shelf(mirror, camera_id), NOW - HOUR * each, size) for each in hours]
+    return [make_segment(camera_directory(mirror, camera_id), NOW - HOUR * each, size) for each in hours]
 
 
 def sweep(mirror: Mirror, **changes: Any) -> Pruned:
@@ -80,7 +80,7 @@ def busy_shelves(mirror: Mirror) -> None:
     mirror.database.add("stubs", retention_hours=1000)
     put_hours(mirror, "aged", 30, 20, 11, 9, 1)
     put_hours(mirror, "capped", 5, 4, 3, 2, 1)
-    lock(mirror, put_hours(mirror, "locked", 9, 8, 7, 6)[2])
+    lock_in_heldar(mirror, put_hours(mirror, "locked", 9, 8, 7, 6)[2])
     put_hours(mirror, "stubs", 3, 2.5, 0.2, 0.1, size=0)
     put_hours(mirror, "gone", 3, 2, 1)
 
@@ -88,8 +88,8 @@ def busy_shelves(mirror: Mirror) -> None:
 def test_each_rule_removes_what_is_its_own(mirror: Mirror) -> None:
     """Segments are removed by age, by quota, as stubs and with their camera. They are counted by camera and rule."""
     busy_shelves(mirror)
-    report = prune(mirror, HELDAR_MIRROR_DELETED_RETENTION_HOURS="0")
-    assert removed(report) == {
+    report = run_prune(mirror, HELDAR_MIRROR_DELETED_RETENTION_HOURS="0")
+    assert removed_counts(report) == {
         ("aged", "age"): 2,
         ("capped", "quota"): 3,
         ("locked", "age"): 1,
@@ -107,17 +107,17 @@ def test_each_rule_removes_what_is_its_own(mirror: Mirror) -> None:
         "locked": 3,
         "stubs": 2,
     }
-    assert removed(prune(mirror)) == {}
+    assert removed_counts(run_prune(mirror)) == {}
 
 
 def test_a_dry_run_changes_nothing_and_foretells_everything(mirror: Mirror) -> None:
     """No byte and no time changes, in the root or the state. A real run does just what was foretold."""
     busy_shelves(mirror)
-    before = tree(mirror.root, mirror.state, mirror.home / "heldar")
-    foretold = prune(mirror, "--dry-run", HELDAR_MIRROR_DELETED_RETENTION_HOURS="0")
+    before = snapshot(mirror.root, mirror.state, mirror.home / "heldar")
+    foretold = run_prune(mirror, "--dry-run", HELDAR_MIRROR_DELETED_RETENTION_HOURS="0")
     assert foretold.pop("dry_run")
-    assert tree(mirror.root, mirror.state, mirror.home / "heldar") == before
-    done = prune(mirror, HELDAR_MIRROR_DELETED_RETENTION_HOURS="0")
+    assert snapshot(mirror.root, mirror.state, mirror.home / "heldar") == before
+    done = run_prune(mirror, HELDAR_MIRROR_DELETED_RETENTION_HOURS="0")
     assert not done.pop("dry_run")
     for report in (foretold, done):
         del report["free_bytes"]  # other processes write to this disk
@@ -130,7 +130,7 @@ def test_a_dry_run_does_not_wait_for_another_prune(mirror: Mirror) -> None:
     busy_shelves(mirror)
     with (mirror.state / "prune.lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        assert prune(mirror, "--dry-run")["segments"] == 8
+        assert run_prune(mirror, "--dry-run")["segments"] == 8
 
 
 def test_the_table_for_people(mirror: Mirror) -> None:
@@ -150,9 +150,9 @@ def test_the_table_for_people(mirror: Mirror) -> None:
 def test_mirroring_that_is_off_deletes_nothing(mirror: Mirror) -> None:
     """Without a mirror root there is nothing to prune, and that is no error."""
     busy_shelves(mirror)
-    before = tree(mirror.root)
-    assert prune(mirror, HELDAR_MIRROR_RECORDINGS_DIR="")["mirroring"] is False
-    assert tree(mirror.root) == before
+    before = snapshot(mirror.root)
+    assert run_prune(mirror, HELDAR_MIRROR_RECORDINGS_DIR="")["mirroring"] is False
+    assert snapshot(mirror.root) == before
 
 
 @pytest.mark.parametrize("column", ["locked", "evidence_locked"])
@@ -161,7 +161,7 @@ def test_a_lock_of_either_kind_keeps_a_segment(mirror: Mirror, column: str, valu
     """Any value but 0 locks a segment, as evidence or for playback."""
     mirror.database.add("gate", retention_hours=1)
     paths = put_hours(mirror, "gate", 9, 8, 7, 6, 5)
-    lock(mirror, paths[1], column=column)
+    lock_in_heldar(mirror, paths[1], column=column)
     mirror.database.execute(f"UPDATE segments SET {column} = ?", value)  # noqa: S608
     assert went(sweep(mirror)) == {("gate", "age"): 2}
     # The locked time may begin in the segment before, since two ffmpegs name the same moment seconds apart.
@@ -172,7 +172,7 @@ def test_a_lock_without_an_end_keeps_all_that_follows(mirror: Mirror) -> None:
     """A locked segment that is still being recorded has no end yet. It protects from the quota as well."""
     mirror.database.add("gate", retention_hours=1, storage_quota_bytes=4500)
     paths = put_hours(mirror, "gate", 9, 8, 7, 6, 5)
-    lock(mirror, paths[2], None)
+    lock_in_heldar(mirror, paths[2], None)
     assert went(sweep(mirror)) == {("gate", "age"): 1}
     assert mirror.segments("gate") == paths[1:]
 
@@ -182,7 +182,7 @@ def test_a_lock_is_of_one_camera(mirror: Mirror) -> None:
     for name in ("gate", "hall"):
         mirror.database.add(name, retention_hours=1)
         put_hours(mirror, name, 9, 8)
-    lock(mirror, mirror.segments("hall")[0])
+    lock_in_heldar(mirror, mirror.segments("hall")[0])
     assert went(sweep(mirror)) == {("gate", "age"): 1}
 
 
@@ -191,10 +191,10 @@ def test_a_lock_that_is_not_understood_keeps_its_camera_whole(mirror: Mirror) ->
     for name in ("gate", "hall"):
         mirror.database.add(name, retention_hours=1, storage_quota_bytes=1)
         paths = put_hours(mirror, name, 9, 8, 7)
-        lock(mirror, paths[0])
+        lock_in_heldar(mirror, paths[0])
     mirror.database.execute("UPDATE segments SET end_time = 'soon' WHERE camera_id = 'gate'")
-    report = prune(mirror, code=1)
-    assert removed(report) == {("hall", "age"): 1}
+    report = run_prune(mirror, code=1)
+    assert removed_counts(report) == {("hall", "age"): 1}
     problems = [text for text in report["problems"] if "nothing of it is deleted" in text]
     assert len(problems) == 1
     assert problems[0].startswith("camera 'gate': a locked segment's time is 'soon', expected one such as 2026-01-31T")
@@ -204,7 +204,7 @@ def test_what_is_locked_may_fill_the_quota(mirror: Mirror) -> None:
     """Then nothing is removed by quota, since that would not help, and that is a problem."""
     mirror.database.add("gate", storage_quota_bytes=2000)
     paths = put_hours(mirror, "gate", 5, 4, 3, 2, 1)
-    lock(mirror, paths[1], HOUR)
+    lock_in_heldar(mirror, paths[1], HOUR)
     pruned = sweep(mirror)
     assert went(pruned) == {}
     assert pruned.problems == ["camera gate: its locked segments fill its quota; nothing of it goes by quota"]
@@ -237,8 +237,8 @@ def test_a_row_that_is_not_understood_deletes_nothing(mirror: Mirror) -> None:
     mirror.database.add("yard", retention_hours=1)
     for name in ("gate", "hall", "yard"):
         put_hours(mirror, name, 9, 8, 7)
-    report = prune(mirror, code=1)
-    assert removed(report) == {("yard", "age"): 2}
+    report = run_prune(mirror, code=1)
+    assert removed_counts(report) == {("yard", "age"): 2}
     assert len(report["problems"]) == 2
     assert report["problems"][0].startswith("camera gate: retention_hours is 'a day', expected a whole number")
     assert report["problems"][1].startswith("camera hall: storage_quota_bytes is 'much', expected a whole number")
@@ -284,13 +284,13 @@ def test_a_stub_that_was_filled_meanwhile_stays(mirror: Mirror) -> None:
 def test_the_footage_of_a_deleted_camera_stays_for_a_while(mirror: Mirror) -> None:
     """It stays for a time since the camera was first missed, which a new process remembers. Then it is removed."""
     put_hours(mirror, "gone", 9000, 8000, 1)
-    first, second = [prune(mirror, HELDAR_MIRROR_DELETED_RETENTION_HOURS="1") for _ in range(2)]
+    first, second = [run_prune(mirror, HELDAR_MIRROR_DELETED_RETENTION_HOURS="1") for _ in range(2)]
     assert first["segments"] == 0
     assert first["waiting"] == second["waiting"]
     assert NOW + HOUR <= first["waiting"]["gone"] <= time.time() + HOUR
     wait_for(lambda: time.time() > first["waiting"]["gone"] - HOUR + 1)
-    last = prune(mirror, HELDAR_MIRROR_DELETED_RETENTION_HOURS="0.0001")
-    assert removed(last) == {("gone", "deleted"): 3}
+    last = run_prune(mirror, HELDAR_MIRROR_DELETED_RETENTION_HOURS="0.0001")
+    assert removed_counts(last) == {("gone", "deleted"): 3}
     assert last["directories"] == ["gone"]
     assert last["waiting"] == {}
     assert not (mirror.root / "gone").exists()
@@ -302,8 +302,8 @@ def test_heldars_own_default_is_how_long_it_stays(mirror: Mirror) -> None:
     """Without a setting of the mirror's own it stays for Heldar's default, a day."""
     put_hours(mirror, "gone", 5)
     waiting = [
-        prune(mirror, "--dry-run")["waiting"]["gone"],
-        prune(mirror, "--dry-run", HELDAR_DEFAULT_RETENTION_HOURS="100")["waiting"]["gone"],
+        run_prune(mirror, "--dry-run")["waiting"]["gone"],
+        run_prune(mirror, "--dry-run", HELDAR_DEFAULT_RETENTION_HOURS="100")["waiting"]["gone"],
     ]
     assert waiting[1] - waiting[0] == pytest.approx(76 * HOUR, abs=60)
     assert waiting[0] == pytest.approx(NOW + 24 * HOUR, abs=120)
@@ -324,7 +324,7 @@ def test_a_camera_that_is_added_again_is_not_deleted_any_more(mirror: Mirror) ->
 def test_what_is_locked_of_a_deleted_camera_stays(mirror: Mirror) -> None:
     """Evidence and its directory outlive the camera's row."""
     paths = put_hours(mirror, "gone", 9, 8, 7, 6)
-    lock(mirror, paths[2])
+    lock_in_heldar(mirror, paths[2])
     pruned = sweep(mirror, deleted_retention_seconds=0)
     assert went(pruned) == {("gone", "deleted"): 2}
     assert pruned.directories == []
@@ -349,7 +349,7 @@ def test_a_deleted_camera_is_known_without_a_lock_file(mirror: Mirror) -> None:
 
 def test_a_directory_with_nothing_but_a_lock_file_is_removed(mirror: Mirror) -> None:
     """The lock file is the recorder's own, so it does not keep the directory."""
-    shelf(mirror, "one")
+    camera_directory(mirror, "one")
     assert sweep(mirror, deleted_retention_seconds=0).directories == ["one"]
     assert not (mirror.root / "one").exists()
 
@@ -361,9 +361,9 @@ def test_a_foreign_file_keeps_a_deleted_cameras_directory(mirror: Mirror, name: 
     foreign = mirror.root / "gone" / name
     foreign.parent.mkdir(exist_ok=True)
     foreign.write_text("mine")
-    foretold = prune(mirror, "--dry-run", HELDAR_MIRROR_DELETED_RETENTION_HOURS="0")
-    done = prune(mirror, HELDAR_MIRROR_DELETED_RETENTION_HOURS="0")
-    assert removed(done) == removed(foretold) == {("gone", "deleted"): 2}
+    foretold = run_prune(mirror, "--dry-run", HELDAR_MIRROR_DELETED_RETENTION_HOURS="0")
+    done = run_prune(mirror, HELDAR_MIRROR_DELETED_RETENTION_HOURS="0")
+    assert removed_counts(done) == removed_counts(foretold) == {("gone", "deleted"): 2}
     assert foreign.read_text() == "mine"
     assert done["directories"] == []
     assert foretold["directories"] == []
@@ -415,7 +415,7 @@ def test_what_only_has_the_lock_files_name_keeps_its_directory(mirror: Mirror, s
             check=False,
         ).stdout
     )
-    assert removed(report) == {("gate", "deleted"): 1, ("yard", "deleted"): 1}
+    assert removed_counts(report) == {("gate", "deleted"): 1, ("yard", "deleted"): 1}
     assert report["directories"] == ["yard"]
     assert (held.lstat().st_ino, held.lstat().st_mode) == (before.st_ino, before.st_mode)
 
@@ -426,7 +426,7 @@ def test_what_only_has_the_lock_files_name_keeps_its_directory(mirror: Mirror, s
 def test_nothing_is_touched_that_is_not_named_like_a_segment(mirror: Mirror) -> None:
     """In a root full of other things only segments are removed, even of a camera with the strictest retention."""
     mirror.database.add("gate", retention_hours=1)
-    directory, stamp = shelf(mirror, "gate"), "20200101_000000.mp4"
+    directory, stamp = camera_directory(mirror, "gate"), "20200101_000000.mp4"
     for name in [
         *["20200101_000000", "20200101_000000.MP4", ".20200101_000000.mp4", "20200101_000000.mp4.part", "a.mp4"],
         *[
@@ -450,7 +450,7 @@ def test_nothing_is_touched_that_is_not_named_like_a_segment(mirror: Mirror) -> 
     os.mkfifo(directory / "20200202_000000.mp4")
     (directory / "20200203_000000.mp4").symlink_to(outside / stamp)
     (outside / LOCK).touch()
-    put(outside, 1_500_000_000)
+    make_segment(outside, 1_500_000_000)
     (outside / stamp).write_text("mine")
     (directory / "20200201_000000.mp4" / stamp).write_text("mine")
     (directory / "sub").mkdir()
@@ -467,18 +467,18 @@ def test_nothing_is_touched_that_is_not_named_like_a_segment(mirror: Mirror) -> 
     (mirror.root / "file").write_text("mine")
     (mirror.root / "yard").write_text("mine")
     mirror.database.add("yard", retention_hours=1)
-    before = tree(mirror.root, outside)
+    before = snapshot(mirror.root, outside)
     for begun in (1_500_000_000, 1_600_000_000, NOW - 2 * HOUR):
-        put(directory, begun)
-    newest = put(directory, NOW)
+        make_segment(directory, begun)
+    newest = make_segment(directory, NOW)
 
-    report = prune(mirror, HELDAR_MIRROR_DELETED_RETENTION_HOURS="0")
-    assert removed(report) == {("gate", "age"): 2}
+    report = run_prune(mirror, HELDAR_MIRROR_DELETED_RETENTION_HOURS="0")
+    assert removed_counts(report) == {("gate", "age"): 2}
     assert report["problems"] == []
     for path in (directory / segment_name(NOW - 2 * HOUR), newest):
         path.unlink()
     os.utime(directory, ns=(0, before[str(directory)][3]))
-    assert tree(mirror.root, outside) == before
+    assert snapshot(mirror.root, outside) == before
 
 
 @as_root
@@ -495,16 +495,16 @@ def test_no_mount_in_the_root_is_entered(mirror: Mirror, place: str) -> None:
     else:
         point.mkdir(exist_ok=True)
         elsewhere.mkdir()
-        put(elsewhere, NOW - 9 * HOUR)
-        put(elsewhere, NOW - 8 * HOUR)
+        make_segment(elsewhere, NOW - 9 * HOUR)
+        make_segment(elsewhere, NOW - 8 * HOUR)
     subprocess.run(["mount", "--bind", elsewhere, point], check=True)
     try:
-        before = tree(elsewhere)
-        report = prune(mirror, code=0 if place == "gate/sub" else 1)
-        assert tree(elsewhere) == before
+        before = snapshot(elsewhere)
+        report = run_prune(mirror, code=0 if place == "gate/sub" else 1)
+        assert snapshot(elsewhere) == before
     finally:
         subprocess.run(["umount", "--lazy", point], check=True)
-    assert removed(report) == {("hall", "age"): 2} | ({} if place == "gate" else {("gate", "age"): 2})
+    assert removed_counts(report) == {("hall", "age"): 2} | ({} if place == "gate" else {("gate", "age"): 2})
     assert [text.partition(": ")[0] for text in report["problems"]] == {
         "gate": [f"cannot look into {mirror.root / 'gate'}"],
         "gate/20200101_000000.mp4": [f"cannot delete 1 segments, such as {point}"],
@@ -532,11 +532,11 @@ def test_files_that_cannot_be_deleted_are_named_once(mirror: Mirror) -> None:
         put_hours(mirror, name, *range(20, 2, -1))
     stuck = mirror.segments("gate")[3:10]
     with immutable(*stuck):
-        report = prune(mirror, code=1)
-    assert removed(report) == {("gate", "age"): 10, ("hall", "age"): 17}
+        report = run_prune(mirror, code=1)
+    assert removed_counts(report) == {("gate", "age"): 10, ("hall", "age"): 17}
     assert report["problems"] == [f"cannot delete 7 segments, such as {stuck[0]}: Operation not permitted"]
     assert mirror.segments("gate")[:-1] == stuck
-    assert removed(prune(mirror)) == {("gate", "age"): 7}
+    assert removed_counts(run_prune(mirror)) == {("gate", "age"): 7}
 
 
 @as_root
@@ -545,13 +545,13 @@ def test_a_deleted_cameras_directory_that_cannot_be_removed(mirror: Mirror, what
     """It stays, and the cameras after it are pruned nevertheless."""
     mirror.database.add("yard", retention_hours=1)
     put_hours(mirror, "yard", 9, 8)
-    gone = shelf(mirror, "gone")
+    gone = camera_directory(mirror, "gone")
     with immutable(gone / what):
-        report = prune(mirror, code=1, HELDAR_MIRROR_DELETED_RETENTION_HOURS="0")
-        assert removed(report) == {("yard", "age"): 1}
+        report = run_prune(mirror, code=1, HELDAR_MIRROR_DELETED_RETENTION_HOURS="0")
+        assert removed_counts(report) == {("yard", "age"): 1}
         assert report["directories"] == []
         assert len([text for text in report["problems"] if str(gone) in text]) == 1
-    assert prune(mirror, HELDAR_MIRROR_DELETED_RETENTION_HOURS="0")["directories"] == ["gone"]
+    assert run_prune(mirror, HELDAR_MIRROR_DELETED_RETENTION_HOURS="0")["directories"] == ["gone"]
 
 
 # The root
@@ -563,12 +563,12 @@ def test_a_root_that_is_not_apart_from_the_primary_is_not_pruned(mirror: Mirror,
     busy_shelves(mirror)
     (mirror.root / "sub").mkdir()
     (mirror.home / "link").symlink_to(mirror.root)
-    before = tree(mirror.root)
+    before = snapshot(mirror.root)
     result = mirror.run("prune", code=6, HELDAR_RECORDINGS_DIR=str(mirror.home / primary))
     assert "is, holds or lies in the primary's recordings" in result.stderr
     with pytest.raises(VolumeError, match="is, holds or lies in"):
         pruner_of(mirror, dry_run=True, recordings_dir=mirror.home / primary).prune(sweep=False)
-    assert tree(mirror.root) == before
+    assert snapshot(mirror.root) == before
 
 
 @as_root
@@ -578,9 +578,9 @@ def test_a_bind_mount_of_the_primarys_is_not_pruned(mirror: Mirror) -> None:
     primary = mirror.home / "recordings"
     subprocess.run(["mount", "--bind", mirror.root, primary], check=True)
     try:
-        before = tree(mirror.root)
+        before = snapshot(mirror.root)
         assert "is, holds or lies in the primary's" in mirror.run("prune", code=6).stderr
-        assert tree(mirror.root) == before
+        assert snapshot(mirror.root) == before
     finally:
         subprocess.run(["umount", "--lazy", primary], check=True)
 
@@ -592,21 +592,21 @@ def test_a_root_that_is_not_proven_is_not_pruned(mirror: Mirror, marker: str | N
     (mirror.root / MARKER).unlink()
     if marker is not None:
         (mirror.root / MARKER).write_text(marker)
-    before = tree(mirror.root)
+    before = snapshot(mirror.root)
     assert "heldar-mirror adopt-volume" in mirror.run("prune", code=6).stderr
     with pytest.raises(VolumeError, match="adopt-volume"):
         pruner_of(mirror, dry_run=True).prune(sweep=False)
-    assert tree(mirror.root) == before
+    assert snapshot(mirror.root) == before
 
 
 def test_a_root_that_was_never_used_is_not_pruned(mirror: Mirror) -> None:
     """It holds footage and even a marker, but nothing is deleted or made: exit code 6."""
     other = mirror.home / "other"
     shutil.copytree(mirror.root, other)
-    before = tree(other)
+    before = snapshot(other)
     assert "nothing to prune" in mirror.run("prune", code=6, HELDAR_MIRROR_RECORDINGS_DIR=str(other)).stderr
     assert "nothing to prune" in mirror.run("prune", code=6, HELDAR_MIRROR_STATE_DIR=str(mirror.home / "none")).stderr
-    assert tree(other) == before
+    assert snapshot(other) == before
     assert not (mirror.home / "none").exists()
 
 
@@ -616,7 +616,7 @@ def test_a_root_behind_a_link_is_pruned(mirror: Mirror) -> None:
     moved = mirror.home / "moved"
     mirror.root.rename(moved)
     mirror.root.symlink_to(moved)
-    assert prune(mirror)["segments"] == 8
+    assert run_prune(mirror)["segments"] == 8
 
 
 # The database
@@ -630,13 +630,13 @@ def break_database(mirror: Mirror) -> None:
 def test_without_the_database_nothing_is_removed(mirror: Mirror, args: list[str]) -> None:
     """Nothing is, by any rule but the floor, whatever was known before: exit code 4."""
     busy_shelves(mirror)
-    prune(mirror, "--dry-run")
+    run_prune(mirror, "--dry-run")
     break_database(mirror)
-    before = tree(mirror.root)
+    before = snapshot(mirror.root)
     result = mirror.run("prune", "--json", *args, code=4, HELDAR_MIRROR_DELETED_RETENTION_HOURS="0")
     assert "cannot read the cameras in" in result.stderr
     assert json.loads(result.stdout)["segments"] == 0
-    assert tree(mirror.root) == before
+    assert snapshot(mirror.root) == before
 
 
 @pytest.mark.parametrize(
@@ -646,34 +646,34 @@ def test_a_table_of_a_different_schema_is_not_read(mirror: Mirror, sql: str) -> 
     """Without the locks nothing is removed by age either."""
     busy_shelves(mirror)
     mirror.database.execute(sql)
-    before = tree(mirror.root)
+    before = snapshot(mirror.root)
     mirror.run("prune", code=4)
-    assert tree(mirror.root) == before
+    assert snapshot(mirror.root) == before
 
 
 def test_without_the_database_no_time_begins_for_a_deleted_camera(mirror: Mirror) -> None:
     """An unreadable table is not one without cameras, so no camera is missed or forgotten."""
     put_hours(mirror, "gone", 9)
-    first = prune(mirror)["waiting"]
+    first = run_prune(mirror)["waiting"]
     remembered = (mirror.state / "retention.json").read_bytes()
     whole = mirror.database.path.read_bytes()
     put_hours(mirror, "hall", 9)
     break_database(mirror)
-    prune(mirror, code=4)
+    run_prune(mirror, code=4)
     assert (mirror.state / "retention.json").read_bytes() == remembered
     mirror.database.path.write_bytes(whole)
-    assert prune(mirror)["waiting"]["gone"] == first["gone"]
+    assert run_prune(mirror)["waiting"]["gone"] == first["gone"]
 
 
 def test_a_remembered_time_that_is_damaged_deletes_nothing(mirror: Mirror) -> None:
     """It is a problem and begins anew, so a deleted camera's footage stays as long again. Everything else goes on."""
     busy_shelves(mirror)
     (mirror.state / "retention.json").write_text("{")
-    report = prune(mirror, code=1)
+    report = run_prune(mirror, code=1)
     assert "is damaged" in report["problems"][0]
     assert "gone" in report["waiting"]
     assert len(mirror.segments("gone")) == 3
-    assert prune(mirror)["problems"] == []
+    assert run_prune(mirror)["problems"] == []
 
 
 # The clock
@@ -695,8 +695,8 @@ def test_after_a_clock_was_set_forward_nothing_is_removed_by_age(mirror: Mirror)
     put_hours(mirror, "capped", 9, 8)
     remember_clock(mirror, -2 * HOUR)
     for _ in range(2):
-        report = prune(mirror, code=1, HELDAR_MIRROR_DELETED_RETENTION_HOURS="0")
-        assert {rule for _, rule in removed(report)} <= {"quota"}
+        report = run_prune(mirror, code=1, HELDAR_MIRROR_DELETED_RETENTION_HOURS="0")
+        assert {rule for _, rule in removed_counts(report)} <= {"quota"}
         assert report["problems"][0].startswith("the clock was set forward: nothing goes by age until ")
     assert len(mirror.segments("capped")) == 2
     assert len(mirror.segments("gone")) == 3
@@ -707,7 +707,7 @@ def test_a_clock_that_is_believed(mirror: Mirror, offset: float, boot: str) -> N
     """A clock that drifted, was set back, or was read in a different boot is believed, and what is old is removed."""
     busy_shelves(mirror)
     remember_clock(mirror, offset, boot)
-    assert prune(mirror)["segments"] == 8
+    assert run_prune(mirror)["segments"] == 8
 
 
 # What happens meanwhile
@@ -752,7 +752,7 @@ def test_what_was_locked_since_a_pruner_began_stays(mirror: Mirror) -> None:
     paths = put_hours(mirror, "gate", 9, 8, 7, 6)
     pruner = pruner_of(mirror)
     pruner.prune(sweep=False)
-    lock(mirror, paths[1])
+    lock_in_heldar(mirror, paths[1])
     assert went(pruner.prune()) == {("gate", "age"): 1}
 
 
@@ -773,7 +773,7 @@ def test_more_than_a_batch_is_removed_in_one_run(mirror: Mirror) -> None:
     mirror.database.add("gate", retention_hours=1)
     paths = put_hours(mirror, "gate", *(4 + each / 60 for each in range(4200, 0, -1)), size=8)
     for path in paths[1000:4000:2000]:
-        lock(mirror, path, 1)
+        lock_in_heldar(mirror, path, 1)
     assert went(sweep(mirror)) == {("gate", "age"): 4200 - 1 - 2 * 2}
     assert {begun_of(path) for path in mirror.segments("gate")} >= {begun_of(path) for path in paths[1000:4000:2000]}
     assert mirror.segments("gate")[-1] == paths[-1]

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from support.mirror import FAKE_FFMPEG, Mirror
-from support.running import counts, recorders, wait_until_recording
+from support.running import plan_counts, recorders, wait_until_recording
 from support.waiting import wait_for
 
 # A stand-in for ffmpeg. It ends when all ten were told to, or after six seconds. In the first case it adds a file to
@@ -42,7 +42,7 @@ def test_a_changed_prefix_renames_every_program(mirror: Mirror) -> None:
         assert after.keys() == {"gate"}
         assert after["gate"] != before["gate"]
         wait_for(lambda: mirror.status()["gate"]["well"], seen=mirror.status)
-        assert counts(mirror.run("reconcile")) == {"unchanged": 1}
+        assert plan_counts(mirror.run("reconcile")) == {"unchanged": 1}
 
 
 def test_ten_changed_cameras_are_stopped_together(mirror: Mirror) -> None:
@@ -59,7 +59,7 @@ def test_ten_changed_cameras_are_stopped_together(mirror: Mirror) -> None:
         before = wait_until_recording(mirror, *cameras)
         assert not list(told.iterdir())
         mirror.database.execute("UPDATE cameras SET segment_seconds = 30")
-        assert counts(mirror.run("reconcile")) == {"changed": 10}
+        assert plan_counts(mirror.run("reconcile")) == {"changed": 10}
         assert sorted(path.name for path in together.iterdir()) == cameras
         after = wait_for(
             lambda: (r := recorders(mirror)).keys() == before.keys() and r, seen=lambda: mirror.supervisorctl("status")
@@ -78,7 +78,7 @@ def test_recording_switched_off_stops_every_mirror(mirror: Mirror) -> None:
     mirror.database.add("hall")
     with mirror.up():
         wait_until_recording(mirror, "gate", "hall")
-        assert counts(mirror.run("reconcile", HELDAR_RECORDER_ENABLED="false")) == {"removed": 2}
+        assert plan_counts(mirror.run("reconcile", HELDAR_RECORDER_ENABLED="false")) == {"removed": 2}
         assert recorders(mirror) == {}
-        assert counts(mirror.run("reconcile")) == {"added": 2}
+        assert plan_counts(mirror.run("reconcile")) == {"added": 2}
         wait_until_recording(mirror, "gate", "hall")

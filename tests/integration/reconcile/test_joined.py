@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.joined import ADMIN_PASSWORD, Joined
-from support.running import counts, ffmpegs, recorders, wait_until_recording
+from support.running import ffmpegs, plan_counts, recorders, wait_until_recording
 from support.users import as_root, new_mirror
 from support.waiting import wait_for
 
@@ -50,7 +50,7 @@ def test_other_programs_are_left_alone(joined: Joined) -> None:
     joined.run("reconcile")
     wait_until_recording(joined, "hall")
     joined.database.execute("DELETE FROM cameras WHERE id = 'hall'")
-    assert counts(joined.run("reconcile")) == {"removed": 1, "unchanged": 1}
+    assert plan_counts(joined.run("reconcile")) == {"removed": 1, "unchanged": 1}
     assert recorders(joined).keys() == {"gate"}
     assert joined.pids("other", "mirror-foreign", "heldar_gate") == before
     assert "pending" not in joined.supervisorctl("status")
@@ -66,11 +66,11 @@ def test_a_second_instance_with_a_prefix_of_its_own_joins_too(joined: Joined) ->
         "HELDAR_MIRROR_STATE_DIR": str(joined.home / "state2"),
         "HELDAR_MIRROR_RECORDINGS_DIR": str(joined.home / "mirror2"),
     }
-    assert counts(joined.run("reconcile", code=0, **second)) == {"added": 1}
+    assert plan_counts(joined.run("reconcile", code=0, **second)) == {"added": 1}
     wait_for(lambda: list((joined.home / "mirror2/gate").glob("*.mp4")), seen=lambda: joined.supervisorctl("status"))
     assert joined.pids("heldar_gate") == before
-    assert counts(joined.run("reconcile")) == {"unchanged": 1}
-    assert counts(joined.run("reconcile", code=0, HELDAR_RECORDER_ENABLED="false", **second)) == {"removed": 1}
+    assert plan_counts(joined.run("reconcile")) == {"unchanged": 1}
+    assert plan_counts(joined.run("reconcile", code=0, HELDAR_RECORDER_ENABLED="false", **second)) == {"removed": 1}
     assert "second_" not in joined.supervisorctl("status")
     assert joined.pids("heldar_gate") == before
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support.in_step import assert_in_step
 from support.mirror import FAKE_FFMPEG, PASSWORD, Mirror
-from support.running import below, counts, ffmpegs, recorders, wait_until_recording
+from support.running import ffmpegs, file_contents, plan_counts, recorders, wait_until_recording
 from support.users import new_mirror
 from support.waiting import wait_for
 
@@ -90,7 +90,7 @@ def test_added_changed_and_removed_cameras_are_followed_and_others_left_alone(ru
     running.database.update("changing", segment_seconds=30)
     running.database.add("coming")
     result = running.run("reconcile")
-    assert counts(result) | {"unchanged": 0} == {"added": 1, "changed": 1, "removed": 1, "unchanged": 0}
+    assert plan_counts(result) | {"unchanged": 0} == {"added": 1, "changed": 1, "removed": 1, "unchanged": 0}
     for line in ("+ coming", "~ changing", "- leaving", "    - -segment_time 60", "    + -segment_time 30"):
         assert line in result.stdout.splitlines()
     after = wait_until_recording(running, "coming", "changing")
@@ -108,7 +108,7 @@ def test_each_flag_alone_stops_a_mirror(running: Mirror, flag: str) -> None:
     camera_id = f"without_{flag}"
     record(running, camera_id)
     running.database.update(camera_id, **{flag: 0})
-    assert counts(running.run("reconcile"))["removed"] == 1
+    assert plan_counts(running.run("reconcile"))["removed"] == 1
     assert camera_id not in recorders(running)
     assert not ffmpegs(running, camera_id)
     assert (running.root / camera_id).is_dir()
@@ -119,7 +119,7 @@ def test_the_second_run_does_nothing(running: Mirror) -> None:
     before = record(running, "twice")
     files = [running.state / "programs.conf", *(running.state / "specs").iterdir()]
     stamps = {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in files}
-    assert counts(running.run("reconcile")).keys() == {"unchanged"}
+    assert plan_counts(running.run("reconcile")).keys() == {"unchanged"}
     assert {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in files} == stamps
     assert recorders(running) | {"broken": 0} == before | {"broken": 0}
 
@@ -130,7 +130,7 @@ def test_what_supervisord_lost_is_seen_though_no_file_changed(running: Mirror) -
     running.run("reconcile")
     running.supervisorctl("stop", "mirror-lost")
     assert "removed" in running.supervisorctl("remove", "mirror-lost")
-    assert counts(running.run("reconcile")).keys() == {"unchanged"}
+    assert plan_counts(running.run("reconcile")).keys() == {"unchanged"}
     assert wait_until_recording(running, "lost")["lost"] != before["lost"]
     assert_in_step(running)
 
@@ -145,7 +145,7 @@ def test_a_stanza_that_was_changed_by_hand_is_seen_though_no_file_changed(runnin
     programs.write_bytes(re.sub(rb"(tampered.spec) \d+", rb"\1 1", text))
     assert "mirror-tampered: updated" in running.supervisorctl("update", "mirror-tampered")
     programs.write_bytes(text)
-    assert counts(running.run("reconcile")).keys() == {"unchanged"}
+    assert plan_counts(running.run("reconcile")).keys() == {"unchanged"}
     assert wait_until_recording(running, "tampered")["tampered"] != before["tampered"]
     assert_in_step(running)
 
@@ -156,7 +156,7 @@ def test_a_changed_password_restarts_that_camera_alone(running: Mirror) -> None:
     before = record(running, "secretive")
     running.database.update("secretive", password="n3w:pass")
     result = running.run("reconcile")
-    assert counts(result)["changed"] == 1
+    assert plan_counts(result)["changed"] == 1
     assert "    credentials" in result.stdout
     after = wait_until_recording(running, "secretive")
     assert after["secretive"] != before["secretive"]
@@ -176,7 +176,7 @@ def test_a_dry_run_before_first_use_writes_nothing(mirror: Mirror) -> None:
     assert "+ gate" in result.stdout
     assert f"rtsp://***@localhost:554/Streaming/Channels/101 → {mirror.root}/gate" in result.stdout
     assert "! vague: no RTSP URL" in result.stdout
-    assert counts(result) == {"added": 1, "unusable": 1}
+    assert plan_counts(result) == {"added": 1, "unusable": 1}
     assert PASSWORD not in result.stdout
     assert ENCODED_PASSWORD not in result.stdout
     assert sorted(mirror.home.rglob("*")) == before
@@ -186,7 +186,7 @@ def test_a_dry_run_beside_a_running_mirror_changes_nothing(running: Mirror) -> N
     """The plan is that of the next reconcile. Files and processes stay as they are."""
     before = record(running, "planned")
     running.database.update("planned", password="n3w:pass", record_stream="sub")
-    files = below(running.state / "specs"), (running.state / "programs.conf").read_bytes()
+    files = file_contents(running.state / "specs"), (running.state / "programs.conf").read_bytes()
     plan = running.json("reconcile", "--dry-run")
     assert plan["applied"] is False
     assert plan["changed"]["planned"] == [
@@ -194,7 +194,7 @@ def test_a_dry_run_beside_a_running_mirror_changes_nothing(running: Mirror) -> N
         "+ -i rtsp://***@localhost:554/Streaming/Channels/102",
     ]
     assert "n3w" not in running.run("reconcile", "--dry-run").stdout
-    assert (below(running.state / "specs"), (running.state / "programs.conf").read_bytes()) == files
+    assert (file_contents(running.state / "specs"), (running.state / "programs.conf").read_bytes()) == files
     assert recorders(running)["planned"] == before["planned"]
     assert running.json("reconcile")["changed"] == plan["changed"]
 
@@ -337,7 +337,7 @@ def test_a_reconcile_that_died_is_healed_by_the_next(running: Mirror, number: in
     assert after[changing] != before[changing]
     assert after["gate"] == before["gate"]
     assert_in_step(running)
-    assert counts(running.run("reconcile")).keys() == {"unchanged"}
+    assert plan_counts(running.run("reconcile")).keys() == {"unchanged"}
 
 
 def test_a_reconcile_killed_at_any_moment_is_healed_by_the_next(running: Mirror) -> None:

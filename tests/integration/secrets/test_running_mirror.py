@@ -22,7 +22,7 @@ from support import HERE
 from support.camera import Camera
 from support.examples import KEY, seal
 from support.mirror import USER, Mirror
-from support.running import below
+from support.running import file_contents
 from support.secrets import ENCODED, OTHER_KEY, PASSWORDS, RAW, RIGHT, SECRETS, leaks, modes, shown, with_key
 from support.specs_on_tmpfs import specs_on_tmpfs
 from support.users import MirrorForAll, as_root, new_mirror
@@ -304,7 +304,7 @@ def live(seen: Seen, mirror: Mirror, odd: Camera, closed: int, echo: int) -> Non
         processes.settle()
     seen.environments, seen.lasting = processes.environments, processes.lasting
     seen.told["up"] = (mirror.home / "up.log").read_bytes()
-    ours = below(mirror.state, mirror.root, seen.specs, mirror.home / "tmp", mirror.home / "recordings")
+    ours = file_contents(mirror.state, mirror.root, seen.specs, mirror.home / "tmp", mirror.home / "recordings")
     seen.files |= {str(path): text for path, text in ours.items() if not is_for_secrets(path, seen)}
 
 

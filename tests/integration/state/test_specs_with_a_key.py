@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from support.mirror import PASSWORD, Mirror
-from support.running import below, counts, ffmpegs, wait_until_recording
+from support.running import ffmpegs, file_contents, plan_counts, wait_until_recording
 from support.specs_on_tmpfs import specs_on_tmpfs
 from support.users import as_root
 from support.waiting import processes_of, wait_for
@@ -33,14 +33,14 @@ def test_once_there_is_a_key_no_credential_stays_on_the_disk(mirror: Mirror) -> 
         mirror.env["HELDAR_SECRET_KEY"] = base64.b64encode(os.urandom(32)).decode()
         mirror.run("reconcile")
         assert not list((mirror.state / "specs").glob("*"))
-        for path, content in below(mirror.state).items():
+        for path, content in file_contents(mirror.state).items():
             assert ENCODED_PASSWORD.encode() not in content, path
         assert [path.name for path in specs.iterdir()] == ["gate.spec"]
         wait_for(lambda: mirror.status()["gate"]["well"], seen=mirror.status)
         assert not set(before.values()) & processes_of("start_recorder.py").keys()
         assert not ffmpegs(mirror, "leaving")
         assert re.findall(r"^\S+", mirror.supervisorctl("status"), re.MULTILINE) == ["mirror-gate", "watch"]
-        assert counts(mirror.run("reconcile")) == {"unchanged": 1}
+        assert plan_counts(mirror.run("reconcile")) == {"unchanged": 1}
 
 
 @as_root
@@ -68,6 +68,6 @@ def test_neither_the_key_nor_what_it_opens_gets_where_it_should_not(mirror: Mirr
             shown = mirror.run("status", code=1).stdout + mirror.run("reconcile", "--dry-run").stdout + mirror.up_log()
         for secret in (shown_key, PASSWORD, ENCODED_PASSWORD):
             assert secret not in shown
-            for path, content in below(mirror.state, mirror.logs, mirror.root).items():
+            for path, content in file_contents(mirror.state, mirror.logs, mirror.root).items():
                 assert secret.encode() not in content, path
         assert not processes_of(str(specs))

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 from support.mirror import PASSWORD, Mirror
-from support.running import counts, recorders, wait_until_recording
-from support.users import STRANGER, MirrorForAll, as_root, new_mirror
+from support.running import plan_counts, recorders, wait_until_recording
+from support.users import STRANGER_UID, MirrorForAll, as_root, new_mirror
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def running() -> Iterator[MirrorForAll]:
 def test_who_may_not_use_the_state_is_told_so(running: MirrorForAll, command: list[str]) -> None:
     """A user who may not use the state is told that, and never that all cameras would be added."""
     before = recorders(running)
-    result = running.run_as(STRANGER, *command, code=7)
+    result = running.run_as(STRANGER_UID, *command, code=7)
     assert f"cannot use the state in {running.state}: [Errno 13] Permission denied" in result.stderr or (
         f"cannot use {running.state}: [Errno 1] Operation not permitted" in result.stderr
     )
@@ -39,7 +39,7 @@ def test_who_may_not_use_the_state_is_told_so(running: MirrorForAll, command: li
 @as_root
 def test_status_says_what_it_may_not_see(running: MirrorForAll) -> None:
     """A different user's `status` names what it could not ask, and does not say that nothing is recorded."""
-    result = running.run_as(STRANGER, "status", code=1)
+    result = running.run_as(STRANGER_UID, "status", code=1)
     assert "Run as root" in result.stdout
     assert "0 of 2 mirrors record" not in result.stdout
 
@@ -51,8 +51,8 @@ def test_a_damaged_launch_spec_is_healed(running: Mirror) -> None:
     for damage in ("", "generation=x\n", "garbage\n", spec.read_text()[:100]):
         spec.write_text(damage)
         plan = running.run("reconcile", "--dry-run")
-        assert counts(plan) == {"changed": 1, "unchanged": 1}
-        assert counts(running.run("reconcile")) == {"changed": 1, "unchanged": 1}
+        assert plan_counts(plan) == {"changed": 1, "unchanged": 1}
+        assert plan_counts(running.run("reconcile")) == {"changed": 1, "unchanged": 1}
         assert spec.read_text().endswith(f"arg={running.root}/gate/%Y%m%d_%H%M%S.mp4\n")
     after = wait_until_recording(running, "gate")
     assert after["gate"] != before["gate"]
@@ -62,7 +62,7 @@ def test_a_damaged_launch_spec_is_healed(running: Mirror) -> None:
 def test_a_launch_spec_that_is_not_text_is_healed(running: Mirror) -> None:
     """A spec of bytes that are no UTF-8 is written again as well."""
     (running.state / "specs/gate.spec").write_bytes(b"\xff\xfe\0")
-    assert counts(running.run("reconcile")) == {"changed": 1, "unchanged": 1}
+    assert plan_counts(running.run("reconcile")) == {"changed": 1, "unchanged": 1}
     wait_until_recording(running, "gate")
 
 
@@ -75,12 +75,12 @@ def test_a_damaged_launch_spec_of_a_camera_that_can_not_be_used_keeps_its_genera
     text = programs.read_text()
     (running.state / "specs/gate.spec").write_text("garbage\n")
     running.database.update("gate", address=None)
-    assert counts(running.run("reconcile", code=1)) == {"unchanged": 1, "unusable": 1}
+    assert plan_counts(running.run("reconcile", code=1)) == {"unchanged": 1, "unusable": 1}
     assert programs.read_text() == text
     assert recorders(running) == before
 
     running.database.update("gate", address="localhost")
-    assert counts(running.run("reconcile")) == {"changed": 1, "unchanged": 1}
+    assert plan_counts(running.run("reconcile")) == {"changed": 1, "unchanged": 1}
     old, new = (
         int(re.findall(r"/gate\.spec (\d+)$", found, re.MULTILINE)[0]) for found in (text, programs.read_text())
     )
@@ -100,7 +100,7 @@ def test_lost_specs_are_written_anew(running: Mirror) -> None:
     """If the specs are deleted they are written again, and every camera is recorded after a restart."""
     for path in (running.state / "specs").iterdir():
         path.unlink()
-    assert counts(running.run("reconcile")) == {"added": 2}
+    assert plan_counts(running.run("reconcile")) == {"added": 2}
     wait_until_recording(running, "gate", "hall")
 
 
@@ -110,7 +110,7 @@ def test_a_programs_file_that_somebody_edited_is_written_anew(running: Mirror) -
     programs = running.state / "programs.conf"
     text = programs.read_text()
     programs.write_text(f"{text}\n[program:mine]\ncommand=/bin/false\n")
-    assert counts(running.run("reconcile")) == {"unchanged": 2}
+    assert plan_counts(running.run("reconcile")) == {"unchanged": 2}
     assert programs.read_text() == text
     assert recorders(running) == before
     assert "mine" not in running.supervisorctl("status")
@@ -120,7 +120,7 @@ def test_a_dry_run_needs_no_lock(running: Mirror) -> None:
     """The plan can be shown while a reconcile is at work."""
     with (running.state / "lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        assert counts(running.run("reconcile", "--dry-run")) == {"unchanged": 2}
+        assert plan_counts(running.run("reconcile", "--dry-run")) == {"unchanged": 2}
 
 
 def test_a_state_directory_too_long_for_a_socket_is_named(mirror: Mirror) -> None:
@@ -173,13 +173,13 @@ def test_a_link_that_the_mirrors_user_planted_gives_away_nothing(name: str) -> N
         victim = mirror.home / "victim"
         victim.mkdir()
         victim.chmod(0o751)
-        os.chown(victim, STRANGER, STRANGER)
+        os.chown(victim, STRANGER_UID, STRANGER_UID)
         games = pwd.getpwnam("games")
         for path in (mirror.state, mirror.state / name):
             os.chown(path, games.pw_uid, games.pw_gid, follow_symlinks=False)
         mirror.run("reconcile", code=7, HELDAR_MIRROR_USER="games")
         found = victim.stat()
-        assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (STRANGER, STRANGER, 0o751)
+        assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (STRANGER_UID, STRANGER_UID, 0o751)
         assert list(victim.iterdir()) == []
 
 
@@ -188,9 +188,9 @@ def test_a_link_that_the_mirrors_user_planted_gives_away_nothing(name: str) -> N
 def test_root_does_not_work_in_another_users_state(mirror: Mirror, command: str) -> None:
     """The owner of a state directory could have root run anything: exit code 7, with the setting that is missing."""
     mirror.state.mkdir(mode=0o700)
-    os.chown(mirror.state, STRANGER, STRANGER)
+    os.chown(mirror.state, STRANGER_UID, STRANGER_UID)
     result = mirror.run(command, code=7)
-    assert f"{mirror.state} belongs to user {STRANGER}" in result.stderr
+    assert f"{mirror.state} belongs to user {STRANGER_UID}" in result.stderr
     assert "HELDAR_MIRROR_USER" in result.stderr
     assert list(mirror.state.iterdir()) == []
 

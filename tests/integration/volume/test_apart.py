@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.mirror import Mirror
 from support.mounts import tmpfs, unmount
-from support.users import STRANGER, MirrorForAll, as_root, new_mirror
+from support.users import STRANGER_UID, MirrorForAll, as_root, new_mirror
 
 MARKER = ".heldar-mirror"
 
@@ -60,10 +60,10 @@ def test_the_primarys_empty_directory_is_given_to_nobody(command: str) -> None:
     with new_mirror(MirrorForAll) as mirror:
         primary = mirror.home / "recordings"
         primary.chmod(0o751)
-        os.chown(primary, STRANGER, STRANGER)
+        os.chown(primary, STRANGER_UID, STRANGER_UID)
         mirror.run(command, code=6, HELDAR_MIRROR_RECORDINGS_DIR=str(primary), HELDAR_MIRROR_USER="games")
         found = primary.stat()
-        assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (STRANGER, STRANGER, 0o751)
+        assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (STRANGER_UID, STRANGER_UID, 0o751)
         assert list(primary.iterdir()) == []
 
 

@@ -15,9 +15,9 @@ import pytest
 from support.mirror import Mirror
 from support.mounts import mounted, tmpfs
 from support.running import kill, wait_until_recording
-from support.users import STRANGER, as_root
+from support.users import STRANGER_UID, as_root
 from support.waiting import processes_of, wait_for
-from support.watched import watcher
+from support.watched import watcher_pid
 
 from heldar_mirror.errors import HungError, VolumeError
 from heldar_mirror.volume.apart import check_apart
@@ -246,7 +246,7 @@ def test_at_its_end_a_process_takes_its_child_along(root: Path) -> None:
 def test_who_becomes_another_user_does_not_ask_as_root(root: Path) -> None:
     """After a process became a different user, it is refused what only root can see."""
     root.chmod(0o700)
-    process = asker(root, f"become({pwd.getpwuid(STRANGER).pw_name!r})\nprove(root, 'ours')")
+    process = asker(root, f"become({pwd.getpwuid(STRANGER_UID).pw_name!r})\nprove(root, 'ours')")
     output, _ = process.communicate()
     assert process.returncode == 1
     assert "Permission denied" in output
@@ -258,10 +258,10 @@ def test_the_watcher_asks_at_each_tick_without_a_new_process(mirror: Mirror) -> 
     mirror.database.add("gate")
     with mirror.up(watched=True) as process:
         wait_until_recording(mirror, "gate")
-        wait_for(lambda: children(watcher(mirror)))
+        wait_for(lambda: children(watcher_pid(mirror)))
         time.sleep(12)  # longer than a tick
-        before = children(watcher(mirror))
+        before = children(watcher_pid(mirror))
         assert 1 <= len(before) <= 2
         time.sleep(12)
-        assert children(watcher(mirror)) == before
+        assert children(watcher_pid(mirror)) == before
         assert children(process.pid) == []

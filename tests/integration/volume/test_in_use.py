@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 from support.mirror import Mirror
-from support.running import counts, recorders, wait_until_recording
+from support.running import plan_counts, recorders, wait_until_recording
 
 from heldar_mirror.recorder.recorder import FAILED_SOON
 
@@ -33,7 +33,7 @@ def test_a_root_is_not_adopted_from_under_our_own_recorders(used: Mirror) -> Non
         assert f"mirror root {used.root} is in use by recorders" in result.stderr
         assert "recorders of another instance" not in result.stderr
         assert (used.root / MARKER).read_text() == marker
-        assert counts(used.run("reconcile")) == {"unchanged": 1}
+        assert plan_counts(used.run("reconcile")) == {"unchanged": 1}
         assert recorders(used) == before
     used.run("adopt-volume")
     assert (used.root / MARKER).read_text() != marker

@@ -7,7 +7,7 @@ import signal
 import pytest
 from support.mirror import Mirror
 from support.mounts import tmpfs, unmount
-from support.running import counts, recorders, wait_until_recording
+from support.running import plan_counts, recorders, wait_until_recording
 from support.users import as_root
 from support.waiting import wait_for
 
@@ -75,8 +75,8 @@ def test_recording_is_switched_off_on_a_lost_volume_too(used: Mirror) -> None:
         wait_until_recording(used, "gate")
         (used.root / MARKER).unlink()
         used.env["HELDAR_RECORDER_ENABLED"] = "false"
-        assert counts(used.run("reconcile", "--dry-run")) == {"removed": 1}
-        assert counts(used.run("reconcile")) == {"removed": 1}
+        assert plan_counts(used.run("reconcile", "--dry-run")) == {"removed": 1}
+        assert plan_counts(used.run("reconcile")) == {"removed": 1}
         assert recorders(used) == {}
 
 

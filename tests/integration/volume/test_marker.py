@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 from support.mirror import Mirror
-from support.running import counts, wait_until_recording
-from support.users import STRANGER, MirrorForAll, as_root, new_mirror
+from support.running import plan_counts, wait_until_recording
+from support.users import STRANGER_UID, MirrorForAll, as_root, new_mirror
 
 MARKER = ".heldar-mirror"
 
@@ -46,7 +46,7 @@ def test_another_volume_is_told_and_can_be_adopted(used: Mirror) -> None:
     assert (used.root / MARKER).read_text() == "another\n"
     assert "is ours now" in used.run("adopt-volume").stdout
     plan = used.run("reconcile", "--dry-run")
-    assert counts(plan) == {"changed": 1}
+    assert plan_counts(plan) == {"changed": 1}
     assert "    the volume was adopted anew" in plan.stdout
 
 
@@ -101,8 +101,8 @@ def test_a_root_that_can_not_be_written_is_told() -> None:
     with new_mirror(MirrorForAll) as mirror:
         mirror.root.mkdir(mode=0o755)
         mirror.state.mkdir()
-        os.chown(mirror.state, STRANGER, STRANGER)
-        result = mirror.run_as(STRANGER, "reconcile", code=6)
+        os.chown(mirror.state, STRANGER_UID, STRANGER_UID)
+        result = mirror.run_as(STRANGER_UID, "reconcile", code=6)
         assert f"cannot use mirror root {mirror.root}: [Errno 13] Permission denied" in result.stderr
         assert list(mirror.root.iterdir()) == []
 

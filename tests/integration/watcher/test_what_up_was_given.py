@@ -13,7 +13,7 @@ from support.examples import KEY, seal
 from support.following import published, read_anew, status_file, wait_until_recorded, watcher
 from support.mirror import PASSWORD, SCHEMA, Database, Mirror
 from support.running import kill, wait_until_recording
-from support.users import STRANGER, as_root, new_mirror, python_for_all, run_as
+from support.users import STRANGER_UID, as_root, new_mirror, python_for_all, run_as
 from support.waiting import processes_of, wait_for
 
 pytestmark = pytest.mark.slow
@@ -97,10 +97,10 @@ def test_anybody_can_read_the_status_and_it_holds_no_secret(elsewhere: Mirror) -
     )
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o755
-    shown = run_as(STRANGER, [python_for_all(), "-m", "heldar_mirror", "status"], **elsewhere.env)
+    shown = run_as(STRANGER_UID, [python_for_all(), "-m", "heldar_mirror", "status"], **elsewhere.env)
     assert shown.returncode == 0, shown.stdout + shown.stderr
     assert "1 of 1 mirrors record" in shown.stdout
-    text = run_as(STRANGER, ["cat", str(path)]).stdout
+    text = run_as(STRANGER_UID, ["cat", str(path)]).stdout
     assert json.loads(text)["cameras"][0]["camera_id"] == "gate"
     texts = text + shown.stdout + shown.stderr + elsewhere.watch_log()
     assert not [secret for secret in (PASSWORD, quote(PASSWORD, safe=""), KEY) if secret in texts]

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from support.mirror import Database
-from support.users import KERNEL, identity, python_for_all
+from support.users import HELDAR_UID, identity, python_for_all
 
-KERNEL_PROGRAM = """
+PROGRAM = """
 import sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], isolation_level=None)
 connection.execute("PRAGMA journal_mode=WAL")
@@ -24,12 +24,12 @@ for line in sys.stdin:
 """
 
 
-class Kernel:
+class HeldarKernel:
     """A process of Heldar's user that holds a connection to the database."""
 
     def __init__(self, path: Path, uid: int) -> None:
         self.process = subprocess.Popen(
-            [python_for_all() if os.geteuid() == 0 else "python3", "-c", KERNEL_PROGRAM, str(path)],
+            [python_for_all() if os.geteuid() == 0 else "python3", "-c", PROGRAM, str(path)],
             **identity(uid),
             cwd="/",
             stdin=subprocess.PIPE,
@@ -58,24 +58,24 @@ class Kernel:
 
 
 @contextlib.contextmanager
-def kernel(path: Path, uid: int = KERNEL) -> Iterator[Kernel]:
-    made = Kernel(path, uid)
+def heldar_kernel(path: Path, uid: int = HELDAR_UID) -> Iterator[HeldarKernel]:
+    made = HeldarKernel(path, uid)
     try:
         yield made
     finally:
         made.crash()
 
 
-def given_to_kernel(database: Database, mode: int) -> Path:
+def give_to_heldar(database: Database, mode: int) -> Path:
     """Give the database and its directory to Heldar's user. Everybody may read the database; `mode` is the mode of the
     directory."""
     for path in (database.path, database.path.parent):
-        os.chown(path, KERNEL, KERNEL)
+        os.chown(path, HELDAR_UID, HELDAR_UID)
     database.path.chmod(0o644)
     database.path.parent.chmod(mode)
     return database.path
 
 
-def names(path: Path) -> set[str]:
+def database_files(path: Path) -> set[str]:
     """Return which files of a database exist, by their suffix: an empty text, `-wal`, `-shm`."""
     return {entry.name.removeprefix(path.name) for entry in path.parent.iterdir()}
