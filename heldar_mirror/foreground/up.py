@@ -11,6 +11,7 @@ from pathlib import Path
 
 from heldar_mirror.errors import DatabaseError, MirrorError, StateError, SupervisordError
 from heldar_mirror.foreground.attendant import accompany
+from heldar_mirror.programs.desired import desired_state
 from heldar_mirror.programs.stanzas import render_programs
 from heldar_mirror.reconcile.reconcile import read_rows, write
 from heldar_mirror.settings import Settings
@@ -44,8 +45,7 @@ def up(settings: Settings, tell: Callable[[str], None]) -> int:
         with locked(settings):
             known = settings.programs_file.exists()
             try:
-                intended = write(read_rows(settings), settings)
-                plan, problem = intended.plan, intended.problem
+                plan, problem = write(desired_state(read_rows(settings), settings), settings)
                 if problem and not known:
                     raise problem  # it was never up, so there is no last known good to go on with
                 # supervisord isn't up yet, so what the plan removes can't be running.

@@ -85,7 +85,11 @@ def ask(path: Path, what: str, query: Query[T], seconds: float = READ_SECONDS) -
             errors.append(error)
 
     thread = threading.Thread(target=read, name=f"read {path}", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as error:  # the limit of processes is reached
+        reason = f"{error}. What runs goes on. Raise the limit of processes: TasksMax, or ulimit -u."
+        raise DatabaseError(f"cannot read the {what} in {path}: {reason}") from None
     thread.join(seconds)
     if thread.is_alive():
         _stuck[path] = thread

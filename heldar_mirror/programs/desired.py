@@ -1,7 +1,7 @@
 """The desired state: a launch spec for each camera that wants a mirror, from all rows of the table."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from heldar_mirror.heldar import camera_url, sealed
 from heldar_mirror.heldar.cameras import CameraError, Row, Unusable, parse_camera, should_mirror, shown_id
@@ -19,12 +19,16 @@ class Desired:
     unwanted: frozenset[str] = frozenset()
     unusable: tuple[Unusable, ...] = ()
 
+    def on_volume(self, volume: str) -> "Desired":
+        """Return the same desired state for a volume of this id."""
+        return replace(self, specs={camera_id: replace(spec, volume=volume) for camera_id, spec in self.specs.items()})
+
     def segment_seconds(self) -> dict[str, int]:
         """Return how long the segments of each camera are."""
         return {camera_id: spec.segment_seconds for camera_id, spec in self.specs.items()}
 
 
-def desired_state(rows: Iterable[Row], settings: Settings, volume: str) -> Desired:
+def desired_state(rows: Iterable[Row], settings: Settings, volume: str = "") -> Desired:
     """Return what should run, given all rows of the table and the id of the volume.
 
     A row that can't be used becomes an `Unusable` and costs no other camera its mirror.

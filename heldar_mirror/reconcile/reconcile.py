@@ -6,6 +6,7 @@ after its program, so whatever an interrupted reconcile left half done is a diff
 
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from heldar_mirror.errors import MirrorError, SupervisordError, VolumeError
@@ -35,72 +36,76 @@ from heldar_mirror.volume.marker import prove
 
 
 @dataclass(frozen=True)
-class Intended:
-    """What the table asks for, and the plan that leads there, which is written to the state but not applied yet.
+class Table:
+    """The rows of the table, the desired state that follows from them, and the state's fingerprint before they were
+    read."""
 
-    `problem` says why the volume can't be used. Then the plan stops what the table wants stopped, and changes nothing
-    else.
-    """
-
-    desired: Desired
-    plan: Plan
-    problem: VolumeError | None = None
+    rows: list[Row] = field(repr=False)
+    desired: Desired = field(repr=False)
+    fingerprint: Fingerprint | None
 
 
 @dataclass(frozen=True)
 class Reconciled:
-    """What one reconcile read, wanted and did.
+    """What one reconcile read, planned and did.
 
     `problem` says why the plan could not be applied, or not all of it. `complete` means that every recorder ran
     already that should, so that there is none to revive. `fingerprint` changes when another reconcile writes.
     """
 
-    rows: list[Row] = field(repr=False)
-    desired: Desired = field(repr=False)
+    table: Table
     plan: Plan
     problem: MirrorError | None = None
     complete: bool = False
     fingerprint: Fingerprint | None = None
 
 
-def reconcile(settings: Settings, forced: Collection[str] = ()) -> Reconciled:
+def reconcile(settings: Settings, forced: Collection[str] = (), table: Table | None = None) -> Reconciled:
     """Bring supervisord to what the table asks for; restart the cameras in `forced` in any case.
 
-    Raises MirrorError where there is no plan: the table or the state can't be read. What runs goes on then.
+    `table` is what the caller has just read. Raises MirrorError if there is no plan: the table or the state can't be
+    read, or the plan can't be saved. What runs goes on then.
     """
+    # The table is read before the lock is taken, so that a database that hangs doesn't hold up other reconciles.
+    table = table or read_table(settings)
     with locked(settings):
-        return _reconcile(read_rows(settings), settings, forced)
+        # A reconcile that wrote meanwhile may have read newer rows.
+        if current_fingerprint(settings) != table.fingerprint:
+            table = read_table(settings)
+        before = read_programs(settings)
+        plan, problem = write(table.desired, settings, forced)
+        gateway = Gateway(settings)
+        try:
+            complete = _is_active(plan, gateway, settings)
+            if not complete:
+                _apply(plan, before, gateway, settings)
+                set_applied(settings)
+            remove_specs(plan.removed, settings)
+            return Reconciled(table, plan, problem, complete, fingerprint(settings))
+        except MirrorError as error:
+            return Reconciled(table, plan, problem or error)
 
 
-def reconcile_changes(settings: Settings, last: Reconciled) -> Reconciled:
-    """Reconcile if the rows, or what any reconcile wrote, changed since `last`; else return `last`.
+def read_table(settings: Settings) -> Table:
+    """Return the table as it is now. Raises DatabaseError."""
+    before = current_fingerprint(settings)
+    rows = read_rows(settings)
+    return Table(rows, desired_state(rows, settings), before)
 
-    Raises MirrorError as `reconcile` does.
+
+def current_fingerprint(settings: Settings) -> Fingerprint | None:
+    """Return a fingerprint of the state, or None if there is none yet or it can't be read."""
+    with suppress(MirrorError):
+        return fingerprint(settings)
+    return None
+
+
+def write(desired: Desired, settings: Settings, forced: Collection[str] = ()) -> tuple[Plan, VolumeError | None]:
+    """Write the launch specs and the programs file that the desired state asks for. Raises MirrorError.
+
+    Returns the plan, and why the volume can't be used. In that case the plan stops what the table wants stopped, and
+    changes nothing else.
     """
-    with locked(settings):
-        rows = read_rows(settings)
-        if rows == last.rows and last.fingerprint in (None, fingerprint(settings)):
-            return last
-        return _reconcile(rows, settings)
-
-
-def _reconcile(rows: list[Row], settings: Settings, forced: Collection[str] = ()) -> Reconciled:
-    before = read_programs(settings)
-    intended = write(rows, settings, forced)
-    desired, plan, gateway = intended.desired, intended.plan, Gateway(settings)
-    try:
-        complete = _is_active(plan, gateway, settings)
-        if not complete:
-            _apply(plan, before, gateway, settings)
-            set_applied(settings)
-        remove_specs(plan.removed, settings)
-        return Reconciled(rows, desired, plan, intended.problem, complete, fingerprint(settings))
-    except MirrorError as error:
-        return Reconciled(rows, desired, plan, intended.problem or error)
-
-
-def write(rows: list[Row], settings: Settings, forced: Collection[str] = ()) -> Intended:
-    """Write the launch specs and the programs file that the table asks for. Raises MirrorError."""
     volume_id, problem = "", None
     # With the recorder switched off nothing is recorded, so no volume has to be there.
     if settings.recorder_enabled:
@@ -108,10 +113,10 @@ def write(rows: list[Row], settings: Settings, forced: Collection[str] = ()) -> 
             volume_id = open_volume(settings)
         except VolumeError as error:
             problem = error
-    intended = _intend(rows, settings, volume_id, problem, forced)
-    write_specs(intended.plan.written, settings)
-    write_programs(render_programs(intended.plan.generations, settings), settings)
-    return intended
+    plan = _plan(desired.on_volume(volume_id), settings, forced, hold=problem is not None)
+    write_specs(plan.written, settings)
+    write_programs(render_programs(plan.generations, settings), settings)
+    return plan, problem
 
 
 def dry_run(settings: Settings, forced: Collection[str] = ()) -> Plan:
@@ -121,7 +126,7 @@ def dry_run(settings: Settings, forced: Collection[str] = ()) -> Plan:
     check_apart_or_known(settings, remembered)
     if remembered and settings.recorder_enabled:
         prove(settings.mirror_root, remembered)
-    return _intend(read_rows(settings), settings, remembered or "new", None, forced).plan
+    return _plan(desired_state(read_rows(settings), settings, remembered or "new"), settings, forced)
 
 
 def read_rows(settings: Settings) -> list[Row]:
@@ -129,18 +134,14 @@ def read_rows(settings: Settings) -> list[Row]:
     return read_cameras(settings.database) if settings.recorder_enabled else []
 
 
-def _intend(
-    rows: list[Row], settings: Settings, volume_id: str, problem: VolumeError | None, forced: Collection[str]
-) -> Intended:
-    desired = desired_state(rows, settings, volume_id)
+def _plan(desired: Desired, settings: Settings, forced: Collection[str], *, hold: bool = False) -> Plan:
     if strangers := sorted(set(forced) - desired.specs.keys()):
         reasons = {bad.camera_id: bad.reason for bad in desired.unusable}
         reasons |= dict.fromkeys(desired.unwanted, "its row asks for no mirror")
         raise MirrorError(
             "\n".join(f"{name}: {reasons.get(name, 'no such camera in the table')}" for name in strangers)
         )
-    plan = make_plan(desired, read_saved(settings), int(time.time()), forced, hold=problem is not None)
-    return Intended(desired, plan, problem)
+    return make_plan(desired, read_saved(settings), int(time.time()), forced, hold=hold)
 
 
 def _is_active(plan: Plan, gateway: Gateway, settings: Settings) -> bool:

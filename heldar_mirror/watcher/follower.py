@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from heldar_mirror.errors import DatabaseError, MirrorError
-from heldar_mirror.programs.desired import Desired
-from heldar_mirror.reconcile.reconcile import Reconciled, reconcile, reconcile_changes
+from heldar_mirror.heldar.cameras import Row
+from heldar_mirror.programs.desired import Desired, desired_state
+from heldar_mirror.reconcile.reconcile import Reconciled, Table, current_fingerprint, read_rows, reconcile
 from heldar_mirror.settings import Settings
-from heldar_mirror.state.specs import read_programs
+from heldar_mirror.state.specs import Fingerprint, read_programs
 from heldar_mirror.watcher.async_gateway import Call
 from heldar_mirror.watcher.changes import Changes, needs_polling
 from heldar_mirror.watcher.problems import Log, Problems
@@ -55,8 +56,10 @@ class Follower:
         self._clock = clock
         self._wake = asyncio.Event()
         self._due = Due.NOW
-        self._last: Reconciled | None = None
-        self._reconciled_at = 0.0
+        # The rows of the last attempt, when that was, and the state's fingerprint after the last success.
+        self._rows: list[Row] | None = None
+        self._tried_at = 0.0
+        self._fingerprint: Fingerprint | None = None
         self._turn_at: float | None = None
         # Before the first reconcile, the programs file says which cameras have a program.
         self.mirrored = frozenset(name.removeprefix(settings().prefix) for name in read_programs(settings()))
@@ -65,7 +68,7 @@ class Follower:
     @property
     def has_read(self) -> bool:
         """Whether the table has been read at least once."""
-        return self._last is not None
+        return self._rows is not None
 
     def is_hung(self) -> bool:
         """Return whether the turn at present takes too long."""
@@ -117,43 +120,45 @@ class Follower:
 
     async def follow(self) -> None:
         """Read the table once, and reconcile if that is due."""
-        due, self._due = self._due, Due.ON_CHANGE
-        if due is Due.AT_TICK and self._clock() - self._reconciled_at < TICK_SECONDS:
-            self._due = Due.AT_TICK
+        settings = self._settings()
+        seen = await self._call(current_fingerprint, settings)
         try:
-            if self._last is None or due is not self._due:
-                done = await self._call(reconcile, self._settings())
-            else:
-                done = await self._call(reconcile_changes, self._settings(), self._last)
-            self._problems.clear("database")
+            rows = await self._call(read_rows, settings)
         except DatabaseError as error:
             self._problems.note("database", str(error))
-            self._postpone(due)
             return
+        self._problems.clear("database")
+        if not self._is_due(rows, seen) or settings is not self._settings():
+            return  # with new settings a reconcile was requested, so the next turn follows at once
+        # Until the reconcile succeeds, it is due again at the tick, or if a row changes.
+        self._rows, self._tried_at, self._due = rows, self._clock(), Due.AT_TICK
+        self.desired = await self._call(desired_state, rows, settings)
+        try:
+            done = await self._call(reconcile, settings, (), Table(rows, self.desired, seen))
         except MirrorError as error:
-            self._problems.clear("database")
             self._problems.note("reconcile", str(error))
-            self._reconciled_at = self._clock()
-            self._postpone(Due.AT_TICK)
             return
-        if done is not self._last:
-            self._take(done)
+        self._take(done)
 
-    def _postpone(self, due: Due) -> None:
-        """Remember what is still due, unless a reconcile was requested meanwhile."""
-        if self._due is not Due.NOW:
-            self._due = due
+    def _is_due(self, rows: list[Row], seen: Fingerprint | None) -> bool:
+        """Return whether to reconcile, given the rows and the state's fingerprint as they are now."""
+        if self._due is Due.NOW or rows != self._rows:
+            return True
+        if self._due is Due.AT_TICK:
+            return self._clock() - self._tried_at >= TICK_SECONDS
+        return seen != self._fingerprint  # another reconcile wrote, and may have been killed half-way
 
     def _take(self, done: Reconciled) -> None:
         """Take over the result of a reconcile, and report it."""
-        self._last, self.desired, self.mirrored = done, done.desired, frozenset(done.plan.generations)
-        self._reconciled_at = self._clock()
+        self._rows, self.desired, self._fingerprint = done.table.rows, done.table.desired, done.fingerprint
+        self.mirrored = frozenset(done.plan.generations)
         self._problems.note("reconcile", str(done.problem) if done.problem else None)
         unusable = "\n".join(f"camera {bad.camera_id}: {bad.reason}" for bad in done.plan.unusable)
         self._problems.note("cameras", unusable or None)
         if done.problem:
-            self._postpone(Due.AT_TICK)
             return
+        if self._due is Due.AT_TICK:  # otherwise a reconcile was requested meanwhile
+            self._due = Due.ON_CHANGE
         plan = done.plan
         for sign, changes in (("+", plan.added), ("~", plan.changed), ("-", plan.removed)):
             for change in changes:

@@ -75,7 +75,7 @@ class Publisher:
             segments=self.segments,
             ffmpegs=ffmpegs,
             errors=self.last_errors.found,
-            stalled=self.stalls.stalled(lengths),
+            stalled=frozenset(self.stalls.stalled(lengths)),
             programs_known=self.programs.is_known,
             files_known=not refused,
         )

@@ -1,6 +1,7 @@
 """The follower: when it reconciles, and what it remembers of a reconcile that failed."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from heldar_mirror.errors import DatabaseError, MirrorError, StateError, Supervi
 from heldar_mirror.heldar.cameras import Row
 from heldar_mirror.programs.desired import desired_state
 from heldar_mirror.programs.plan import make_plan
-from heldar_mirror.reconcile.reconcile import Reconciled, reconcile, reconcile_changes
+from heldar_mirror.reconcile.reconcile import Reconciled, current_fingerprint, read_rows, reconcile
 from heldar_mirror.watcher.follower import HUNG_SECONDS, TICK_SECONDS, Follower
 from heldar_mirror.watcher.problems import Problems
 
@@ -23,16 +24,24 @@ ROWS: list[Row] = [row(id="gate"), row(id="hall", mirror_enabled=0), row(id="att
 
 @dataclass
 class Bench:
-    """A follower whose reconciles do what the test says: a fault before there is a plan, or one while it is applied."""
+    """A follower whose reads and reconciles do what the test says.
+
+    `unread` is why the table can't be read, `fault` why there is no plan, `problem` why the plan can't be applied.
+    """
 
     state: Path
     clock: Clock = field(default_factory=Clock)
     log: list[str] = field(default_factory=list)
     rows: list[Row] = field(default_factory=lambda: list(ROWS))
+    unread: DatabaseError | None = None
     fault: MirrorError | None = None
     problem: MirrorError | None = None
+    reading: Callable[[], None] = lambda: None
     meanwhile: Callable[[], None] = lambda: None
+    # The state's fingerprint: whoever writes changes it.
+    written: tuple[int, ...] | None = (1,)
     reconciles: int = 0
+    computed: int = 0
     follower: Follower = field(init=False)
     problems: Problems = field(init=False)
 
@@ -42,15 +51,23 @@ class Bench:
         self.follower = Follower(lambda: made, self.call, self.problems, self.log.append, self.clock)
 
     async def call(self, function: Callable[..., Any], *args: Any) -> Any:
+        if function is current_fingerprint:
+            return self.written
+        if function in {os.path.realpath, read_rows}:
+            self.reading()
+            if self.unread:
+                raise self.unread
+            return list(self.rows)
+        if function is desired_state:
+            self.computed += 1
+            return desired_state(*args)
+        assert function is reconcile
+        self.reconciles += 1
         self.meanwhile()
         if self.fault:
             raise self.fault
-        if function is reconcile_changes and args[1].rows == self.rows:
-            return args[1]
-        assert function in {reconcile, reconcile_changes}
-        self.reconciles += 1
-        desired = desired_state(self.rows, args[0], "volume")
-        return Reconciled(list(self.rows), desired, make_plan(desired, {}, 1), self.problem)
+        _, _, table = args
+        return Reconciled(table, make_plan(table.desired, {}, 1), self.problem, fingerprint=self.written)
 
     def turn(self, times: int = 1) -> int:
         """Take turns, and return how many of them reconciled."""
@@ -115,24 +132,55 @@ def test_a_problem_while_applying_is_tried_again_at_the_tick(bench: Bench) -> No
 def test_a_state_that_cannot_be_used_is_tried_again_at_the_tick(bench: Bench) -> None:
     """Without the state there is no plan; the watcher says so, and tries again."""
     bench.turn()
+    bench.rows.append(row(id="yard"))
     bench.fault = StateError("cannot use the state")
-    bench.turn(2)
+    assert bench.turn(5) == 1
+    assert bench.follower.desired.specs.keys() == {"gate", "yard"}
     bench.fault = None
     assert bench.turn() == 0
     bench.clock.pass_by(TICK_SECONDS)
     assert bench.turn(2) == 1
-    assert bench.log[-3:] == ["cannot use the state", "reconcile: all well again", "+ gate"]
+    assert bench.log[-4:] == ["cannot use the state", "reconcile: all well again", "+ gate", "+ yard"]
+
+
+def test_the_tick_comes_on_a_database_that_never_rests(bench: Bench) -> None:
+    """A turn every second must not put off the next attempt."""
+    bench.fault = StateError("cannot use the state")
+    bench.turn()
+    tried = 0
+    for _ in range(60):
+        bench.clock.pass_by(1)
+        tried += bench.turn()
+    assert tried == 6
+
+
+def test_what_another_reconcile_wrote_is_reconciled_once(bench: Bench) -> None:
+    """It may have been killed half-way, or have read another table; a state that can't be read is no reason to wait."""
+    bench.turn(2)
+    for written in ((2,), None, (1,)):
+        bench.written = written
+        assert bench.turn(3) == 1
+
+
+def test_a_row_is_read_once_and_the_desired_state_computed_once(bench: Bench) -> None:
+    """In a turn with nothing to do it isn't computed at all."""
+    reads: list[None] = []
+    bench.reading = lambda: reads.append(None)
+    bench.turn()
+    assert (len(reads), bench.computed) == (1, 1)
+    bench.turn(5)
+    assert (len(reads), bench.computed) == (6, 1)
 
 
 def test_a_database_that_cannot_be_read_changes_nothing(bench: Bench) -> None:
     """What was known stays, and a reconcile that was due stays due."""
     bench.turn()
     bench.follower.request()
-    bench.fault = DatabaseError("cannot read the cameras")
+    bench.unread = DatabaseError("cannot read the cameras")
     bench.turn(2)
     assert bench.follower.desired.specs.keys() == bench.follower.mirrored == {"gate"}
     assert bench.problems.texts(without=["cameras"]) == ["cannot read the cameras"]
-    bench.fault = None
+    bench.unread = None
     assert bench.turn(2) == 1
     assert "database: all well again" in bench.log
 
@@ -154,7 +202,7 @@ def test_a_turn_that_takes_too_long_hangs(bench: Bench) -> None:
         seen.append(bench.follower.is_hung())
         raise KeyboardInterrupt
 
-    bench.meanwhile = meanwhile
+    bench.reading = meanwhile
     assert not bench.follower.is_hung()
     with pytest.raises(KeyboardInterrupt):
         asyncio.run(bench.follower.run())
