@@ -1,8 +1,8 @@
-"""The recorder of one camera: it waits for the camera, runs one ffmpeg until that ends, and logs one line on its end.
+"""The recorder of one camera: it waits for the camera, runs one ffmpeg until that ends, and then logs one line.
 
-supervisord starts it as `python -I -S start_recorder.py SPEC GENERATION`, and restarts it: the recorder itself never
-tries twice. Its memory is paid once per camera, so it imports only the few built-in modules that it needs; `os` alone
-would cost a tenth more.
+supervisord starts it as `python -I -S start_recorder.py SPEC GENERATION`, and restarts it: a recorder starts only one
+ffmpeg. Its memory is paid once per camera, so it imports only the few built-in modules that it needs; `os` alone would
+cost a tenth more.
 
 A launch spec is a file of `key=value` lines:
 
@@ -10,9 +10,9 @@ A launch spec is a file of `key=value` lines:
     root        the mirror root, which must hold the marker of `volume`
     volume      the volume's id
     directory   the camera's directory, a child of the root
-    secret      any number of them: texts that must never be shown
+    secret      a text that must never be shown; any number of these lines
     url         the URL that is recorded
-    arg         any number of them, in order: the command line of ffmpeg
+    arg         one argument of ffmpeg's command line, which begins with ffmpeg itself; any number of these lines
 """
 
 import _socket
@@ -29,12 +29,12 @@ else:
     import _signal
 
 TAIL_BYTES = 8192
-EROFS, ETIMEDOUT, EINPROGRESS = 30, 110, 115  # so that the module errno need not be loaded
+EROFS, ETIMEDOUT, EINPROGRESS = 30, 110, 115  # loading the module errno would cost memory
 MARKER = ".heldar-mirror"
 LOCK = ".heldar-mirror.lock"
 SEGMENT_NAME = "%Y%m%d_%H%M%S.mp4"
 
-# With less free space no recording is begun: ffmpeg crashes on a full volume, and each try leaves a stub.
+# With less free space no recording is begun, since ffmpeg crashes on a full volume and each attempt leaves a stub.
 MIN_FREE_BYTES = 64 << 20
 
 # Exit status after a run shorter than START_SECONDS (the stanza's startsecs), or if the camera did not answer for that
@@ -43,22 +43,23 @@ FAILED_SOON = 75
 START_SECONDS = 30
 
 # While it waits, the recorder asks for a connection this often, and gives a silent camera this long to answer. The last
-# attempt, after START_SECONDS, takes as long as ffmpeg's own `-timeout`, since a slow link may need that. Then the
-# recorder ends and leaves the asking to the watcher, which needs no process for it.
+# attempt, after START_SECONDS, may take as long as ffmpeg's own `-timeout`, since a slow link may need that. Then the
+# recorder ends, and the watcher, which needs no process for it, goes on asking.
 KNOCK_SECONDS = 0.5
 ANSWER_SECONDS = 1.5
 LAST_ANSWER_SECONDS = 15.0
 RTSP_PORT = 554
-# A recorder logs this when its camera refuses or is silent; `status` knows by it that the recorder waits.
+# A recorder logs this when its camera refuses or is silent. `status` looks for it, to show that the recorder waits.
 NO_CONNECTION = "no connection to the camera"
 
-# Less than the stanza's stopwaitsecs, after which supervisord kills the recorder before it can tidy up.
-STOP_SECONDS = 7
+# An ffmpeg that does not end is killed after this long. After the stanza's stopwaitsecs, which is longer, supervisord
+# would kill the recorder before it can tidy up.
+KILL_AFTER_SECONDS = 7
 
-# Counts like a tenth of the machine's memory: more than supervisord uses, and less than a program that leaks.
+# To Linux this counts like a tenth of the machine's memory: more than supervisord uses, less than a program that leaks.
 OOM_SCORE_ADJ = b"100"
 
-# A stub is looked for among the names of the last hour. Cuts come at keyframes, and those are never further apart.
+# The last file of an ffmpeg began within this time, since ffmpeg cuts at keyframes, which are never further apart.
 STUB_SEARCH_SECONDS = 3600
 FIELDS = ("generation", "camera", "root", "volume", "directory", "secret", "url", "arg")
 
@@ -67,8 +68,8 @@ class RefusedError(Exception):
     """Recording must not start; the text says why and what to do."""
 
 
-def places(text: str, secrets: "tuple[str, ...] | list[str]") -> "list[tuple[int, int]]":
-    """Return where secrets begin and end in `text`, in order. Those that overlap are one, or a part would stay."""
+def spans_of_secrets(text: str, secrets: "tuple[str, ...] | list[str]") -> "list[tuple[int, int]]":
+    """Return the start and end of each secret in `text`, in order. Overlapping ones are merged, to be hidden whole."""
     found = []
     for secret in filter(None, secrets):
         at = text.find(secret)
@@ -87,10 +88,10 @@ def places(text: str, secrets: "tuple[str, ...] | list[str]") -> "list[tuple[int
 def mask(text: str, secrets: "tuple[str, ...] | list[str]" = ()) -> str:
     """Return `text` without credentials.
 
-    Each of `secrets` is replaced wherever it stands. Then, after every `://`, everything up to the last `@` of the
+    Each of `secrets` is replaced wherever it occurs. Then, after every `://`, everything up to the last `@` of the
     authority is replaced; the authority ends at the next `/`, white space or quote. Other text stays as it is.
     """
-    for start, end in reversed(places(text, secrets)):
+    for start, end in reversed(spans_of_secrets(text, secrets)):
         text = f"{text[:start]}***{text[end:]}"
     head, separator, rest = text.partition("://")
     parts = [head]
@@ -106,8 +107,8 @@ def mask(text: str, secrets: "tuple[str, ...] | list[str]" = ()) -> str:
 
 
 def blot(url: str, secrets: "tuple[str, ...] | list[str]") -> str:
-    """Return `url` with stars, as many as bytes, for every secret and all of the user information."""
-    for start, end in reversed(places(url, secrets)):
+    """Return `url` with each byte of its secrets and its user information replaced by a star, at the same length."""
+    for start, end in reversed(spans_of_secrets(url, secrets)):
         url = url[:start] + "*" * len(url[start:end].encode()) + url[end:]
     start = url.find("://") + 3
     end = next((i for i in range(start, len(url)) if url[i] in "/'\""), len(url))
@@ -116,7 +117,7 @@ def blot(url: str, secrets: "tuple[str, ...] | list[str]") -> str:
 
 
 def parse_spec(text: str) -> "dict[str, list[str]]":
-    """Return the fields of a launch spec, each with its values in order. Raises ValueError if the text is not one."""
+    """Return the fields of a launch spec's text, each with its values in order. Raises ValueError if it is not one."""
     spec: dict[str, list[str]] = {field: [] for field in FIELDS}
     for number, line in enumerate(text.split("\n"), 1):
         key, equals, value = line.partition("=")
@@ -131,6 +132,7 @@ def parse_spec(text: str) -> "dict[str, list[str]]":
 
 
 def read(path: str) -> bytes:
+    """Return the content of a file. Raises OSError, which names the file."""
     fd = posix.open(path, posix.O_RDONLY)
     try:
         chunks = []
@@ -138,13 +140,13 @@ def read(path: str) -> bytes:
             chunks.append(chunk)
         return b"".join(chunks)
     except OSError as error:
-        raise OSError(error.errno, error.strerror, path) from None  # an error of read() doesn't name the file
+        raise OSError(error.errno, error.strerror, path) from None  # read()'s own error doesn't name it
     finally:
         posix.close(fd)
 
 
 def say(level: str, text: str) -> None:
-    """Print one line that begins with the time. Control characters are shown as `?`."""
+    """Print one line that begins with the time. Characters that can't be printed are shown as `?`."""
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     line = "".join(c if c.isprintable() else "?" for c in text)
     try:
@@ -154,7 +156,7 @@ def say(level: str, text: str) -> None:
 
 
 def prove_volume(root: str, volume: str) -> int:
-    """Return a descriptor that marks the volume as in use. Raises RefusedError if it is not the volume we know."""
+    """Return a descriptor of the marker, locked as in use. Raises RefusedError if the marker doesn't hold `volume`."""
     path = f"{root}/{MARKER}"
     try:
         fd = posix.open(path, posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_NONBLOCK)
@@ -163,7 +165,7 @@ def prove_volume(root: str, volume: str) -> int:
             f"mirror root {root} has lost its marker {MARKER}: is the volume mounted? "
             "For a new volume: heldar-mirror adopt-volume"
         ) from None
-    fcntl.flock(fd, fcntl.LOCK_SH)  # before reading: whoever adopts the volume holds an exclusive lock
+    fcntl.flock(fd, fcntl.LOCK_SH)  # before reading, since an adoption writes under an exclusive lock
     if posix.read(fd, 200).decode(errors="replace").strip() != volume:
         raise RefusedError(
             f"mirror root {root} holds the marker of another volume or instance. Mount the right one, "
@@ -173,7 +175,7 @@ def prove_volume(root: str, volume: str) -> int:
 
 
 def is_read_only(marker: int) -> bool:
-    """Return whether the file system is read-only. A damaged ext4 is, without a flag in its mount options."""
+    """Return whether the file system is read-only, which a damaged ext4 becomes without showing it as an option."""
     try:
         posix.utime(marker)
     except OSError as error:
@@ -182,14 +184,14 @@ def is_read_only(marker: int) -> bool:
 
 
 def check_room(root: str, marker: int) -> None:
-    """Raise RefusedError if nothing can be written to the volume, or too little to begin a recording.
+    """Raise RefusedError if the volume can't be written to, or has too little room to begin a recording.
 
     `marker` is the descriptor of the proven marker.
     """
     volume = posix.statvfs(root)
     if is_read_only(marker):
         reason = "is read-only: expected to write there. See dmesg: a file system that is damaged becomes so"
-    elif volume.f_blocks and volume.f_bavail * volume.f_frsize < MIN_FREE_BYTES:  # 0 of 0 means unknown
+    elif volume.f_blocks and volume.f_bavail * volume.f_frsize < MIN_FREE_BYTES:  # 0 blocks in total means unknown
         reason = f"is full: expected at least {MIN_FREE_BYTES >> 20} MiB of free space. Make room there"
     elif volume.f_files and not volume.f_favail:
         reason = "is full: it has no inode left, expected one for each segment. Make room there"
@@ -199,9 +201,9 @@ def check_room(root: str, marker: int) -> None:
 
 
 def lock_directory(directory: str) -> int:
-    """Make the camera directory, never its parents, take the lock of its one writer, and return the lock's descriptor.
+    """Make the camera directory, but not its parents, lock it for one writer, and return the lock's descriptor.
 
-    Raises RefusedError.
+    Raises RefusedError if it is no directory, or has a writer; OSError if it can't be used.
     """
     try:
         posix.mkdir(directory)
@@ -220,12 +222,13 @@ def lock_directory(directory: str) -> int:
     except BlockingIOError:
         raise RefusedError(f"another recorder is writing to {directory}: see who holds {LOCK} there") from None
     if not posix.fstat(fd).st_size:
-        # Pruning deletes only from a directory whose lock file holds its name, so a copy of it is left alone.
+        # By this the pruner recognizes a camera directory, and leaves a copy of it alone, since a copy's name differs.
         posix.write(fd, directory.rpartition("/")[2].encode())
     return fd
 
 
 def exists(path: str) -> bool:
+    """Return whether there is a file at `path`. Raises OSError if that can't be seen."""
     try:
         posix.stat(path)
     except FileNotFoundError:
@@ -234,11 +237,12 @@ def exists(path: str) -> bool:
 
 
 def segment_path(directory: str, seconds: float) -> str:
+    """Return the path of the segment that begins at a Unix time."""
     return f"{directory}/{time.strftime(SEGMENT_NAME, time.gmtime(seconds))}"
 
 
 def is_stub(path: str) -> bool:
-    """Return whether an mp4 file has no `moof` box, so that nothing was recorded in it."""
+    """Return whether an mp4 file has no `moof` box, so that nothing was recorded in it. Raises OSError."""
     fd = posix.open(path, posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_NONBLOCK)
     try:
         end, at = posix.fstat(fd).st_size, 0
@@ -256,18 +260,18 @@ def is_stub(path: str) -> bool:
 
 
 def peer_of(url: str) -> "tuple[int, tuple[str, int]] | None":
-    """Return family, address and port of ffmpeg's first connection for a URL, or None if that isn't certain.
+    """Return family, address and port of ffmpeg's first connection for a URL, or None if they aren't certain.
 
-    It isn't if the host is a name, which has to be looked up, if the scheme isn't plain RTSP, so that a proxy may be
-    used, or if a raw password may look like an address.
+    They aren't if the host is a name, which must be looked up, if the scheme isn't plain RTSP, so that ffmpeg may use
+    a proxy, or if a raw password may look like an address.
     """
     scheme, _, rest = url.partition("://")
     end = next((i for i, c in enumerate(rest) if c in "/?#"), len(rest))
-    _, at, place = rest[:end].rpartition("@")
-    if place.startswith("["):
-        address, _, port = place[1:].rpartition("]")
+    _, at, host_port = rest[:end].rpartition("@")
+    if host_port.startswith("["):
+        address, _, port = host_port[1:].rpartition("]")
     else:
-        address, _, port = place.partition(":")
+        address, _, port = host_port.partition(":")
     port = port.removeprefix(":") or str(RTSP_PORT)
     family = _socket.AF_INET6 if ":" in address else _socket.AF_INET
     try:
@@ -279,17 +283,17 @@ def peer_of(url: str) -> "tuple[int, tuple[str, int]] | None":
     return family, (address, int(port))
 
 
-def knock(family: int, place: "tuple[str, int]", patience: float, is_over: "Callable[[], bool]") -> str:
+def knock(family: int, address: "tuple[str, int]", patience: float, is_over: "Callable[[], bool]") -> str:
     """Return why an address accepts no connection within `patience` seconds, or an empty text if it does.
 
-    It gives up once `is_over()` returns true, which is called four times a second.
+    `is_over()` is called four times a second; once it returns true, the wait ends.
     """
     connection = _socket.socket(family, _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK)
     try:
         poll = select.poll()
         poll.register(connection.fileno(), select.POLLOUT)
         until = time.monotonic() + patience
-        error = connection.connect_ex(place)
+        error = connection.connect_ex(address)
         while error == EINPROGRESS and not is_over():
             if poll.poll(250):
                 error = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
@@ -301,11 +305,11 @@ def knock(family: int, place: "tuple[str, int]", patience: float, is_over: "Call
 
 
 def wait_for_camera(url: str, child: "Child") -> None:
-    """Wait until the camera accepts the connection that ffmpeg would begin with. A try costs a hundredth of an ffmpeg.
+    """Wait until the camera accepts a connection, or the recorder is stopped. Asking costs a hundredth of an ffmpeg.
 
     Raises RefusedError if the camera has accepted none after START_SECONDS.
     """
-    peer, told, until = peer_of(url), False, time.monotonic() + START_SECONDS
+    peer, said, until = peer_of(url), False, time.monotonic() + START_SECONDS
     while peer and not child.stopping:
         last = time.monotonic() > until
         patience = LAST_ANSWER_SECONDS if last else ANSWER_SECONDS
@@ -316,14 +320,14 @@ def wait_for_camera(url: str, child: "Child") -> None:
         problem = f"{NO_CONNECTION} at {address}, port {port}: {reason}"
         if last:
             raise RefusedError(f"{problem}. It is started again as soon as it accepts one")
-        if not told:
+        if not said:
             say("ERROR", f"{problem}. Asking until it accepts one")
-            told = True
+            said = True
         time.sleep(KNOCK_SECONDS)
 
 
 def remove_stub(directory: str, begun: float, ended: float) -> None:
-    """Remove the last file of an ffmpeg that ran from `begun` to `ended` (Unix time) if nothing was recorded in it."""
+    """Remove the last file of an ffmpeg that ran from `begun` to `ended` (Unix time) if it is a stub."""
     for seconds in range(int(ended), max(int(begun), int(ended) - STUB_SEARCH_SECONDS) - 1, -1):
         path = segment_path(directory, seconds)
         if exists(path):
@@ -333,10 +337,10 @@ def remove_stub(directory: str, begun: float, ended: float) -> None:
 
 
 def hide_credentials(pid: int, url: bytes, blotted: bytes) -> bool:
-    """Overwrite the URL in what `ps` shows of process `pid`. Return whether there is nothing left to do.
+    """Overwrite the URL in what `ps` shows of process `pid`. Return False if this must be called again.
 
-    It does so once ffmpeg has a socket: by then ffmpeg has copied the URL. If Linux refuses (Yama's ptrace_scope is 2
-    or 3), nothing changes; then /proc has to be mounted with hidepid.
+    The URL is overwritten once ffmpeg has a socket, since ffmpeg has copied it by then. If Linux refuses (Yama's
+    ptrace_scope is 2 or 3), the URL stays visible; then /proc should be mounted with hidepid.
     """
     proc = f"/proc/{pid}"
     try:
@@ -344,7 +348,7 @@ def hide_credentials(pid: int, url: bytes, blotted: bytes) -> bool:
             return False
         at = read(f"{proc}/cmdline").find(url)
         if at >= 0:
-            # The start of the argument area is field 48; the fields after the name, in brackets, begin with 3.
+            # Field 48 is where the arguments start. The first field after the name, in parentheses, is field 3.
             start = int(read(f"{proc}/stat").rpartition(b")")[2].split()[48 - 3])
             memory = posix.open(f"{proc}/mem", posix.O_WRONLY)
             try:
@@ -352,45 +356,46 @@ def hide_credentials(pid: int, url: bytes, blotted: bytes) -> bool:
             finally:
                 posix.close(memory)
     except (FileNotFoundError, ProcessLookupError):
-        return False  # a descriptor was closed meanwhile, or ffmpeg ended, and then its stderr ends too
+        return False  # a descriptor was closed meanwhile, or ffmpeg ended, and then `drain` ends soon
     except OSError:
         return True
     return True
 
 
 class Child:
-    """The one ffmpeg, and the one SIGTERM that it gets. After a second one it would lose its last segment."""
+    """The one ffmpeg. It is sent at most one SIGTERM, since after a second one it would lose its last segment."""
 
     def __init__(self) -> None:
         self.pid = 0
         self.begun = 0.0
         self.stopping = False
-        self.told = False
+        self.signalled = False
 
     def lasted(self) -> float:
         """Return for how many seconds ffmpeg has run, or 0 if it was not started."""
         return time.monotonic() - self.begun if self.begun else 0.0
 
     def stop(self, *_: object) -> None:
+        """End ffmpeg, or start none: the handler of SIGTERM."""
         self.stopping = True
-        if self.pid and not self.told:
-            self.told = True
+        if self.pid and not self.signalled:
+            self.signalled = True
             try:
                 posix.kill(self.pid, _signal.SIGTERM)
-                _signal.alarm(STOP_SECONDS)
+                _signal.alarm(KILL_AFTER_SECONDS)
             except ProcessLookupError:
                 pass  # it has just ended by itself
 
     def give_up(self, *_: object) -> None:
-        """Kill an ffmpeg that does not end: without media from its camera it goes on reading until a second signal."""
+        """Kill an ffmpeg that has not ended. Without media from its camera it ignores the first SIGTERM."""
         if self.pid:
             posix.kill(self.pid, _signal.SIGKILL)
 
     def spawn(self, args: "list[str]", stderr: int) -> None:
-        """Start ffmpeg so that it dies with this process, and can never open an existing file for writing."""
+        """Start ffmpeg. It dies with this process, and can't write to a file that exists already."""
         guard = ["setpriv", "--pdeathsig", "KILL"]
         if posix.geteuid() == 0:
-            # Segments are created read-only. That binds root only without the capability to override modes.
+            # Segments are created read-only. Root can write to them all the same, unless it lacks this capability.
             guard += ["--bounding-set=-dac_override", "--inh-caps=-dac_override"]
         environment = {k: v for k, v in posix.environ.items() if not k.startswith(b"HELDAR_")}
         # If we die before the parent-death signal is armed it never arrives, so sh checks its parent first.
@@ -417,16 +422,17 @@ class Child:
             self.stop()
 
     def wait(self) -> int:
+        """Wait until ffmpeg has ended. Return its exit status, or the negated number of the signal that ended it."""
         _, status = posix.waitpid(self.pid, 0)
         self.pid = 0
         return posix.waitstatus_to_exitcode(status)
 
 
 def drain(stderr: int, hide: "Callable[[], bool]", abandoned: "Callable[[], None]") -> bytes:
-    """Read `stderr` to its end and return its last bytes, whole lines of at most TAIL_BYTES.
+    """Read `stderr` to its end and return the last whole lines, at most TAIL_BYTES.
 
-    `hide()` is called until it returns true, at first every 50 ms, later every second. `abandoned` is called when the
-    reader of our own output is gone: supervisord was killed before our parent-death signal was armed.
+    `hide()` is called until it returns true, at first every 50 ms, later every second. `abandoned()` is called if
+    nobody reads our own output any more, because supervisord was killed before our parent-death signal was armed.
     """
     tail, cut = b"", False
     poll = select.poll()
@@ -451,14 +457,14 @@ def drain(stderr: int, hide: "Callable[[], bool]", abandoned: "Callable[[], None
         tail += chunk
         if len(tail) > TAIL_BYTES:
             tail, cut = tail[-TAIL_BYTES:], True
-        # A camera whose timestamps run backwards makes ffmpeg write a line per packet. Bulk reads keep that cheap.
+        # If a camera's timestamps run backwards, ffmpeg writes a line per packet. Bulk reads keep that cheap.
         time.sleep(0.1)
-    # The first line may begin in the middle of a password, which could not be recognized there.
+    # The first line may begin in the middle of a password, which could not be recognized then.
     return tail.partition(b"\n")[2] if cut else tail
 
 
 def record(spec: "dict[str, list[str]]", child: Child) -> None:
-    """Record until ffmpeg ends, and log how it ended."""
+    """Record until ffmpeg ends, and log how it ended. Raises RefusedError or OSError if recording can't start."""
     directory, url, secrets = spec["directory"][0], spec["url"][0], spec["secret"]
     wait_for_camera(url, child)
     volume = prove_volume(spec["root"][0], spec["volume"][0])
@@ -466,7 +472,7 @@ def record(spec: "dict[str, list[str]]", child: Child) -> None:
     for fd in (volume, lock_directory(directory)):
         posix.set_inheritable(fd, True)
     while not child.stopping and exists(segment_path(directory, time.time())):
-        time.sleep(0.05)  # ffmpeg would name its first file after this second
+        time.sleep(0.05)  # ffmpeg's first file would get the name of an existing segment
     if child.stopping:
         return
     reader, writer = posix.pipe()
@@ -491,7 +497,7 @@ def record(spec: "dict[str, list[str]]", child: Child) -> None:
 
 
 def offer_first() -> None:
-    """Let Linux end this recorder and its ffmpeg, if memory is short, before supervisord, watcher and primary."""
+    """Have Linux, if memory is short, kill this recorder and its ffmpeg before supervisord, watcher and primary."""
     try:
         fd = posix.open("/proc/self/oom_score_adj", posix.O_WRONLY)
         try:
@@ -499,10 +505,11 @@ def offer_first() -> None:
         finally:
             posix.close(fd)
     except OSError:
-        pass  # a higher score is set already, and may not be lowered
+        pass  # the score is higher already, and we may not lower it
 
 
 def main(path: str) -> int:
+    """Record by the launch spec at `path`, and return the exit status."""
     begun = time.monotonic()
     offer_first()
     child = Child()
@@ -511,12 +518,13 @@ def main(path: str) -> int:
     run(path, child)
     if child.stopping:
         return 0
-    # The status says it, since a busy supervisord may notice the end too late to measure how short the run was.
-    waited_in_vain = not child.begun
-    return FAILED_SOON if waited_in_vain or time.monotonic() - begun < START_SECONDS else 1
+    # A busy supervisord may notice the end too late to see that the run was short, so the exit status says it.
+    was_not_started = not child.begun
+    return FAILED_SOON if was_not_started or time.monotonic() - begun < START_SECONDS else 1
 
 
 def run(path: str, child: Child) -> None:
+    """Record by the launch spec at `path`, and log any error."""
     try:
         record(parse_spec(read(path).decode()), child)
     except FileNotFoundError as error:
