@@ -4,15 +4,15 @@ from array import array
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-# The size of a segment that was not measured yet.
-UNKNOWN = -1
+# The size of a segment that has not been measured yet.
+UNMEASURED = -1
 
 
 @dataclass
 class Footage:
     """One camera's segments, oldest first: when each was begun (Unix seconds), and its size in bytes.
 
-    The size of a stub is 0, and may be UNKNOWN. A segment takes 16 bytes of memory.
+    A stub has size 0; any size may be UNMEASURED. A segment takes 16 bytes of memory.
     """
 
     begun: "array[int]" = field(default_factory=lambda: array("q"))

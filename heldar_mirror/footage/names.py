@@ -1,15 +1,14 @@
-"""The names of camera directories and segments."""
+"""The names of camera directories and segments, and what they mean."""
 
 import functools
 import re
 import time
 from datetime import datetime, timezone
 
-# The id names a directory, a file and a program. Heldar's own ids consist of a-z, 0-9 and '_'.
+# A camera's id is used as the name of a directory, a file and a program. Heldar's own ids consist of a-z, 0-9 and '_'.
 CAMERA_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}")
 
-
-# What the recorder's SEGMENT_NAME gives: YYYYMMDD_HHMMSS.mp4.
+# A name that the recorder's SEGMENT_NAME makes: YYYYMMDD_HHMMSS.mp4.
 NAME = re.compile(r"([0-9]{8})_([01][0-9]|2[0-3])([0-5][0-9])([0-5][0-9])\.mp4")
 
 
@@ -20,7 +19,7 @@ def segment_name(begun: int) -> str:
 
 
 def segment_begun(name: str) -> int | None:
-    """Return the Unix time at which a segment was begun, from its name; None for the name of anything else."""
+    """Return the Unix time at which a segment was begun, by its name, or None if the name is not a segment's."""
     match = NAME.fullmatch(name)
     midnight = _midnight(match[1]) if match else None
     if match is None or midnight is None or midnight < 0:
@@ -28,7 +27,7 @@ def segment_begun(name: str) -> int | None:
     return midnight + int(match[2]) * 3600 + int(match[3]) * 60 + int(match[4])
 
 
-# Cached, because a million names fall on few days, and those of all cameras on the same minutes.
+# Both are cached: a million names fall on few days, and the segments of all cameras begin in the same minutes.
 @functools.lru_cache(1 << 16)
 def _minute(minutes: int) -> str:
     return time.strftime("%Y%m%d_%H%M", time.gmtime(minutes * 60))

@@ -1,4 +1,4 @@
-"""Spans of time, sorted and merged, that can be searched for an overlap."""
+"""Spans of time, sorted and merged, so that an overlap is found quickly."""
 
 import math
 from bisect import bisect_right
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(init=False)
 class Spans:
-    """Spans of Unix time in order; spans that overlap or touch are merged into one."""
+    """Spans of Unix time in order. Spans that overlap or touch are merged."""
 
     spans: list[tuple[float, float]]
 

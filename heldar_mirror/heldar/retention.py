@@ -1,4 +1,4 @@
-"""How long footage stays, by Heldar's rows: policies and locks."""
+"""How long footage stays according to Heldar's rows: policies and locks."""
 
 import math
 import re
@@ -9,30 +9,28 @@ from datetime import datetime
 from heldar_mirror.footage.spans import Spans
 from heldar_mirror.heldar.cameras import MIN_SEGMENT_SECONDS, Row, integer
 
-# The columns that are read of `cameras` and of `segments`.
+# The columns that are read from `cameras` and from `segments`.
 CAMERA_COLUMNS = ("id", "segment_seconds", "retention_hours", "storage_quota_bytes")
-
-
 LOCK_COLUMNS = ("camera_id", "start_time", "end_time")
 
-
-# The same moment may lie in files of the mirror and of the primary that are named some seconds apart: a file gets its
-# name when ffmpeg writes the first packet, after it has probed the stream.
+# Segments of the mirror and of the primary that hold the same moment may have names some seconds apart: ffmpeg names a
+# file when it writes the first packet, after it has probed the stream. So each lock is extended by this on both sides.
 SKEW_SECONDS = 15
 
-
+# A time as in RFC 3339, but the zone may be missing.
 TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9:]{8})(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Policy:
-    """What is deleted of one camera: segments that ended longer ago than `keep_seconds`, and the oldest beyond `quota`
-    bytes. With None, nothing is deleted by that rule. `gone`: the camera was deleted so long ago that everything is."""
+    """Which segments of one camera are deleted: those that ended more than `keep_seconds` ago, and the oldest beyond
+    `quota` bytes. A rule that is None deletes nothing. With `delete_all` every segment is deleted, because the camera
+    was deleted from the table long enough ago. The camera's segments last at least `segment_seconds`."""
 
     keep_seconds: float | None = None
     quota: int | None = None
     segment_seconds: int = 0
-    gone: bool = False
+    delete_all: bool = False
 
 
 def parse_policy(row: Row) -> Policy:
@@ -46,7 +44,7 @@ def parse_policy(row: Row) -> Policy:
 
 
 def parse_locks(rows: Iterable[Row]) -> tuple[dict[str, Spans], list[str]]:
-    """Return the locked times by camera, and a problem for each camera with a bad time: it keeps everything."""
+    """Return the locked times by camera, and a problem for each camera with a bad time: all its footage is locked."""
     spans: dict[str, list[tuple[float, float]]] = {}
     problems: dict[str, str] = {}
     for row in rows:
@@ -62,7 +60,7 @@ def parse_locks(rows: Iterable[Row]) -> tuple[dict[str, Spans], list[str]]:
 
 
 def parse_time(value: object) -> float:
-    """Return an RFC 3339 time in Unix seconds; without a zone it is UTC. Raises ValueError."""
+    """Return a time as in RFC 3339 in Unix seconds. Without a zone it is UTC. Raises ValueError for anything else."""
     match = TIME.fullmatch(value) if isinstance(value, str) else None
     if not match:
         raise ValueError(f"time is {ascii(value)[:40]}, expected one such as 2026-01-31T12:00:00Z")

@@ -1,1 +1,1 @@
-"""Which segments go, and when."""
+"""The pruner: which segments are deleted, when, and how."""

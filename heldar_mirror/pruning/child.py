@@ -1,9 +1,9 @@
-"""The process that prunes for the watcher: both ends of the protocol between the two.
+"""The child process that prunes for the watcher: both ends of the protocol between the two.
 
 The watcher writes one line to the child's standard input, the settings as a JSON object, and keeps that pipe open: the
-child ends when it is closed. The child writes a line to its standard output whenever its problems change: all of them,
-as a JSON list of texts. After an upgrade the child may be newer than its watcher, so names of settings that it does not
-know are ignored, and one that is missing has its default, if it has one.
+child ends when it is closed. Whenever its problems change, the child writes all of them in one line to its standard
+output, as a JSON list of texts. After an upgrade the child may be newer than its watcher, so it ignores settings whose
+names are new to it, and uses the default of a setting that is missing.
 """
 
 import asyncio
@@ -24,38 +24,36 @@ from heldar_mirror.pruning.pruner import make_pruner
 from heldar_mirror.pruning.settings import PruningSettings
 from heldar_mirror.settings import Settings
 
-# A line of the protocol is never longer: a loop publishes at most 21 texts of 5,000 characters, each at most 12 bytes
+# No line of the protocol is longer: a loop publishes at most 21 texts of 5,000 characters, each at most 12 bytes
 # in JSON.
 MAX_LINE = 2 << 20
 
-# The watcher writes the settings at once, but may be stopped, or the machine busy.
+# The watcher writes the settings at once, but it may be suspended, or the machine busy.
 SETTINGS_SECONDS = 30.0
 
 RESTART_SECONDS = 1.0
-
-# A child that is ended is waited for this long; on a volume that hangs it may not end.
+# A child that was asked to end gets this long. On a volume that hangs it may not end.
 END_SECONDS = 5.0
 
-# `setpriv` has the child end when the watcher dies, even while the child is busy and does not look at its input.
+# `setpriv` ends the child when the watcher dies, even if the child is too busy to notice that its input has ended.
 COMMAND = ("setpriv", "--pdeathsig", "TERM", "--", sys.executable, "-m", "heldar_mirror", "prune", "--forever")
 
-# The least value of each setting that is a number, and the most of all.
+# The least value of each setting that is a number, and the greatest value of all of them.
 LEAST = {"min_free_bytes": 0, "deleted_retention_seconds": 0, "retention_interval": 1}
-
 MAX_NUMBER = 1 << 62
 
 
-# The settings on their way.
+# Encoding and decoding the settings.
 
 
 def encode_settings(settings: PruningSettings) -> bytes:
-    """Return the line that hands settings to a child."""
+    """Return the line by which a child gets its settings."""
     values = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(settings).items()}
     return json.dumps(values).encode() + b"\n"
 
 
 def decode_settings(line: bytes) -> PruningSettings:
-    """Return the settings of such a line. Raises ValueError for anything else, with what was expected."""
+    """Return the settings in such a line. Raises ValueError for any other line, with what was expected."""
     try:
         found = json.loads(line.decode())
     except (ValueError, RecursionError):
@@ -72,7 +70,7 @@ def decode_settings(line: bytes) -> PruningSettings:
 
 
 def _checked(name: str, value: object) -> Any:
-    """Return the value of a setting. Raises ValueError for one that it can't have."""
+    """Return the value of a setting with the right type. Raises ValueError if it is none for this setting."""
     if name == "user":
         if value is None or isinstance(value, str):
             return value
@@ -102,7 +100,10 @@ def _shown(value: object) -> str:
 
 
 def run_child(settings: PruningSettings, log: Callable[[str], None]) -> None:
-    """Prune until standard input ends. `log` is given what was removed. Raises BrokenPipeError if nobody listens."""
+    """Prune until standard input ends. `log` is called with what was removed.
+
+    Raises BrokenPipeError if nobody reads standard output.
+    """
 
     def publish(problems: list[str]) -> None:
         os.write(1, json.dumps(problems).encode() + b"\n")
@@ -113,10 +114,11 @@ def run_child(settings: PruningSettings, log: Callable[[str], None]) -> None:
 def receive_settings(fd: int, seconds: float = SETTINGS_SECONDS) -> PruningSettings:
     """Read the line with the settings from a pipe.
 
-    Raises ValueError if something else comes, or nothing within `seconds`, and OSError if it can't be read.
+    Raises ValueError if the line is not one, or does not come within `seconds`, and OSError if it can't be read.
     """
     received, deadline = b"", time.monotonic() + seconds
-    # The first byte is looked at because garbage may lack a newline: a watcher of before wrote another format.
+    # An older watcher wrote a different format, without a newline at its end. So reading stops if the first byte is
+    # wrong.
     while b"\n" not in received and received[:1] in {b"", b"{"} and len(received) <= MAX_LINE:
         if not select.select([fd], [], [], max(0.0, deadline - time.monotonic()))[0]:
             raise ValueError(f"expected the settings from the watcher within {seconds:.0f} s")
@@ -135,10 +137,10 @@ def _input_ended(seconds: float) -> bool:
 
 
 class PruningProcess:
-    """Keeps a child that prunes running, since the volume may hang and the watcher must not.
+    """Keeps a child running that prunes. It is a separate process since the volume may hang, and the watcher must not.
 
-    `settings` returns those in force: each child is given those of its start. `report` is called with all problems of
-    pruning whenever they change, with an empty list if there are none. Both are called in the event loop.
+    `settings` returns the settings in force; each child gets those at its start. `report` is called with all problems
+    of pruning whenever they change, and with an empty list if there are none. Both are called in the event loop.
     """
 
     def __init__(
@@ -164,7 +166,7 @@ class PruningProcess:
             await asyncio.sleep(self._restart_seconds)
 
     def restart(self) -> None:
-        """End the child, so that the next one has the settings that are in force by then."""
+        """End the child. The next one gets the settings that are in force by then."""
         if self._process and self._process.returncode is None:
             self._process.terminate()
 
@@ -182,7 +184,7 @@ class PruningProcess:
             assert process.stdout  # noqa: S101 - it is a pipe
             process.stdin.write(encode_settings(PruningSettings.of(self._settings())))
             while line := await _read_line(process.stdout):
-                if line.endswith(b"\n"):  # a child that is killed may leave half a line
+                if line.endswith(b"\n"):  # a killed child may have written half a line
                     self._report(_problems_of(line))
             code = await process.wait()
         finally:
@@ -202,7 +204,7 @@ async def _read_line(stdout: asyncio.StreamReader) -> bytes:
 
 
 def _problems_of(line: bytes) -> list[str]:
-    """Return the problems in a line of the child's, which may be of a newer version."""
+    """Return the problems in a line from the child, which may be newer than we are."""
     try:
         found = json.loads(line)
     except (ValueError, RecursionError):

@@ -1,26 +1,25 @@
-"""The clocks that pruning reads, and whether the wall clock can be believed."""
+"""The clocks that pruning reads, and whether the wall clock is believed."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-# A wall clock that was set forward by more than this may be wrong. Everything would seem over its time, so nothing is
-# removed by age for DOUBT_SECONDS, in which somebody can notice.
+# A wall clock that was set forward by more than this may be wrong, and all footage would seem too old. So nothing is
+# removed by age for DOUBT_SECONDS, in which a person can notice.
 STEP_SECONDS = 600
-
-# After a boot a wall clock may be ahead of when it was last read by this much more: the machine may have been off.
-OFF_SECONDS = 86_400
-
 DOUBT_SECONDS = 3600
+
+# After a boot the wall clock may be ahead by this much more, since the machine may have been off for so long.
+OFF_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
 class WallClock:
-    """What is known of the wall clock since it was read last.
+    """The last reading of the wall clock.
 
-    `boot` is the id of the boot in which it was read, `offset` its distance from the seconds since that boot, `seen`
-    the time that it showed (Unix seconds). It is doubted until `doubted_until`, in seconds since the boot.
+    `boot` is the id of the boot in which it was read, `seen` the time that it showed (Unix seconds), and `offset` that
+    time less the seconds since the boot. The clock is doubted until `doubted_until`, in seconds since the boot.
     """
 
     boot: str
@@ -29,7 +28,7 @@ class WallClock:
     doubted_until: float = 0.0
 
     def read(self, boot: str, now: float, uptime: float) -> "WallClock":
-        """Return what is known after the wall clock showed `now`, at `uptime` seconds after the boot `boot`."""
+        """Return the next reading: the wall clock showed `now` at `uptime` seconds after the boot `boot`."""
         same_boot = boot == self.boot
         ahead = now - uptime - self.offset if same_boot else now - self.seen - OFF_SECONDS
         if ahead > STEP_SECONDS:
@@ -49,8 +48,8 @@ def _boot_id() -> str:
 class Clocks:
     """The clocks of the machine; a test hands in its own.
 
-    `wall` gives Unix seconds. `monotonic` measures lengths of time. `uptime` gives the seconds since the boot, those of
-    a suspend included, and `boot` that boot's id.
+    `wall` returns Unix seconds. `monotonic` measures lengths of time. `uptime` returns the seconds since the boot,
+    including those of a suspend, and `boot` returns the id of that boot.
     """
 
     wall: Callable[[], float] = time.time
@@ -59,6 +58,6 @@ class Clocks:
     boot: Callable[[], str] = _boot_id
 
     def read(self, before: WallClock | None) -> WallClock:
-        """Return what is known of the wall clock now. A clock that was never read before is believed."""
+        """Return a reading of the wall clock after the reading `before`. Without one the clock is believed."""
         boot, now, up = self.boot(), self.wall(), self.uptime()
         return (before or WallClock(boot, now - up, now)).read(boot, now, up)

@@ -1,7 +1,7 @@
-"""Keeping the floor of free space: the oldest segments of all cameras go until there is room.
+"""Keeping the floor of free space: the oldest segments of all cameras are deleted until there is room.
 
-Room is made in steps, and after each step the volume is asked what that gave. If a snapshot holds all that is deleted,
-the floor would otherwise cost the whole mirror for nothing.
+Room is made in steps, and after each step the free space is measured. Otherwise, if a snapshot still used the space of
+what is deleted, the whole mirror would be deleted in vain.
 """
 
 import itertools
@@ -18,24 +18,21 @@ from heldar_mirror.pruning.rules import oldest_first
 from heldar_mirror.units import shown_size
 from heldar_mirror.volume.room import Room
 
-# Segments in the first step, which shows whether deleting gives room at all, and in the later ones.
+# The number of segments in the first step, which shows whether deleting gives room at all, and in the later steps.
 FIRST_STEP = 20
-
 STEP = 1000
 
-# What deleting gave is judged after so many bytes, or after this share of a small volume.
+# What deleting gave is judged after this many deleted bytes, or after this share of a small volume.
 JUDGED_BYTES = 64 << 20
-
 JUDGED_SHARE = 1 / 64
 
-# Deleting is futile if it gives less than this share of the deleted bytes. After so many times in a row it ends.
+# Deleting is futile if it frees less than this share of the deleted bytes. It ends after this many times in a row.
 FUTILE_SHARE = 0.1
-
 FUTILE_TIMES = 2
 
 FUTILE = (
-    "there is less room than the floor, and deleting gave none: is it held by a snapshot, a hard link or another "
-    "writer? Nothing more is deleted for that until the next sweep"
+    "there is less room than the floor, and deleting gave none: does a snapshot, a hard link or another writer take "
+    "it? Nothing more is deleted for that until the next sweep"
 )
 
 OLD_LOCKS = "room is made, oldest first, by the locks that were read last: they can't be read now"
@@ -45,7 +42,7 @@ OLD_LOCKS = "room is made, oldest first, by the locks that were read last: they 
 class FloorKeeper:
     """Makes room for the floor, and for what may be written until the next look.
 
-    It remembers from run to run whether deleting was futile, until `allow_again`.
+    If deleting was futile, it deletes no more until `allow_again` is called.
     """
 
     inventory: Inventory
@@ -57,14 +54,15 @@ class FloorKeeper:
     _futile_times: int = field(default=0, init=False)
 
     def allow_again(self) -> None:
-        """Try again to make room even if that was futile before."""
+        """Allow deleting again if it was futile before."""
         self._futile_times = 0
 
     def keep(self, root: int, pruned: Pruned, list_again: Callable[[], None] | None) -> None:
         """Remove the oldest segments until nothing is lacking, or nothing more may be removed.
 
-        `list_again` lists the volume anew. It is called at most once, if what was listed last does not suffice. None
-        is for the middle of a listing or a sweep: it is not listed then, and a shortage is not reported yet.
+        `list_again` lists the volume anew. It is called at most once, if the segments of the last listing are not
+        enough. It is None in the middle of a listing or a sweep: then nothing is listed, and a shortage is not reported
+        yet.
         """
         room = self.remover.room(root)
         pruned.floor = self.gauge.floor(room)
@@ -94,7 +92,7 @@ class FloorKeeper:
         self.gauge.look(room.free)
 
     def _choose(self, root: int, lack: Lack, limit: int, pruned: Pruned) -> dict[str, list[int]]:
-        """Return by camera the indexes of the oldest segments of all, as many as are lacking and at most `limit`."""
+        """Return by camera the indexes of the oldest segments of all cameras: enough for `lack`, at most `limit`."""
         inventory = self.inventory
         policies = {camera_id: self.policies.of(camera_id) for camera_id in inventory.footage}
         oldest = oldest_first(inventory.footage, policies, self.policies.locks, inventory.kept, self.clocks.wall())
@@ -118,7 +116,7 @@ class FloorKeeper:
         )
 
     def _judge(self, trial: "_Trial", room: Room) -> tuple["_Trial", int]:
-        """Judge what deleting gave, once enough was deleted. Return the trial to go on with, and the next step."""
+        """Judge what deleting gave, if enough was deleted. Return the trial to go on with, and the next step's size."""
         if not trial.is_enough(room):
             return trial, STEP
         now = self.clocks.monotonic()
@@ -128,7 +126,7 @@ class FloorKeeper:
 
 
 class _Trial:
-    """Measures what deleting gives: from how much was free before, and how much was removed since."""
+    """Compares how many bytes were removed with how many became free since it was made."""
 
     def __init__(self, room: Room, now: float) -> None:
         self._free = room.free
@@ -140,7 +138,7 @@ class _Trial:
         return self.removed >= min(JUDGED_BYTES, room.total * JUDGED_SHARE)
 
     def given(self, room: Room, now: float, bytes_per_second: float) -> float:
-        """Return the bytes that came free, those included that were written meanwhile."""
+        """Return the bytes that became free, plus an estimate of those that were written meanwhile."""
         return room.free - self._free + bytes_per_second * (now - self._since)
 
 

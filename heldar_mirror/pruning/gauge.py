@@ -5,28 +5,25 @@ from dataclasses import dataclass
 
 from heldar_mirror.volume.room import Room
 
-# Between two looks at the room. If what is written in two of them would not fit above the floor, looks come sooner.
+# The time between two looks at the room. It is shorter if the headroom can't hold what is written in HEADROOM_TICKS.
 TICK_SECONDS = 10.0
-
 MIN_TICK_SECONDS = 1.0
 
-# What was written since the last look may be written again until the next one. Twice that much is kept free beyond the
-# floor, but at most this share of the floor: somebody's copy of a large file is no rate.
+# As much as was written since the last look may be written until the next one. Twice as much is kept free beyond the
+# floor, but at most this share of the floor, since a person's copy of one large file says nothing about the next tick.
 HEADROOM_TICKS = 2
-
 HEADROOM_SHARE = 0.25
 
-# A volume with fewer free inodes than this number and than this share of all is nearly full.
+# A volume is nearly full if its free inodes are fewer than this number, and fewer than this share of all inodes.
 MIN_INODES = 10_000
-
 INODES_SHARE = 0.01
 
 
 @dataclass(frozen=True)
 class Lack:
-    """What a volume lacks; nothing of what is not above 0.
+    """What a volume lacks. A number that is not above 0 means that nothing is lacking.
 
-    `bytes` with the headroom, `floor_bytes` of the floor alone, and `inodes`.
+    `bytes` are missing to floor and headroom, `floor_bytes` to the floor alone, and `inodes` are missing inodes.
     """
 
     bytes: float
@@ -34,12 +31,12 @@ class Lack:
     inodes: float
 
     def __bool__(self) -> bool:
-        """Whether room is to be made."""
+        """Whether room must be made."""
         return self.bytes > 0 or self.inodes > 0
 
     @property
     def is_below_floor(self) -> bool:
-        """Whether more than the headroom is lacking."""
+        """Whether the floor itself is not kept."""
         return self.floor_bytes > 0 or self.inodes > 0
 
 
@@ -54,32 +51,32 @@ class Gauge:
         self.bytes_per_second = 0.0
 
     def start(self, free: int) -> None:
-        """Begin a run with so many bytes free: what is missing since the last look was written since."""
+        """Begin a run with `free` bytes free. What became less since the last look was written since then."""
         if self._looked_at is not None:
             passed = max(self._monotonic() - self._looked_at, MIN_TICK_SECONDS)
             self.bytes_per_second = max(0, self._free - free) / passed
 
     def look(self, free: int) -> None:
-        """Note that so many bytes were free after room was made."""
+        """Note that `free` bytes were free after room was made."""
         self._looked_at, self._free = self._monotonic(), free
 
     @property
     def is_due(self) -> bool:
-        """Whether the last look is more than a tick ago. It is not before the first look."""
+        """Whether the last look was more than TICK_SECONDS ago. False before the first look."""
         return self._looked_at is not None and self._monotonic() - self._looked_at > TICK_SECONDS
 
     @property
     def tick(self) -> float:
-        """How soon to look again, in seconds."""
+        """The time until the next look, in seconds."""
         until_headroom_is_used = self._min_free_bytes * HEADROOM_SHARE / HEADROOM_TICKS
         return min(TICK_SECONDS, max(MIN_TICK_SECONDS, until_headroom_is_used / max(self.bytes_per_second, 1.0)))
 
     def floor(self, room: Room) -> int:
-        """Return the bytes to keep free: as configured, but at most half of the volume."""
+        """Return the bytes to keep free: those of the settings, but at most half of the volume."""
         return min(self._min_free_bytes, room.total // 2) if room.total else self._min_free_bytes
 
     def lack(self, room: Room) -> Lack:
-        """Return what a volume with such room lacks. One that does not say how large it is lacks nothing."""
+        """Return what a volume with this room lacks. A volume that does not report its size lacks no bytes."""
         floor = self.floor(room)
         headroom = min(HEADROOM_TICKS * self.tick * self.bytes_per_second, floor * HEADROOM_SHARE)
         floor_bytes = floor - room.free if room.total else 0

@@ -1,6 +1,6 @@
-"""What lies on the volume. It is listed seldom and remembered in between, which is only a saving.
+"""The footage on the volume. Listing is expensive, so it is done seldom, and the list is remembered in between.
 
-A remembered segment that is not there any more is no error.
+It is no error if a remembered segment is not there any more.
 """
 
 import math
@@ -22,20 +22,19 @@ from heldar_mirror.volume.listing import (
     measure,
 )
 
-# The volume is listed between two sweeps for at most this share of the time. The share is larger if something was
-# removed since the last listing: the floor can't wait because a busy machine lists slowly.
+# Between two sweeps, listing takes at most this share of the time. The share is larger if something was removed since
+# the last listing, since the floor must be kept even if a busy machine lists slowly.
 LISTING_SHARE = 0.02
-
 USEFUL_LISTING_SHARE = 0.25
 
 
 def open_segments(specs_dir: Path) -> dict[str, int]:
-    """Return when each camera's open segment began. Raises MirrorError if some can't be seen."""
-    places = OpenSegments(specs_dir)
-    found = {camera_id: int(segment.begun) for camera_id, segment in places.look().items()}
-    if places.refused:
+    """Return when each camera's open segment began (Unix seconds). Raises MirrorError if some can't be seen."""
+    segments = OpenSegments(specs_dir)
+    found = {camera_id: int(segment.begun) for camera_id, segment in segments.look().items()}
+    if segments.refused:
         raise MirrorError(
-            f"nothing is pruned: the open files of {places.refused} recorders can't be seen. "
+            f"nothing is pruned: the open files of {segments.refused} recorders can't be seen. "
             "Run this as root, or as their user"
         )
     return found
@@ -44,9 +43,9 @@ def open_segments(specs_dir: Path) -> dict[str, int]:
 class Inventory:
     """The footage in the mirror root as it was listed last, without what was removed since.
 
-    `footage` holds the segments by camera. `kept` holds by camera when those began that must stay, because they are
-    open or can't be removed. `directories` are all that are named like a camera. With `list_once` it is never listed
-    again between two sweeps.
+    `footage` holds the segments by camera. `kept` holds by camera the segments that must stay, given by when they
+    began, because they are open or can't be removed. `directories` are all directories that are named like a camera.
+    With `list_once` only a sweep lists the volume.
     """
 
     def __init__(
@@ -71,8 +70,8 @@ class Inventory:
         self.footage: dict[str, Footage] = {}
         self.kept: defaultdict[str, set[int]] = defaultdict(set)
 
-    def list_all(self, root: int, known: Collection[str], pruned: Pruned, between: Progress = no_progress) -> None:
-        """List the footage of the `known` cameras, and of directories that are a recorder's by their lock file.
+    def list_all(self, root: int, camera_ids: Collection[str], pruned: Pruned, between: Progress = no_progress) -> None:
+        """List the footage of these cameras, and of each directory that a recorder has used, by its lock file.
 
         `between` is called after each directory that is listed. A directory that can't be listed is a problem. Raises
         MirrorError if not all open segments can be seen, and OSError if the mirror root can't be listed.
@@ -81,7 +80,7 @@ class Inventory:
         names = camera_directories(root)
         self.directories = frozenset(names)
         for number, name in enumerate(names):
-            if name not in known and not is_recorders_directory(root, name):
+            if name not in camera_ids and not is_recorders_directory(root, name):
                 continue
             try:
                 found[name] = list_footage(root, name, self.footage.get(name, Footage()))
@@ -90,7 +89,7 @@ class Inventory:
             except OSError as error:
                 pruned.add_problem(f"cannot look into {self._mirror_root / name}: {error.strerror}")
             between("listing", number + 1, len(names))
-        # Only now: no segment is opened twice, so one that was listed and is not open by now is closed for good.
+        # This must come last: no segment is opened twice, so a listed one that is not open by now is closed for good.
         open_now = self._find_open()
         self.footage, self._stuck = found, {}
         self.kept = defaultdict(set, {camera_id: {begun} for camera_id, begun in open_now.items()})
@@ -98,7 +97,7 @@ class Inventory:
         self._listing_seconds = self._listed_at - begun
 
     def may_list_again(self) -> bool:
-        """Whether the last listing is long enough ago, by how long it took and what it was good for."""
+        """Whether the last listing was long enough ago, given how long it took and whether it was of use."""
         share = USEFUL_LISTING_SHARE if self._removed_since else LISTING_SHARE
         return not self._list_once and (self._monotonic() - self._listed_at) * share > self._listing_seconds
 
@@ -107,12 +106,12 @@ class Inventory:
         self.footage.pop(camera_id, None)
 
     def measure(self, root: int, camera_id: str, indexes: Iterable[int] | None = None) -> None:
-        """Learn the sizes of a camera's segments, or of those at some indexes. Raises OSError."""
+        """Measure a camera's segments, or those at some indexes. Raises OSError."""
         footage = self.footage[camera_id]
         measure(root, camera_id, footage, range(len(footage.begun)) if indexes is None else indexes)
 
     def measure_or_forget(self, root: int, camera_id: str, indexes: Iterable[int], pruned: Pruned) -> None:
-        """Learn the sizes of a camera's segments; forget the camera, with a problem, if it can't be looked into."""
+        """Measure segments of a camera. If its directory can't be read, forget the camera and add a problem."""
         try:
             self.measure(root, camera_id, indexes)
         except FileNotFoundError:
@@ -124,12 +123,12 @@ class Inventory:
     def remove(self, root: int, camera_id: str, chosen: Sequence[tuple[int, str]], pruned: Pruned) -> int:
         """Remove segments of one camera, given by index and rule. Return the bytes of those that were removed.
 
-        They are forgotten, whether or not they were still there; those that can't be removed are kept. Raises OSError
-        if it can't be seen whether a stub is one.
+        They are forgotten, whether or not they were still there. Those that can't be removed are added to `kept`.
+        Raises OSError if it can't be checked whether a stub is still one.
         """
         footage, kept = self.footage[camera_id], self.kept[camera_id]
         for index, rule in chosen:
-            # It may have been open when it was measured, and been closed since with all that was recorded.
+            # The stub may have been open when it was measured, and ffmpeg may have written a recording to it since.
             if rule == "stub" and not is_stub(root, camera_id, footage.begun[index]):
                 kept.add(footage.begun[index])
         chosen = [(index, rule) for index, rule in chosen if footage.begun[index] not in kept]
@@ -150,13 +149,13 @@ class Inventory:
         return sum(map(sizes.__getitem__, removal.removed))
 
     def remove_directory(self, root: int, camera_id: str, pruned: Pruned) -> None:
-        """Remove a camera's directory if nothing of value is in it. Raises OSError."""
+        """Remove a camera directory that holds nothing but the recorders' lock file. Raises OSError."""
         if not self.footage[camera_id].begun and self._remover.remove_directory(root, camera_id):
             pruned.directories.append(camera_id)
             self.forget(camera_id)
 
     def stuck(self) -> list[str]:
-        """Return what could not be removed since the last listing, in a line for each camera and reason."""
+        """Return a line on each camera and reason for what could not be removed since the last listing."""
         return [
             f"cannot delete {len(times)} segments, such as "
             f"{self._mirror_root / camera_id / segment_name(times[0])}: {reason}"

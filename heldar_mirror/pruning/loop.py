@@ -1,4 +1,4 @@
-"""Pruning again and again: room is made at every tick, and all rules are applied at every interval."""
+"""Pruning again and again: room is made at every tick, and a sweep is made at every interval."""
 
 import time
 from collections.abc import Callable
@@ -8,19 +8,19 @@ from typing import Protocol
 from heldar_mirror.errors import MirrorError, VolumeError
 from heldar_mirror.pruning.outcome import Pruned
 
-# Problems that are published at a time; those beyond are only counted.
+# At most this many problems are published; the others are only counted.
 MAX_PROBLEMS = 20
 
-# A problem names at most one path, so this is enough, unless the database holds a strange text.
+# A problem names at most one path, so this is enough, unless the database has a strange text.
 MAX_PROBLEM_LENGTH = 5000
 
 
 class Prunes(Protocol):
-    """A `Pruner`, or a test's own."""
+    """A `Pruner`, or a fake one in a test."""
 
     @property
     def tick(self) -> float:
-        """How soon to prune again, in seconds."""
+        """The time until the next prune, in seconds."""
 
     def prune(self, *, sweep: bool) -> Pruned:
         """Prune once. Raises MirrorError."""
@@ -30,8 +30,8 @@ class Prunes(Protocol):
 class PruningLoop:
     """Prunes again and again.
 
-    `publish` is given the problems whenever they change, and `log` what was removed. `wait` is called with the seconds
-    until the next tick, and returns whether to end.
+    `interval` is in seconds. `publish` is called with all problems whenever they change, and `log` with what was
+    removed. `wait` is called with the seconds until the next tick, and returns whether to end.
     """
 
     pruner: Prunes
@@ -42,7 +42,7 @@ class PruningLoop:
     monotonic: Callable[[], float] = time.monotonic
 
     def run(self) -> None:
-        """Make room at every tick of the pruner, and sweep every `interval` seconds."""
+        """Make room at every tick of the pruner, and sweep every `interval` seconds, until `wait` returns true."""
         published: list[str] | None = None
         of_last_sweep: list[str] = []
         sweep_at = self.monotonic() + self.interval
@@ -62,7 +62,7 @@ class PruningLoop:
 
 
 def _prune(pruner: Prunes, *, sweep: bool) -> Pruned:
-    """Prune once; whatever prevents it becomes a problem."""
+    """Prune once. An error that prevents it becomes a problem."""
     try:
         pruned = pruner.prune(sweep=sweep)
     except VolumeError:

@@ -1,4 +1,4 @@
-"""What pruning must know for longer than its process lives, in the file `retention.json` of the state directory."""
+"""What pruning must remember when its process ends, in the file `retention.json` of the state directory."""
 
 import json
 import math
@@ -12,26 +12,26 @@ from heldar_mirror.pruning.clock import Clocks, WallClock
 from heldar_mirror.pruning.outcome import Pruned
 from heldar_mirror.state.directory import StateSettings, replace_file, state_errors
 
-RETENTION = "retention.json"
+RETENTION_FILE = "retention.json"
 
 
 @dataclass(frozen=True)
 class Retention:
     """What is remembered.
 
-    `known` are the cameras that are in the table or were. `deleted` gives for each that is not in it any more when it
-    was first missed (Unix seconds). `locks` are the locked times as they were read last.
+    `cameras` are all cameras that are in the table, or were and have footage. For each that is not in it any more,
+    `deleted` gives when it was first missing (Unix seconds). `locks` are the locked times as they were read last.
     """
 
-    known: frozenset[str] = frozenset()
+    cameras: frozenset[str] = frozenset()
     deleted: Mapping[str, float] = field(default_factory=dict)
     clock: WallClock | None = None
     locks: Mapping[str, Spans] = field(default_factory=dict)
 
 
 def read_retention(settings: StateSettings) -> Retention:
-    """Return what is remembered. Raises StateError, and ValueError if the file is damaged."""
-    path = settings.state_dir / RETENTION
+    """Return what is remembered. Raises StateError if the file can't be read, ValueError if it is damaged."""
+    path = settings.state_dir / RETENTION_FILE
     with state_errors(settings):
         try:
             saved = json.loads(path.read_text())
@@ -48,22 +48,22 @@ def read_retention(settings: StateSettings) -> Retention:
 
 
 def write_retention(retention: Retention, settings: StateSettings) -> None:
-    """Replace what is remembered. Raises StateError."""
+    """Save what is remembered, in place of what was saved before. Raises StateError."""
     saved = {
-        "known": sorted(retention.known),
+        "known": sorted(retention.cameras),
         "deleted": retention.deleted,
         "clock": retention.clock and vars(retention.clock),
         "locks": {name: locks.spans for name, locks in retention.locks.items()},
     }
     with state_errors(settings):
-        replace_file(settings.state_dir / RETENTION, json.dumps(saved), 0o600, None)
+        replace_file(settings.state_dir / RETENTION_FILE, json.dumps(saved), 0o600, None)
 
 
 class Memory:
-    """Recalls once what is remembered, and saves it whenever it changed.
+    """Recalls what is remembered once, and saves it whenever it has changed.
 
-    `read` and `write` are `read_retention` and `write_retention` for a state directory; a dry run writes nothing. Of a
-    camera that was deleted from the table everything is removed `deleted_seconds` after it was first missed.
+    `read` and `write` are `read_retention` and `write_retention` for a state directory; a dry run writes nothing. All
+    footage of a camera that was deleted from the table is removed `deleted_seconds` after it was first missing.
     """
 
     def __init__(
@@ -107,21 +107,21 @@ class Memory:
         directories: Collection[str],
         locks: Mapping[str, Spans],
     ) -> None:
-        """Note which cameras are in the table, and save that, the locks and the state of the wall clock.
+        """Note which cameras are in the table, and save that, the locks and a reading of the wall clock.
 
-        `listed` are the cameras whose footage was listed, `directories` all directories in the mirror root: a camera
-        whose directory could not be listed this time is not forgotten. Raises StateError.
+        `listed` are the cameras whose footage was listed. `directories` are all directories in the mirror root, so that
+        a camera whose directory could not be listed this time is not forgotten. Raises StateError.
         """
         before, now = self.retention, self._clocks.wall()
         clock = self._clocks.read(before.clock)
         missing = ((before.deleted.keys() & set(directories)) | set(listed)) - set(in_table)
-        # A remembered time that lies ahead was read from a wrong clock.
+        # A remembered time in the future was read from a wrong clock.
         deleted = {name: min(before.deleted.get(name, now), now) for name in missing}
-        known = frozenset({*in_table, *deleted, *(before.known & set(directories))})
-        self._save(Retention(known, deleted, clock, locks))
+        cameras = frozenset({*in_table, *deleted, *(before.cameras & set(directories))})
+        self._save(Retention(cameras, deleted, clock, locks))
 
     def forget_deleted(self, camera_ids: Collection[str]) -> None:
-        """Forget when deleted cameras were missed, since nothing of them is left. Raises StateError."""
+        """Forget deleted cameras of which nothing is left. Raises StateError."""
         left = {name: since for name, since in self.retention.deleted.items() if name not in camera_ids}
         self._save(replace(self.retention, deleted=left))
 
@@ -138,14 +138,14 @@ class Memory:
         return -math.inf
 
     def deleted_policies(self, now: float, pruned: Pruned) -> dict[str, Policy]:
-        """Return the policies of the cameras that were deleted from the table, at `now` as `believed_now` gives it.
+        """Return the policies of the cameras that were deleted from the table, with `now` from `believed_now`.
 
-        Those whose time is not over yet are added to what waits.
+        Those whose time is not over yet are added to `pruned.waiting`.
         """
         policies = {}
         for name, since in self.retention.deleted.items():
-            policies[name] = Policy(gone=now - since >= self._deleted_seconds)
-            if not policies[name].gone:
+            policies[name] = Policy(delete_all=now - since >= self._deleted_seconds)
+            if not policies[name].delete_all:
                 pruned.waiting[name] = since + self._deleted_seconds
         return policies
 

@@ -1,4 +1,4 @@
-"""What a prune removed or would remove, by camera and rule, and why something stayed. Pure."""
+"""The outcome of a prune: what was removed, by camera and rule, and why something stayed. Pure."""
 
 import math
 from collections import Counter
@@ -10,7 +10,7 @@ from heldar_mirror.errors import DatabaseError
 from heldar_mirror.footage.names import segment_name
 from heldar_mirror.units import shown_size
 
-# Called with what is being done, how much of it is done, and how much there is in all.
+# A function that is called with what is being done, how much of it is done, and how much there is in total.
 Progress = Callable[[str, int, int], None]
 
 
@@ -20,7 +20,7 @@ def no_progress(what: str, done: int, total: int) -> None:
 
 @dataclass(frozen=True)
 class Tally:
-    """How many segments of one camera one rule removed, their bytes, and when the first and the last began."""
+    """The segments of one camera that one rule removed: their number and bytes, and when the first and last began."""
 
     segments: int = 0
     bytes: int = 0
@@ -42,10 +42,10 @@ class Tally:
 
 @dataclass
 class Pruned:
-    """The outcome of one prune. Every part of the pruner adds to it what it did and what it met.
+    """The outcome of one prune, to which every part of the pruner adds.
 
-    `tallies` are by camera and rule. `directories` are the camera directories that were removed. `waiting` gives for
-    each camera that was deleted from the table when all its footage will be removed (Unix seconds).
+    `tallies` are by camera and rule. `directories` are the camera directories that were removed. For each camera that
+    was deleted from the table, `waiting` gives when all its footage will be removed (Unix seconds).
 
     `problems` say why something stayed; `shortages` say why there is too little room, or how room was made. `free` and
     `floor` are bytes, after the prune. With a `database_error` nothing was removed by age, by quota, as a stub, or
@@ -85,7 +85,7 @@ class Pruned:
         return sum(tally.bytes for tally in self.tallies.values())
 
     def line(self) -> str:
-        """Return in one line what was removed."""
+        """Return a line on what was removed."""
         rules = Counter[str]()
         for (_, rule), tally in self.tallies.items():
             rules[rule] += tally.segments

@@ -1,4 +1,4 @@
-"""What Heldar's database says of each camera: how long its footage stays, and which times are locked."""
+"""How long each camera's footage stays, and which times are locked, as read from Heldar's database."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,7 +20,7 @@ class Policies:
     """The cameras' policies and locks, as they were read last.
 
     `cameras` holds the policy of each camera in the table, `deleted` the policies of those that were deleted from it,
-    and `locks` the locked times by camera. The last two may also be set from what is remembered.
+    and `locks` the locked times by camera. The pruner sets the last two from its memory.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Policies:
         self.locks: Mapping[str, Spans] = {}
 
     def of(self, camera_id: str) -> Policy:
-        """Return a camera's policy. A camera of which nothing is known has one that removes nothing."""
+        """Return a camera's policy. An unknown camera has one that removes nothing."""
         return self.cameras.get(camera_id) or self.deleted.get(camera_id, Policy())
 
     def locks_of(self, camera_id: str) -> Spans:
@@ -49,14 +49,14 @@ class Policies:
         return self.locks.get(camera_id, Spans())
 
     def refresh(self, pruned: Pruned) -> bool:
-        """Read policies and locks again, unless they are fresh. Return whether both are known.
+        """Read policies and locks again, unless they are fresh. Return whether both are fresh now.
 
-        If they can't be read, those of before stay and `pruned` gets the error.
+        If they can't be read, the previous ones stay and the error is added to `pruned`.
         """
         return self.refresh_policies(pruned) and self.refresh_locks(pruned)
 
     def refresh_policies(self, pruned: Pruned) -> bool:
-        """Read the policies again, unless they are fresh. Return whether they are known."""
+        """Read the policies again, unless they are fresh. Return whether they are fresh now."""
         if self._is_fresh(self._policies_at):
             return True
         try:
@@ -76,7 +76,7 @@ class Policies:
         return True
 
     def refresh_locks(self, pruned: Pruned) -> bool:
-        """Read the locks again, unless they are fresh. Return whether they are known."""
+        """Read the locks again, unless they are fresh. Return whether they are fresh now."""
         if self._is_fresh(self._locks_at):
             return True
         try:

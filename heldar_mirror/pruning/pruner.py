@@ -1,4 +1,4 @@
-"""Pruning one mirror root: segments over their time or quota are removed, and the oldest if the volume would fill."""
+"""Pruning a mirror root: segments over their time or quota are removed, and the oldest if the volume would fill."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -23,18 +23,18 @@ from heldar_mirror.state.volumes import remembered_volume
 from heldar_mirror.volume.apart import check_apart
 from heldar_mirror.volume.listing import opened_root
 
-# Segments of one camera that are chosen and removed at a time: what is locked meanwhile stays, and the choice takes
-# little memory.
+# The number of a camera's segments that are chosen and removed at a time. The locks are read between batches, so what
+# is locked meanwhile stays, and choosing few at a time takes little memory.
 BATCH = 1000
 
-# The mirror root is checked this often for being apart from the primary's directory. The volume is proven every time.
+# Whether the mirror root is apart from the primary's directory is checked this often. The volume is proven every time.
 APART_SECONDS = 60.0
 
 
 def make_pruner(
     settings: PruningSettings, *, dry_run: bool = False, progress: Progress = no_progress, clocks: Clocks | None = None
 ) -> "Pruner":
-    """Put a pruner together. One for a `dry_run` removes and writes nothing, and waits for no other prune."""
+    """Return a pruner. For a `dry_run` it removes and writes nothing, and does not wait for a prune that runs."""
     clocks = clocks or Clocks()
     remover: Remover = PretendingRemover() if dry_run else DeletingRemover()
     policies = Policies(settings.database, clocks.monotonic)
@@ -49,7 +49,7 @@ def make_pruner(
         remover,
         partial(open_segments, settings.specs_dir),
         clocks.monotonic,
-        list_once=dry_run,  # a second listing would find again what was only pretended to be removed
+        list_once=dry_run,  # a second listing would find what the first pretended to remove
     )
     gauge = Gauge(settings.min_free_bytes, clocks.monotonic)
     return Pruner(
@@ -71,9 +71,9 @@ def make_pruner(
 class Pruner:
     """Prunes one mirror root, again and again.
 
-    Between two runs it remembers what lies on the volume, so room is made at every tick without listing millions of
-    files. `check_apart` raises VolumeError if the mirror root is not apart from the primary's directory; `alone` keeps
-    every other prune of this state waiting.
+    Between two runs it remembers what is on the volume, so it makes room at every tick without listing millions of
+    files. `check_apart` raises VolumeError if the mirror root is not apart from the primary's directory. `alone`
+    returns a context in which no other prune with this state directory runs.
     """
 
     settings: PruningSettings
@@ -91,14 +91,14 @@ class Pruner:
 
     @property
     def tick(self) -> float:
-        """How soon room should be looked for again, in seconds."""
+        """The time until the next prune, in seconds."""
         return self.gauge.tick
 
     def prune(self, *, sweep: bool = True) -> Pruned:
         """Make room if there is too little.
 
-        In a `sweep`, first remove what is over its time or quota, and what is left of deleted cameras. Raises
-        MirrorError if it can't begin.
+        A `sweep` first removes what is over its time or quota, and what is left of deleted cameras. Raises MirrorError
+        if pruning can't begin.
         """
         pruned, root_path = Pruned(), self.settings.mirror_root
         volume_id = remembered_volume(self.settings)
@@ -122,7 +122,7 @@ class Pruner:
 
     def _check_apart(self) -> None:
         if self._apart_at is None or self.monotonic() - self._apart_at > APART_SECONDS:
-            with suppress(HungError):  # it was apart when it was marked
+            with suppress(HungError):  # it was apart when the volume was adopted
                 self.check_apart()
             self._apart_at = self.monotonic()
 
@@ -151,13 +151,13 @@ class Pruner:
 
     def _list(self, root: int, pruned: Pruned) -> None:
         self.policies.refresh_policies(pruned)
-        known = self.policies.cameras.keys() | self.memory.retention.known
+        camera_ids = self.policies.cameras.keys() | self.memory.retention.cameras
 
         def between(what: str, done: int, total: int) -> None:
             self.progress(what, done, total)
             self._make_room_between(root, pruned)
 
-        self.inventory.list_all(root, known, pruned, between)
+        self.inventory.list_all(root, camera_ids, pruned, between)
 
     def _make_room_between(self, root: int, pruned: Pruned) -> None:
         """Make room in the middle of a listing or a sweep, which may take longer than a tick."""
@@ -165,7 +165,7 @@ class Pruner:
             self.floor_keeper.keep(root, pruned, None)
 
     def _prune_camera(self, root: int, camera_id: str, now: float, pruned: Pruned) -> None:
-        """Remove what a camera's own rules remove, and the directory of one that was deleted."""
+        """Remove what a camera's own rules select, and the directory of a camera whose footage is all deleted."""
         policies, inventory = self.policies, self.inventory
         footage, kept = inventory.footage[camera_id], inventory.kept[camera_id]
         inventory.measure(root, camera_id)
@@ -180,7 +180,7 @@ class Pruner:
             inventory.remove(root, camera_id, chosen, pruned)
         if policy.quota is not None and locked_bytes(footage, policy, locks) >= policy.quota:
             pruned.add_problem(f"camera {camera_id}: its locked segments fill its quota; nothing of it goes by quota")
-        if policy.gone:
+        if policy.delete_all:
             inventory.remove_directory(root, camera_id, pruned)
 
 

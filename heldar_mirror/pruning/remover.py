@@ -1,4 +1,4 @@
-"""What removes segments and directories, and its double for a dry run, which only pretends to."""
+"""Removing segments and directories, or, for a dry run, only pretending to."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -11,9 +11,9 @@ from heldar_mirror.volume.room import Room, room_of, settle
 
 @dataclass(frozen=True)
 class Removal:
-    """What became of segments that were to be removed: those that went now, and those that could not, by reason.
+    """The result of removing segments: those that were removed, and those that could not be (`stuck`), by reason.
 
-    Each is given by when it began. A segment that is in neither was already gone.
+    Each is given by when it began. A segment in neither was not there any more.
     """
 
     removed: set[int] = field(default_factory=set)
@@ -21,19 +21,19 @@ class Removal:
 
 
 class Remover(Protocol):
-    """Removes footage below the descriptor `root` of the mirror root, and knows what room that gave."""
+    """Removes footage below the descriptor `root` of the mirror root, and measures the volume's room."""
 
     def start(self, root: int, /) -> Room:
         """Begin a run. Return the volume's room."""
 
     def room(self, root: int, /) -> Room:
-        """Return the volume's room, with that of all that was removed."""
+        """Return the volume's room, including the room of all that was removed."""
 
     def remove_segments(self, root: int, camera_id: str, sizes: Mapping[int, int], /) -> Removal:
-        """Remove segments of a camera, given by when they began, with their bytes."""
+        """Remove segments of a camera. `sizes` gives their bytes by when they began (Unix seconds)."""
 
     def remove_directory(self, root: int, camera_id: str, /) -> bool:
-        """Remove a camera directory that holds nothing of value. Return whether it is gone. Raises OSError."""
+        """Remove a camera directory that holds no segments. Return whether it was removed. Raises OSError."""
 
 
 class DeletingRemover:
@@ -52,7 +52,7 @@ class DeletingRemover:
 
     def room(self, root: int) -> Room:
         room = self._room_of(root)
-        # XFS and btrfs give room back some time after a removal, unless they are made to.
+        # XFS and btrfs free the room some time after a removal, or when they are made to.
         if self._removed_bytes and room.free - self._free < self._removed_bytes / 2:
             self._settle(root)
             room = self._room_of(root)
@@ -69,7 +69,7 @@ class DeletingRemover:
 
 
 class PretendingRemover:
-    """Removes nothing, and counts as room what a removal would give."""
+    """Removes nothing, and adds to the room what a removal would free."""
 
     def __init__(self, room_of: Callable[[int], Room] = room_of) -> None:
         self._room_of = room_of

@@ -1,7 +1,7 @@
 """Which segments are removed, and by which rule. Pure; times are Unix seconds, lengths seconds, sizes bytes.
 
-A segment lasts until the next one begins. That is never too short, whatever the camera's row said when the segment was
-recorded, and it is too long by one segment for each gap.
+A segment is taken to last until the next one begins. That is never too short, whatever segment length the camera's row
+had when it was recorded; after a gap in the recording it is too long, for one segment.
 """
 
 import heapq
@@ -17,8 +17,8 @@ from heldar_mirror.heldar.retention import Policy
 # A stub that is older than this is not being written any more.
 STUB_SECONDS = 3600
 
-# A name that lies further ahead than this comes from a clock that was wrong. As the newest it would stay for years and
-# push out what is recorded now, so it counts as the oldest.
+# A name that is further in the future than this comes from a wrong clock. As the newest segment it would stay for
+# years, in place of what is recorded now, so it counts as the oldest.
 AHEAD_SECONDS = 30 * 86_400
 
 
@@ -27,8 +27,8 @@ def choose(
 ) -> Iterator[tuple[int, str]]:
     """Return the indexes of the segments that a camera's own rules remove, each with its rule.
 
-    The oldest come first, by `deleted`, `age` or `quota`; then come the stubs, by `stub`. Segments that began at a time
-    in `kept` stay. A `now` of -math.inf makes nothing old. All sizes must be known.
+    The oldest come first, by the rule `deleted`, `age` or `quota`; then come the stubs, by the rule `stub`. Segments
+    that began at a time in `kept` stay. With a `now` of -math.inf nothing is too old. All sizes must be measured.
     """
     ahead, removable = _first_ahead(footage, now), _removable(footage, policy, locks, kept, now)
     excess = over_quota(footage, policy, locks)
@@ -36,13 +36,13 @@ def choose(
     count = len(footage.begun)
     left = count
     for index in itertools.chain(range(ahead, count), range(ahead)):
-        aged = policy.gone or _end(footage, policy, index) <= cutoff
+        aged = policy.delete_all or _end(footage, policy, index) <= cutoff
         if not aged and excess <= 0:
             if index < ahead:
                 left = index
                 break
         elif removable(index):
-            yield index, "deleted" if policy.gone else "age" if aged else "quota"
+            yield index, "deleted" if policy.delete_all else "age" if aged else "quota"
             excess -= footage.sizes[index]
     while left < count:
         try:
@@ -57,7 +57,7 @@ def choose(
 def over_quota(footage: Footage, policy: Policy, locks: Spans) -> int:
     """Return the bytes beyond a camera's quota.
 
-    They are 0 if locked segments fill the quota, as in Heldar: removing everything else would not help.
+    As in Heldar, return 0 if locked segments fill the quota, since removing everything else would not help.
     """
     if policy.quota is None or (excess := sum(footage.sizes) - policy.quota) <= 0:
         return 0
@@ -65,7 +65,7 @@ def over_quota(footage: Footage, policy: Policy, locks: Spans) -> int:
 
 
 def locked_bytes(footage: Footage, policy: Policy, locks: Spans) -> int:
-    """Return the bytes of a camera's locked segments, in a time that depends only on how many those are."""
+    """Return the bytes of a camera's locked segments. The time that takes depends only on how many are locked."""
     total = counted = 0
     for start, end in locks.spans:
         first, after = bisect_left(footage.begun, start), bisect_right(footage.begun, end)
@@ -86,7 +86,7 @@ def oldest_first(
 ) -> Iterator[tuple[int, str, int]]:
     """Return the segments of all cameras that may be removed to make room, the oldest first.
 
-    Each is given by when it began, its camera and its index. It counts as begun at -1 if its name lies too far ahead.
+    Each is given by when it began, its camera and its index. If its name is too far in the future, it begins at -1.
     """
 
     def removable_of(camera_id: str, own: Footage) -> Iterator[tuple[int, str, int]]:
@@ -100,15 +100,15 @@ def oldest_first(
 
 
 def _first_ahead(footage: Footage, now: float) -> int:
-    """Return the index of the first segment whose name lies too far ahead.
+    """Return the index of the first segment whose name is too far in the future.
 
-    If all of them do, the clock is wrong and not the names: then return the number of segments.
+    If all of them are, the clock is wrong and not the names, so return the number of segments.
     """
     return bisect_right(footage.begun, now + AHEAD_SECONDS) or len(footage.begun)
 
 
 def _end(footage: Footage, policy: Policy, index: int) -> float:
-    """Return when a segment ended at the latest. After a clock was set back, the next name may lie within it."""
+    """Return when a segment ended at the latest. If the clock was set back, the next may begin before it ended."""
     if index + 1 >= len(footage.begun):
         return math.inf
     return max(footage.begun[index + 1], footage.begun[index] + policy.segment_seconds)
@@ -117,15 +117,15 @@ def _end(footage: Footage, policy: Policy, index: int) -> float:
 def _removable(
     footage: Footage, policy: Policy, locks: Spans, kept: Collection[int], now: float
 ) -> Callable[[int], bool]:
-    """Return a test of whether the segment at an index may be removed at all.
+    """Return a function that returns whether the segment at an index may be removed at all.
 
-    It may not if it is kept, locked, or the newest of its camera. A camera that is gone keeps no newest segment.
+    It may not if it is kept, locked, or the newest of its camera, unless all footage of the camera is deleted.
     """
     newest = _first_ahead(footage, now) - 1
 
     def removable(index: int) -> bool:
         begun = footage.begun[index]
-        if begun in kept or (index == newest and not policy.gone):
+        if begun in kept or (index == newest and not policy.delete_all):
             return False
         return not (locks and locks.overlap(begun, _end(footage, policy, index)))
 

@@ -1,4 +1,4 @@
-"""The settings that pruning needs. No secret is among them, so none reaches the process that prunes."""
+"""The settings that pruning needs. None is a secret, so no secret reaches the process that prunes."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -8,9 +8,9 @@ from heldar_mirror.settings import Settings
 
 @dataclass(frozen=True)
 class PruningSettings:
-    """The part of `Settings` that pruning needs, under the same names. Its defaults are the defaults of the settings.
+    """The part of `Settings` that pruning needs, with the same names and defaults, in bytes and seconds.
 
-    `user` is only named in messages. Lengths are bytes and seconds.
+    `user` is only named in messages.
     """
 
     mirror_root: Path

@@ -1,7 +1,7 @@
 """Listing the camera directories and segments in the mirror root.
 
-Everything is opened relative to the descriptor of the proven mirror root. No link is followed, and nothing is entered
-that is mounted in it. Only files that are named like a segment are considered, and the lock files of recorders.
+Everything is opened relative to the descriptor of the proven mirror root. No link is followed, and no directory on
+which something is mounted is entered. Only files named like a segment, and the recorders' lock files, are considered.
 """
 
 import errno
@@ -14,22 +14,22 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from heldar_mirror.errors import VolumeError
-from heldar_mirror.footage.footage import UNKNOWN, Footage
+from heldar_mirror.footage.footage import UNMEASURED, Footage
 from heldar_mirror.footage.names import CAMERA_ID, segment_begun, segment_name
 from heldar_mirror.recorder import recorder
 from heldar_mirror.recorder.recorder import LOCK, MARKER
 
-MOUNT = re.compile(r"^mnt_id:\s*(\d+)$", re.MULTILINE)
+MOUNT_ID = re.compile(r"^mnt_id:\s*(\d+)$", re.MULTILINE)
 
-# ffmpeg's stubs have 0, 28 or 4,096 bytes, as far as was seen. A longer file is not read to find out.
+# All stubs of ffmpeg's that were seen had 0, 28 or 4,096 bytes. A longer file counts as recorded without being read.
 STUB_BYTES = 4096
 
 
 @contextmanager
 def opened_root(root: Path, volume: str) -> Iterator[int]:
-    """Open the mirror root and yield its descriptor, if its marker says `volume`. Raises VolumeError.
+    """Open the mirror root and yield its descriptor. Raises VolumeError if its marker does not hold the id `volume`.
 
-    As long as it is open, no other instance can adopt it.
+    While it is open, no other instance can adopt the volume.
     """
     try:
         marker = recorder.prove_volume(str(root), volume)
@@ -57,21 +57,21 @@ def _open(path: Path | str, within: int | None = None) -> Iterator[int]:
 def camera_directory(root: int, camera_id: str) -> Iterator[int]:
     """Open a camera directory and yield its descriptor.
 
-    Raises OSError, also if something is mounted there: that may be the primary's directory.
+    Raises OSError, also if something is mounted there, since that may be the primary's directory.
     """
     with _open(camera_id, root) as fd:
-        if _mount(fd) != _mount(root):
+        if _mount_id(fd) != _mount_id(root):
             raise OSError(errno.EXDEV, "it is a mount of its own")
         yield fd
 
 
-def _mount(fd: int) -> str:
-    found: list[str] = MOUNT.findall(Path(f"/proc/self/fdinfo/{fd}").read_text())
+def _mount_id(fd: int) -> str:
+    found: list[str] = MOUNT_ID.findall(Path(f"/proc/self/fdinfo/{fd}").read_text())
     return found[0]
 
 
 def camera_directories(root: int) -> list[str]:
-    """Return the names of the directories that are named like a camera."""
+    """Return the names of the directories that are named like a camera. Raises OSError."""
     with os.scandir(root) as entries:
         return sorted(
             entry.name for entry in entries if CAMERA_ID.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)
@@ -79,32 +79,32 @@ def camera_directories(root: int) -> list[str]:
 
 
 def list_footage(root: int, camera_id: str, last: Footage) -> Footage:
-    """Return a camera's footage, with the sizes that are known from when it was listed `last`. Raises OSError."""
-    # The newest segment may have grown since, and a stub may have been open.
-    known = {begun: size for begun, size in zip(last.begun[:-1], last.sizes[:-1], strict=True) if size > 0}
+    """Return a camera's footage, with the sizes that were measured in its `last` listing. Raises OSError."""
+    # But not that of the newest segment, which may have grown, nor that of a stub, which may have been open.
+    measured = {begun: size for begun, size in zip(last.begun[:-1], last.sizes[:-1], strict=True) if size > 0}
     with camera_directory(root, camera_id) as fd, os.scandir(fd) as entries:
         found = sorted(
             begun
             for entry in entries
             if (begun := segment_begun(entry.name)) is not None and entry.is_file(follow_symlinks=False)
         )
-    return Footage(array("q", found), array("q", (known.get(begun, UNKNOWN) for begun in found)))
+    return Footage(array("q", found), array("q", (measured.get(begun, UNMEASURED) for begun in found)))
 
 
 def measure(root: int, camera_id: str, footage: Footage, indexes: Iterable[int]) -> None:
-    """Fill in the unknown sizes of the segments at some indexes. Raises OSError.
+    """Fill in the sizes of those segments at `indexes` that are not measured yet. Raises OSError.
 
-    The size of a segment that is gone stays unknown.
+    A segment that is not there any more stays UNMEASURED.
     """
-    unknown = [index for index in indexes if footage.sizes[index] == UNKNOWN]
-    if unknown:
+    unmeasured = [index for index in indexes if footage.sizes[index] == UNMEASURED]
+    if unmeasured:
         with camera_directory(root, camera_id) as fd:
-            for index in unknown:
+            for index in unmeasured:
                 with suppress(FileNotFoundError):
-                    footage.sizes[index] = _recorded(fd, segment_name(footage.begun[index]))
+                    footage.sizes[index] = _recorded_bytes(fd, segment_name(footage.begun[index]))
 
 
-def _recorded(directory: int, name: str) -> int:
+def _recorded_bytes(directory: int, name: str) -> int:
     """Return a segment's bytes, or 0 if it is a stub. Raises FileNotFoundError."""
     found = os.stat(name, dir_fd=directory, follow_symlinks=False)
     if found.st_size > STUB_BYTES or not stat.S_ISREG(found.st_mode):
@@ -116,16 +116,16 @@ def _recorded(directory: int, name: str) -> int:
 
 
 def is_stub(root: int, camera_id: str, begun: int) -> bool:
-    """Return whether a segment is a stub, or gone. Raises OSError."""
+    """Return whether a segment is a stub, or not there any more. Raises OSError."""
     try:
         with camera_directory(root, camera_id) as fd:
-            return not _recorded(fd, segment_name(begun))
+            return not _recorded_bytes(fd, segment_name(begun))
     except FileNotFoundError:
         return True
 
 
 def is_recorders_directory(root: int, camera_id: str) -> bool:
-    """Return whether a recorder has used a directory: its lock file then holds its name. That of a copy does not."""
+    """Return whether a recorder has used a directory: its lock file then holds its name, which a copy's does not."""
     with suppress(OSError), camera_directory(root, camera_id) as fd, open_lock(fd) as lock:
         return os.read(lock, 200) == camera_id.encode()
     return False

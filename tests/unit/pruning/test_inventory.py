@@ -9,7 +9,7 @@ import pytest
 from support.pruning_fakes import FakeTime
 
 from heldar_mirror.errors import MirrorError
-from heldar_mirror.footage.footage import UNKNOWN
+from heldar_mirror.footage.footage import UNMEASURED
 from heldar_mirror.footage.names import segment_name
 from heldar_mirror.pruning.inventory import LISTING_SHARE, USEFUL_LISTING_SHARE, Inventory
 from heldar_mirror.pruning.outcome import Pruned, Tally
@@ -136,13 +136,13 @@ def test_sizes_are_learned_when_they_are_needed(stand: Stand) -> None:
     stand.put("a", 120, content=b"")
     stand.list_all()
     footage = stand.inventory.footage["a"]
-    assert list(footage.sizes) == [UNKNOWN] * 3
+    assert list(footage.sizes) == [UNMEASURED] * 3
     stand.inventory.measure(stand.root, "a", [0])
-    assert list(footage.sizes) == [8, UNKNOWN, UNKNOWN]
+    assert list(footage.sizes) == [8, UNMEASURED, UNMEASURED]
     stand.inventory.measure(stand.root, "a")
     assert list(footage.sizes) == [8, 0, 8]
     stand.list_all()
-    assert list(stand.inventory.footage["a"].sizes) == [8, UNKNOWN, UNKNOWN]
+    assert list(stand.inventory.footage["a"].sizes) == [8, UNMEASURED, UNMEASURED]
 
 
 def test_a_camera_that_can_not_be_measured_is_forgotten(stand: Stand) -> None:

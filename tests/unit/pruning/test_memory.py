@@ -11,7 +11,7 @@ from heldar_mirror.errors import StateError
 from heldar_mirror.footage.spans import Spans
 from heldar_mirror.heldar.retention import Policy
 from heldar_mirror.pruning.clock import DOUBT_SECONDS, WallClock
-from heldar_mirror.pruning.memory import RETENTION, Memory, Retention, read_retention, write_retention
+from heldar_mirror.pruning.memory import RETENTION_FILE, Memory, Retention, read_retention, write_retention
 from heldar_mirror.pruning.outcome import Pruned
 
 
@@ -74,7 +74,7 @@ def test_a_deleted_camera_is_remembered_from_when_it_is_missed_first(memory: Mem
     assert pruned.waiting == {"b": NOW + HOUR}
     time.advance(1)
     pruned = Pruned()
-    assert memory.deleted_policies(time.wall, pruned) == {"b": Policy(gone=True)}
+    assert memory.deleted_policies(time.wall, pruned) == {"b": Policy(delete_all=True)}
     assert pruned.waiting == {}
 
 
@@ -94,16 +94,16 @@ def test_a_camera_whose_directory_can_not_be_listed_is_not_forgotten(memory: Mem
     time.advance(60)
     note(memory, in_table="", listed="", directories="a")
     assert memory.retention.deleted == {"a": NOW}
-    assert memory.retention.known == {"a"}
+    assert memory.retention.cameras == {"a"}
 
 
 def test_cameras_stay_known_as_long_as_they_have_a_directory(memory: Memory) -> None:
     """So a directory without a recorder's lock file is known to be a camera's after the camera was deleted."""
     note(memory, in_table="a")
     note(memory, in_table="", directories="a")
-    assert memory.retention.known == {"a"}
+    assert memory.retention.cameras == {"a"}
     note(memory)
-    assert memory.retention.known == frozenset()
+    assert memory.retention.cameras == frozenset()
 
 
 def test_a_directory_that_was_removed_is_forgotten(memory: Memory, file: File) -> None:
@@ -180,14 +180,14 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     )
     write_retention(retention, state)
     assert read_retention(state) == retention
-    assert (tmp_path / RETENTION).stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / RETENTION_FILE).stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "{}", "null", '{"known": 5, "deleted": {}, "clock": null, "locks": {}}']
 )
 def test_a_file_that_is_damaged(tmp_path: Path, text: str) -> None:
-    (tmp_path / RETENTION).write_text(text)
+    (tmp_path / RETENTION_FILE).write_text(text)
     with pytest.raises(ValueError, match=r"retention\.json is damaged: "):
         read_retention(State(tmp_path))
 

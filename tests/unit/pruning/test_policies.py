@@ -129,7 +129,7 @@ def test_a_lock_that_is_not_understood_locks_the_whole_camera(policies: Policies
 
 def test_a_camera_that_is_in_the_table_is_not_a_deleted_one(policies: Policies) -> None:
     """A deleted camera's own policy is used only while the table does not have it."""
-    policies.deleted = {"gate": Policy(gone=True), "hall": Policy(gone=True)}
+    policies.deleted = {"gate": Policy(delete_all=True), "hall": Policy(delete_all=True)}
     policies.refresh(Pruned())
-    assert not policies.of("gate").gone
-    assert policies.of("hall").gone
+    assert not policies.of("gate").delete_all
+    assert policies.of("hall").delete_all

@@ -45,7 +45,7 @@ class Camera:
         return any(self.footage.begun[index] <= end and self.end(index) >= start for start, end in self.spans)
 
     def protected(self, index: int) -> bool:
-        newest = index == len(self.footage.begun) - 1 and not self.policy.gone
+        newest = index == len(self.footage.begun) - 1 and not self.policy.delete_all
         return newest or self.footage.begun[index] in self.kept or self.locked(index)
 
     def chosen(self, now: float = NOW) -> list[tuple[int, str]]:
@@ -65,7 +65,7 @@ policies = st.builds(
     keep_seconds=st.integers(0, 80).map(lambda hours: 3600.0 * hours or None),
     quota=st.integers(-5_000, 15_000).map(lambda size: size if size > 0 else None),
     segment_seconds=st.sampled_from([0, 2, 60, 900, 86_400]),
-    gone=st.sampled_from([False, False, False, True]),
+    delete_all=st.sampled_from([False, False, False, True]),
 )
 
 
@@ -105,13 +105,13 @@ def test_age_takes_what_ended_too_long_ago_and_nothing_else(camera: Camera) -> N
     keep = math.inf if camera.policy.keep_seconds is None else camera.policy.keep_seconds
     old = [each for each in camera.indexes if camera.end(each) <= NOW - keep and not camera.protected(each)]
     aged = [index for index, rule in camera.chosen() if rule == "age"]
-    assert aged == ([] if camera.policy.gone else old)
+    assert aged == ([] if camera.policy.delete_all else old)
 
 
 @given(cameras())
 def test_everything_of_a_gone_camera_is_removed(camera: Camera) -> None:
     """All footage of a camera that is gone is removed by one rule, the newest too, but not what is locked or open."""
-    gone = replace(camera, policy=replace(camera.policy, gone=True))
+    gone = replace(camera, policy=replace(camera.policy, delete_all=True))
     assert gone.chosen() == [(index, "deleted") for index in gone.indexes if not gone.protected(index)]
 
 
@@ -199,7 +199,7 @@ def test_the_bytes_beyond_a_quota(camera: Camera) -> None:
         (Policy(quota=1), 0, [(0, "quota"), (1, "quota"), (2, "quota"), (3, "quota")]),
         (Policy(keep_seconds=HOUR, quota=30), 3600 + 60, [(0, "age"), (1, "quota")]),
         (Policy(keep_seconds=HOUR, quota=40), 3600 + 60, [(0, "age")]),
-        (Policy(gone=True), 0, [(each, "deleted") for each in range(5)]),
+        (Policy(delete_all=True), 0, [(each, "deleted") for each in range(5)]),
     ],
 )
 def test_five_segments(policy: Policy, now: float, expected: list[tuple[int, str]]) -> None:
@@ -210,7 +210,7 @@ def test_five_segments(policy: Policy, now: float, expected: list[tuple[int, str
 
 def test_of_an_empty_directory_nothing_is_removed() -> None:
     """No rule applies to it."""
-    assert list(choose(Footage(), Policy(HOUR, 1, 60, gone=True), Spans(), (), math.inf)) == []
+    assert list(choose(Footage(), Policy(HOUR, 1, 60, delete_all=True), Spans(), (), math.inf)) == []
 
 
 @given(st.dictionaries(st.sampled_from("abc"), cameras()))
