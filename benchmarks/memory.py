@@ -17,7 +17,7 @@ from fleet import all_begun, camera_ids, new_mirror, wait_until
 from measure import Figure, private_dirty, record
 from rivals import RIVALS, Rival, new_rival, without_ffmpeg
 
-from heldar_mirror.proc.processes import GONE
+from heldar_mirror.proc.processes import PROCESS_ENDED
 from heldar_mirror.proc.recorders import RECORDER
 from heldar_mirror.programs.stanzas import PYTHON
 
@@ -71,7 +71,7 @@ def mirror_memory(up: int) -> Memory:
     """Return the memory of a mirror's parts, in KiB."""
     parts: Memory = defaultdict(float)
     for pid in without_ffmpeg(up):
-        with contextlib.suppress(*GONE):  # the process may end meanwhile
+        with contextlib.suppress(*PROCESS_ENDED):  # the process may end meanwhile
             command = Path(f"/proc/{pid}/cmdline").read_text()
             memory = private_dirty([pid])
             part = "recorders" if str(RECORDER) in command else "supervisord" if "supervisord" in command else "rest"

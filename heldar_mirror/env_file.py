@@ -7,7 +7,7 @@ from heldar_mirror.errors import SettingsError
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """Return the variables of an env file; none if it does not exist. Raises SettingsError if it can't be read."""
+    """Return the variables of an env file, or none if it is missing. Raises SettingsError if it can't be read."""
     try:
         return parse_env_file(path.read_text())
     except FileNotFoundError:
@@ -17,9 +17,9 @@ def read_env_file(path: Path) -> dict[str, str]:
 
 
 def parse_env_file(text: str) -> dict[str, str]:
-    """Return the variables of an env file's text, read as systemd's EnvironmentFile= does, but for line continuations.
+    """Return the variables in the text of an env file, as systemd's EnvironmentFile= reads it.
 
-    Raises SettingsError for a line that begins with `export`.
+    Line continuations are not supported. Raises SettingsError for a line that begins with `export`.
     """
     variables = {}
     for line in map(str.strip, text.splitlines()):
@@ -40,5 +40,5 @@ def parse_env_file(text: str) -> dict[str, str]:
 
 
 def escape_env(value: str) -> str:
-    """Return a value of one line, escaped so that an env file can hold it."""
+    """Return a value without line breaks, escaped for an env file."""
     return re.sub(r"(.)", r"\\\1", value)

@@ -1,8 +1,8 @@
-"""The errors that a person sees, each with its exit code. cli/main.py reports them, once."""
+"""The errors that a person sees, each with its exit code. Only cli/main.py prints them."""
 
 
 class MirrorError(Exception):
-    """An error for a person: what, where, what was expected, the next step. It never holds a secret."""
+    """An error for a person. It says what failed, where, what was expected and the next step, and holds no secret."""
 
     exit_code = 1
 
@@ -14,25 +14,25 @@ class SettingsError(MirrorError):
 
 
 class DatabaseError(MirrorError):
-    """The database could not be read. That doesn't mean that there are no cameras: every mirror goes on."""
+    """The database could not be read. The cameras are unknown then, not absent, so every mirror goes on."""
 
     exit_code = 4
 
 
 class SupervisordError(MirrorError):
-    """supervisord does not answer, or refuses."""
+    """supervisord does not answer, or refuses a call."""
 
     exit_code = 5
 
 
 class VolumeError(MirrorError):
-    """The mirror root is not the volume that it should be."""
+    """The mirror root is not on the volume that it should be on, or can't be used."""
 
     exit_code = 6
 
 
 class HungError(VolumeError):
-    """A volume does not answer."""
+    """A volume does not answer in time."""
 
 
 class StateError(MirrorError):

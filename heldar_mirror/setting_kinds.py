@@ -1,7 +1,7 @@
 """The kinds of settings: how the text of a variable becomes a value.
 
-Each function takes the variable's name and its text. It returns the value, or raises SettingsError, whose text names
-the variable and says what was expected.
+Each function takes the variable's name and its text, and returns the value. It raises SettingsError, which names the
+variable and what was expected, for a text that it can't use.
 """
 
 import os
@@ -13,9 +13,9 @@ from pathlib import Path
 
 from heldar_mirror.errors import SettingsError
 
-# In supervisord's files, ' ;' and ' #' begin a comment even inside quotes, an include is a pattern, some values have
-# their '%(' expanded twice, and blanks at the end of a value are cut off.
-AWKWARD = re.compile(r" [;#]|[*?\[]|%\(| $")
+# Texts that would not survive in supervisord's files: ' ;' and ' #' begin a comment even inside quotes, an include is a
+# pattern, '%(' is expanded twice in some values, and blanks at the end of a value are cut off.
+UNSAFE_FOR_SUPERVISORD = re.compile(r" [;#]|[*?\[]|%\(| $")
 
 
 def verbatim(_: str, text: str) -> str:
@@ -24,21 +24,21 @@ def verbatim(_: str, text: str) -> str:
 
 
 def one_line(name: str, text: str) -> str:
-    """Return a text that holds no line break and no control character."""
+    """Return the text if it has no line break and no control character."""
     if not text.isprintable():
         raise SettingsError(f"{name}={text!r}: expected one line of printable text")
     return text
 
 
 def path(name: str, text: str) -> Path:
-    """Return an absolute path; a relative one begins at the working directory. Links are not followed."""
+    """Return an absolute path without following links. A relative one is relative to the working directory."""
     return Path(os.path.abspath(one_line(name, text)))  # noqa: PTH100 - resolve() would follow links
 
 
 def plain_path(name: str, text: str) -> Path:
-    """Return an absolute path that supervisord's files can hold."""
+    """Return an absolute path that can be written into supervisord's files as it is."""
     plain = path(name, text)
-    if AWKWARD.search(str(plain)):
+    if UNSAFE_FOR_SUPERVISORD.search(str(plain)):
         raise SettingsError(f"{name}={text!r}: expected a path without '*', '?', '[', '%(', ' ;', ' #', or ' ' last")
     return plain
 
@@ -46,7 +46,7 @@ def plain_path(name: str, text: str) -> Path:
 def database(name: str, url: str) -> Path:
     """Return the file of a URL as Heldar understands it: `sqlite:` or `sqlite://`, a percent-encoded path, `?options`.
 
-    An error shows no more of the URL than its scheme, since another database's URL holds a password.
+    An error shows only the scheme, since the URL of a different kind of database holds a password.
     """
     scheme, _, rest = url.partition(":")
     file = urllib.parse.unquote(rest.removeprefix("//").partition("?")[0])
@@ -56,7 +56,7 @@ def database(name: str, url: str) -> Path:
 
 
 def boolean(name: str, text: str) -> bool:
-    """Return whether a switch is on."""
+    """Return whether the text means on."""
     if text.lower() in {"1", "true", "yes", "on"}:
         return True
     if text.lower() in {"0", "false", "no", "off"}:
@@ -65,7 +65,7 @@ def boolean(name: str, text: str) -> bool:
 
 
 def at_least(least: float) -> Callable[[str, str], float]:
-    """Return the kind of a decimal number of `least` or more."""
+    """Return the kind of setting that is a decimal number of `least` or more."""
 
     def number(name: str, text: str) -> float:
         if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]*)?", text) or float(text) < least:
@@ -76,7 +76,7 @@ def at_least(least: float) -> Callable[[str, str], float]:
 
 
 def prefix(name: str, text: str) -> str:
-    """Return the beginning of our programs' names."""
+    """Return the prefix of our programs' names."""
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", text):
         raise SettingsError(f"{name}={text!r}: expected up to 40 letters, digits, '_' and '-'")
     return text
@@ -92,14 +92,14 @@ def user(name: str, text: str) -> str:
 
 
 def umask(name: str, text: str) -> int:
-    """Return a umask."""
+    """Return a umask, given in octal digits."""
     if not re.fullmatch(r"0?[0-7]{3}", text):
         raise SettingsError(f"{name}={text!r}: expected three octal digits, such as 027")
     return int(text, 8)
 
 
 def supervisor_url(name: str, text: str) -> str:
-    """Return the URL of a supervisord's XML-RPC server. An error hides what may be a password: all before an '@'."""
+    """Return the URL of a supervisord's XML-RPC server. An error hides all before an '@', which may be a password."""
     if not re.fullmatch(r"unix:///.+|http://([\w.-]+|\[[0-9a-fA-F:]+\])(:\d{1,5})?/?(RPC2)?", text):
         raise SettingsError(
             f"{name}=…{text.rpartition('@')[2][-40:]!a}: expected unix:///path/of/a/socket "

@@ -1,7 +1,7 @@
 """The table of settings: each variable with its kind, its default and its meaning.
 
-The parsing (`settings.py`), the set of known names and the tables of `docs/settings.md` come from it; after a change of
-it, run `script/settings-docs`.
+The parsing (`settings.py`), the set of allowed names and the tables of `docs/settings.md` all come from it. Run
+`script/settings-docs` after a change.
 """
 
 from collections.abc import Callable
@@ -12,23 +12,18 @@ from typing import Any, Literal
 from heldar_mirror import setting_kinds as kinds
 
 STATE_DIR = Path("/var/lib/heldar-mirror")
-
-
 LOG_DIR = Path("/var/log/heldar-mirror")
-
-
 RUN_DIR = Path("/run/heldar-mirror")
 
-
-# With a lower floor, the volume would be so full that no recorder starts any more.
+# With a lower floor the volume could become so full that no recorder starts.
 MIN_FREE_GIB = 0.125
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A variable. `default` is the text that holds where it is unset.
+    """A variable. `default` is the text that is used if it is unset.
 
-    Without such a text, `settings.py` finds the default out, and `shown_default` describes it to people, in Markdown.
+    If `default` is None, `settings.py` works the default out, and `shown_default` describes it to people, in Markdown.
     """
 
     name: str
@@ -37,7 +32,7 @@ class Setting:
     default: str | None = None
     shown_default: str = "none"
     meaning: str = ""
-    # Whether an env file can hold it, or only the environment.
+    # False if the variable is read only from the environment.
     in_env_file: bool = True
 
 
@@ -76,8 +71,8 @@ SETTINGS = (
         "HELDAR_SECRET_KEY",
         "Heldar",
         kinds.verbatim,
-        meaning="opens sealed passwords and URLs. If it is set, launch specs lie on a tmpfs. If `up` has it in its "
-        "environment, a copy of the key for the watcher lies on a tmpfs as well",
+        meaning="the key that opens sealed passwords and URLs. If it is set, launch specs lie on a tmpfs. "
+        "If `up` has it in its environment, a copy of the key for the watcher lies on a tmpfs as well",
     ),
     Setting(
         "HELDAR_RETENTION_INTERVAL_S",
@@ -106,7 +101,7 @@ SETTINGS = (
         "Heldar",
         kinds.verbatim,
         default="/etc/heldar/heldar.env",
-        meaning="Heldar's env file. Read from the environment alone",
+        meaning="Heldar's env file. It is read only from the environment",
         in_env_file=False,
     ),
     Setting(
@@ -114,8 +109,8 @@ SETTINGS = (
         "mirror",
         kinds.path,
         shown_default="none: mirroring is off",
-        meaning="the mirror root, a directory on a second volume. Heldar's kernel knows this variable too, and mirrors "
-        "by itself where it has it: it must not stand in Heldar's own env file",
+        meaning="the mirror root, a directory on a second volume. Heldar's kernel reads this variable too, and mirrors "
+        "by itself if it is set, so it must not stand in Heldar's own env file",
     ),
     Setting(
         "HELDAR_MIRROR_USER",
@@ -136,8 +131,8 @@ SETTINGS = (
         kinds.plain_path,
         shown_default="`specs` in the state directory; with a secret key, below "
         f"`{RUN_DIR}` (for a user, `/run/user/UID/heldar-mirror`)",
-        meaning="launch specs, which hold credentials. The directory has mode 0700, the files 0600. If a supervisord "
-        "of root's was joined, the directory has 0711",
+        meaning="launch specs, which hold credentials. The directory has mode 0700, the files 0600. If the "
+        "mirror joins a supervisord that root runs, the directory has 0711",
     ),
     Setting(
         "HELDAR_MIRROR_LOG_DIR",
@@ -168,7 +163,7 @@ SETTINGS = (
         "mirror",
         kinds.at_least(0),
         shown_default="`HELDAR_DEFAULT_RETENTION_HOURS`",
-        meaning="how long the footage of a camera stays that was deleted from Heldar's table",
+        meaning="how long the footage of a camera stays after the camera was deleted from Heldar's table",
     ),
     Setting(
         "HELDAR_MIRROR_UMASK",
@@ -189,8 +184,8 @@ SETTINGS = (
         "mirror",
         kinds.plain_path,
         shown_default="`programs.conf` in the state directory",
-        meaning="if it is set, the mirror joins the machine's supervisord: the configuration of that must include this "
-        "file, and there is no `up`",
+        meaning="if it is set, the mirror joins the machine's supervisord, whose configuration must include this file, "
+        "and `up` is not used",
     ),
     Setting(
         "HELDAR_MIRROR_SUPERVISOR_URL",
@@ -216,10 +211,9 @@ SETTINGS = (
         "mirror",
         kinds.verbatim,
         default="/etc/heldar/mirror.env",
-        meaning="the mirror's own env file. Read from the environment alone",
+        meaning="the mirror's own env file. It is read only from the environment",
         in_env_file=False,
     ),
 )
-
 
 BY_NAME = {setting.name: setting for setting in SETTINGS}

@@ -1,7 +1,7 @@
 """Read the settings: Heldar's environment variables, with Heldar's meanings, and the mirror's own.
 
-They come from Heldar's env file, then the mirror's, then the environment; a later one wins. `setting_table.py` says
-what each variable means.
+They come from Heldar's env file, the mirror's env file and the environment. If several set a variable, the last
+wins. `setting_table.py` says what each variable means.
 """
 
 import os
@@ -16,11 +16,10 @@ from heldar_mirror.errors import SettingsError
 from heldar_mirror.setting_kinds import plain_path
 from heldar_mirror.setting_table import BY_NAME, LOG_DIR, MIN_FREE_GIB, RUN_DIR, STATE_DIR
 
-# The name of the watcher's program, beside those of the cameras.
+# The name of the watcher's program. All other programs are cameras'.
 WATCH = "watch"
 
-
-# The address of a Unix socket takes 108 bytes, including the zero at its end; supervisord first binds NAME.PID.
+# The address of a Unix socket has at most 108 bytes, including the zero at its end. supervisord first binds NAME.PID.
 SOCKET_PATH_BYTES = 108 - 1 - len(".4194304")
 
 
@@ -52,7 +51,7 @@ class Settings:
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:
-    """Return the settings in force. Raises SettingsError for a bad value, or a file that can't be read."""
+    """Return the settings in force. Raises SettingsError for a bad value, or an env file that can't be read."""
     heldar_file = environ.get("HELDAR_ENV_FILE", "").strip() or BY_NAME["HELDAR_ENV_FILE"].default
     mirror_file = environ.get("HELDAR_MIRROR_ENV_FILE", "").strip() or BY_NAME["HELDAR_MIRROR_ENV_FILE"].default
     heldar, mirror = read_env_file(Path(str(heldar_file))), read_env_file(Path(str(mirror_file)))
@@ -67,12 +66,12 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
 
 
 def parse_settings(variables: Mapping[str, str]) -> Settings:
-    """Return the settings that the variables give. Raises SettingsError, which names the variable."""
+    """Return the settings that the variables give. Raises SettingsError for a bad value, with the variable's name."""
     texts = {name: value.strip() for name, value in variables.items() if value.strip()}
     _refuse_unknown(texts)
 
     def value(name: str, default: object = None) -> Any:
-        """Return the value of a variable; if it is unset, that of its default in the table, or else `default`."""
+        """Return the value of a variable. If it is unset, return its default in the table, or else `default`."""
         setting = BY_NAME[name]
         text = texts.get(name, setting.default)
         return default if text is None else setting.kind(name, text)
@@ -100,7 +99,7 @@ def parse_settings(variables: Mapping[str, str]) -> Settings:
         prefix=value("HELDAR_MIRROR_PREFIX"),
         user=value("HELDAR_MIRROR_USER"),
         umask=value("HELDAR_MIRROR_UMASK"),
-        # Heldar's floor may be lower than ours can be.
+        # Heldar allows a lower floor than the mirror does.
         min_free_bytes=int(
             (value("HELDAR_MIRROR_MIN_FREE_GB") or max(value("HELDAR_MIN_FREE_DISK_GB"), MIN_FREE_GIB)) * (1 << 30)
         ),
@@ -115,14 +114,20 @@ def parse_settings(variables: Mapping[str, str]) -> Settings:
 
 
 def _refuse_unknown(texts: Mapping[str, str]) -> None:
-    """Refuse a name of the mirror's that the table lacks: a misspelt one would leave a default in force, unseen."""
+    """Refuse a name that begins with HELDAR_MIRROR_ and is not in the table.
+
+    Otherwise nobody would notice that a misspelt variable leaves a default in force. Raises SettingsError.
+    """
     own = [name for name in BY_NAME if name.startswith("HELDAR_MIRROR_")]
     if unknown := sorted(name for name in texts if name.startswith("HELDAR_MIRROR_") and name not in own):
         raise SettingsError(f"{unknown[0]} is no setting: expected one of {', '.join(own)}")
 
 
 def _check(settings: Settings, socket: Path, *, joins: bool) -> None:
-    """Refuse settings that don't go together. `joins`: whether the URL of a supervisord to join is set."""
+    """Refuse settings that don't go together. `joins` says whether the URL of a supervisord to join is set.
+
+    Raises SettingsError.
+    """
     if WATCH.startswith(settings.prefix):
         raise SettingsError(
             f"HELDAR_MIRROR_PREFIX={settings.prefix!r}: expected one that {WATCH}, the watcher, does not begin with"
@@ -140,7 +145,7 @@ def _check(settings: Settings, socket: Path, *, joins: bool) -> None:
 
 
 def _default_state_dir() -> Path:
-    """Return the machine's state directory, for root or if it exists; otherwise the user's own."""
+    """Return the machine's state directory if root runs this or it exists, and otherwise the user's own."""
     if os.geteuid() == 0 or STATE_DIR.exists():
         return STATE_DIR
     try:
@@ -151,12 +156,12 @@ def _default_state_dir() -> Path:
 
 
 def _tmpfs_specs_dir(state_dir: Path) -> Path:
-    """Return where specs lie that must not be on a disk: a separate directory for each state directory."""
+    """Return the directory on a tmpfs for launch specs that must not be on a disk. Each state directory has its own."""
     run = RUN_DIR if os.geteuid() == 0 or RUN_DIR.exists() else Path(f"/run/user/{os.geteuid()}/heldar-mirror")
     return run / ("specs" if state_dir == STATE_DIR else urllib.parse.quote(str(state_dir), safe=""))
 
 
 def _status_dir(state_dir: Path) -> Path:
-    """Return where everybody can read the status; only root can make that directory, so others have their own."""
+    """Return the directory of the status file: one that everybody can read, if root made it or can make it."""
     public = RUN_DIR / "status"
     return public if state_dir == STATE_DIR and (os.geteuid() == 0 or public.exists()) else state_dir / "status"

@@ -1,8 +1,8 @@
-"""Sizes and lengths of time, as people read them."""
+"""Sizes and lengths of time, written for people."""
 
 
 def shown_size(size: float) -> str:
-    """Return a size in bytes as people read it: 512 B, 1.5 GiB."""
+    """Return a size in bytes in the unit that suits it, such as 512 B or 1.5 GiB."""
     for unit in ("B", "KiB", "MiB"):
         if abs(size) < 1024:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
@@ -11,7 +11,7 @@ def shown_size(size: float) -> str:
 
 
 def shown_span(seconds: float) -> str:
-    """Return a number of seconds in its two largest units at most: 7s, 3m12s, 5h03m, 2d04h."""
+    """Return a number of seconds in its one or two largest units, such as 7s, 3m12s, 5h03m or 2d04h."""
     total = max(int(seconds), 0)
     minutes, rest = divmod(total, 60)
     hours, minutes = divmod(minutes, 60)

@@ -1,1 +1,1 @@
-"""The commands: each parses its arguments, makes one call and prints what came of it."""
+"""The commands. Each parses its arguments, makes one call and prints the result."""

@@ -9,7 +9,7 @@ from heldar_mirror.state.locks import locked
 
 @click.command("adopt-volume")
 def command() -> None:
-    """Make the mirror root ours: a new disk, or the volume of a different instance."""
+    """Make the mirror root ours, such as a new disk or the volume of a different instance."""
     settings = settings_if_on()
     get_ready(settings)
     with locked(settings):

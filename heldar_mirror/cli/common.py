@@ -1,4 +1,4 @@
-"""What several commands share: the settings, the recorders' user, and printing."""
+"""What several commands share: reading the settings, becoming the recorders' user, and printing."""
 
 import json
 import os
@@ -16,12 +16,12 @@ from heldar_mirror.state.volumes import remembered_volume
 from heldar_mirror.volume.apart import check_apart
 from heldar_mirror.volume.marker import make_root
 
-# For output into a pipe, which has no width: every table fits.
+# A pipe has no width. This one is wide enough for every table.
 PIPE_WIDTH = 200
 
 
 def settings_if_on(*, as_json: bool = False) -> Settings:
-    """Return the settings if mirroring is on; otherwise say that it is off and end the command with exit code 0.
+    """Return the settings if mirroring is on. Otherwise print that it is off, and end the command with exit code 0.
 
     Raises SettingsError.
     """
@@ -39,7 +39,7 @@ def settings_if_on(*, as_json: bool = False) -> Settings:
 
 
 def get_ready(settings: Settings) -> None:
-    """Make the directories that a command writes to, and go on as the recorders' user. Raises MirrorError."""
+    """Make the directories that a command writes to, and become the recorders' user. Raises MirrorError."""
     assert settings.mirror_root is not None  # noqa: S101 - settings_if_on() has checked it
     prepare(settings)
     if remembered_volume(settings) is None:
@@ -50,7 +50,7 @@ def get_ready(settings: Settings) -> None:
 
 
 def become_user(settings: Settings) -> None:
-    """Go on as HELDAR_MIRROR_USER, for good, if root started us. Raises MirrorError."""
+    """Become HELDAR_MIRROR_USER for good, if root started the command and no supervisord is joined."""
     if os.geteuid() == 0 and settings.user and not settings.joined:
         become(settings.user)
 
@@ -61,7 +61,7 @@ def warn(message: str) -> None:
 
 
 def log(message: str) -> None:
-    """Print a message on standard error for a log file: each line begins with the time."""
+    """Print a message on standard error, as lines of a log that begin with the time."""
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     for line in message.splitlines():
         click.echo(f"{stamp} {line}", err=True)

@@ -1,4 +1,4 @@
-"""Where every command begins: the names of the commands, and the one place where an error is reported."""
+"""The entry point: it finds the command, runs it, and prints the error that ends it."""
 
 import importlib
 import socket
@@ -37,7 +37,7 @@ Exit codes:
 
 
 class Commands(click.Group):
-    """The commands, each in a module of its own name, which is imported only when the command is called: importing all
+    """The commands. Each is in the module of its name, which is imported only if the command is called: importing all
     of them would take as long as the rest of a `status`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own signature
@@ -45,7 +45,7 @@ class Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Import a command and return it; None if there is none of that name."""
+        """Import a command and return it, or None if there is no command of that name."""
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"heldar_mirror.cli.{cmd_name.replace('-', '_')}").command
@@ -54,7 +54,7 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command that the arguments name. Raises UsageError, which names what may be meant."""
+        """Return the command that the arguments name. Raises UsageError, which suggests a command, if there is none."""
         if args[0] not in COMMANDS and not args[0].startswith("-"):
             import difflib
 
@@ -68,7 +68,7 @@ class Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command, and report the error that ends it."""
+        """Run a command. Print a MirrorError that ends it, and exit with its exit code."""
         try:
             return super().invoke(ctx)
         except MirrorError as error:

@@ -53,18 +53,18 @@ def command(*, dry_run: bool, as_json: bool, forever: bool) -> None:
 
 
 def _prune_for_watcher() -> NoReturn:
-    """Prune until the watcher closes standard input. Raises UsageError if somebody else is at its other end."""
+    """Prune until the watcher closes standard input. Raises UsageError if the input is not from a watcher."""
     try:
         settings = receive_settings(0)
     except (OSError, ValueError, KeyboardInterrupt) as error:
         raise click.UsageError(f"--forever is for the watcher alone: {error}") from None
-    with suppress(BrokenPipeError):  # the watcher is gone
+    with suppress(BrokenPipeError):  # the watcher has ended
         run_child(settings, log)
-    os._exit(0)  # a thread may be at a read of the database that never ends
+    os._exit(0)  # a thread may be reading the database and never end
 
 
 def prune_lines(pruned: Pruned, width: int, *, dry_run: bool) -> Iterator[str]:
-    """Return the lines that show what was or would be deleted, and below it how much is free and what is wrong."""
+    """Yield a table of what was or would be deleted, and below it how much is free and what is wrong."""
     rows = []
     for (camera_id, rule), tally in sorted(pruned.tallies.items()):
         ends = (name.removesuffix(".mp4") for name in tally.names())

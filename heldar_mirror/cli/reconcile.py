@@ -39,7 +39,7 @@ def command(camera_ids: tuple[str, ...], *, dry_run: bool, as_json: bool) -> Non
 
 
 def plan_json(plan: Plan, revival: Revival | None) -> dict[str, Any]:
-    """Return a plan for machines; `revival` is None for a plan that was not applied."""
+    """Return a plan as `reconcile --json` prints it. `revival` is None for a plan that was not applied."""
     groups = {"added": plan.added, "changed": plan.changed, "removed": plan.removed}
     return {
         "applied": revival is not None,
@@ -48,12 +48,12 @@ def plan_json(plan: Plan, revival: Revival | None) -> dict[str, Any]:
         "unusable": {bad.camera_id: bad.reason for bad in plan.unusable},
         "kept": sorted(plan.kept),
         "revived": revival.revived if revival else [],
-        "stopped_by_hand": revival.held if revival else [],
+        "stopped_by_hand": revival.stopped if revival else [],
     }
 
 
 def plan_lines(plan: Plan, revival: Revival | None) -> Iterator[str]:
-    """Yield a plan as a diff, then what was found down; `revival` is None for a plan that was not applied."""
+    """Yield a plan as a diff, and then the programs that were down. `revival` is None if the plan was not applied."""
     for sign, color, changes in (("+", "green", plan.added), ("~", "yellow", plan.changed), ("-", "red", plan.removed)):
         for change in changes:
             yield style(f"{sign} {change.camera_id}", color)
@@ -61,7 +61,7 @@ def plan_lines(plan: Plan, revival: Revival | None) -> Iterator[str]:
     for bad in plan.unusable:
         kept = " (what runs for it goes on)" if bad.camera_id in plan.kept else ""
         yield style(f"! {bad.camera_id}: {bad.reason}{kept}", "red")
-    for camera_id in revival.held if revival else ():
+    for camera_id in revival.stopped if revival else ():
         yield style(f"= {camera_id}: stopped by hand; {how_to_start(camera_id)}", "yellow")
     for camera_id in revival.revived if revival else ():
         yield style(f"= {camera_id}: had failed for good, and was started again", "yellow")

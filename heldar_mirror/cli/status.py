@@ -20,7 +20,7 @@ from heldar_mirror.status.publishing import read_report
 from heldar_mirror.status.report import CameraStatus, Report
 from heldar_mirror.units import shown_size, shown_span
 
-# A report that is older than this is shown with its age.
+# The age of a report in seconds is shown if it is more than this.
 FRESH_SECONDS = 3
 
 
@@ -41,7 +41,7 @@ def command(*, as_json: bool, watch: bool) -> None:
 
 
 def latest_report(settings: Settings) -> Report:
-    """Return what the watcher published, which anybody may read; without a watcher, what we can find out ourselves."""
+    """Return the report that the watcher published, which anybody may read. Without a watcher, make one."""
     try:
         return read_report(settings)
     except StateError as error:
@@ -69,7 +69,7 @@ def watch_report(settings: Settings) -> None:
 
 
 def status_lines(report: Report, width: int) -> Iterator[str]:
-    """Yield a table with a row for each camera, and below it a note on each that isn't well or had an error."""
+    """Yield a table with a row per camera, and below it a note on each camera that isn't well or had an error."""
     now = report.at
     rows = []
     for camera in report.cameras:
@@ -107,7 +107,7 @@ def _color(camera: CameraStatus) -> str:
 
 
 def _note(camera: CameraStatus, now: float) -> str | None:
-    """Return what a camera's mirror is doing, why, and what to do about it; None if the table says it all."""
+    """Return what a camera's mirror is doing, why, and what to do about it, or None if the table says enough."""
     activity = camera.activity
     hint = f" → {camera.advice}" if camera.advice else ""
     if activity == "stopped":

@@ -1,4 +1,4 @@
-"""Tables that fit a terminal. We align them ourselves, since rich takes half a second for a thousand rows."""
+"""Tables for a terminal. They are aligned by our own code, since rich takes half a second for a thousand rows."""
 
 from collections.abc import Collection, Iterator, Sequence
 
@@ -12,8 +12,8 @@ def aligned(
 ) -> Iterator[str]:
     """Yield the lines of a table. `sides` has a character for each column: `<` aligns it left, `>` right.
 
-    The first column holds names. It is folded if the table would be wider than `width`, but is never narrower than its
-    head; the other columns are never folded. Names in `ill` are red.
+    The first column has the names. It is folded if the table would be wider than `width`, but is never narrower than
+    its heading. The other columns are never folded. Names in `ill` are red.
     """
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     rest = sum(widths[1:]) + len(GUTTER) * (len(head) - 1)

@@ -15,17 +15,17 @@ from heldar_mirror.state.directory import prepare
 from heldar_mirror.state.secrets import environment
 from heldar_mirror.watcher.watcher import watch
 
-# We end only after this long, so that supervisord counts it as a run and starts us again at once. After a shorter run
-# its backoff grows by a second each time, without an end: after a month it would be hours.
+# After an error the watcher ends only after this long, so that supervisord counts it as a run and restarts it at once.
+# After shorter runs, supervisord waits a second longer each time, without a limit: after a month it would wait hours.
 WATCH_AGAIN_SECONDS = 10
 
 
 @click.command("watch")
-@click.option("--directory", type=click.Path(), default=".", help="Where relative paths in the settings begin.")
+@click.option("--directory", type=click.Path(), default=".", help="The directory that relative settings begin at.")
 def command(directory: str) -> None:
     """Follow the cameras table, and start what failed when its camera answers.
 
-    supervisord runs this as an event listener, and `up` sets that up. It is of no use on a terminal.
+    supervisord runs this as an event listener, and `up` sets that up. It can't be used on a terminal.
     """
     if "SUPERVISOR_SERVER_URL" not in os.environ:
         raise click.UsageError(
@@ -44,4 +44,4 @@ def command(directory: str) -> None:
         raise
     except Exception:
         traceback.print_exc()
-        os._exit(1)  # not sys.exit(): a thread may be in a call that never ends
+        os._exit(1)  # sys.exit() would wait for a thread whose call may never end

@@ -1,1 +1,1 @@
-"""How `heldar-mirror up` runs a supervisord of our own."""
+"""Running a supervisord of our own for `heldar-mirror up`."""

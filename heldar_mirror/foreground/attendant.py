@@ -1,5 +1,5 @@
-"""What `up` does while supervisord runs: it tells systemd when that is ready, hands SIGHUP on to the watcher, and
-kills a watcher that hangs."""
+"""The attendant: it reports to systemd when supervisord is ready, passes SIGHUP on to the watcher, and kills a
+watcher that hangs."""
 
 import re
 import socket
@@ -13,18 +13,20 @@ from heldar_mirror.errors import MirrorError, SupervisordError
 from heldar_mirror.settings import WATCH, Settings
 from heldar_mirror.supervisord.gateway import Gateway
 
-# A watcher that has published nothing for this long hangs: it publishes every 10 s at least.
+# A watcher that has published nothing for this long hangs, since it publishes every 10 s at least. After a kill the
+# next watcher gets twice as long, up to the maximum.
 HUNG_WATCHER_SECONDS = 90
-
-
 MAX_PATIENCE_SECONDS = 3600
 
 
 def accompany(
-    settings: Settings, tell: Callable[[str], None], reload: threading.Event, notify_socket: str | None
+    settings: Settings, say: Callable[[str], None], reload: threading.Event, notify_socket: str | None
 ) -> None:
-    """Tell systemd when supervisord has read the programs file; then kill a watcher that hangs, and hand `reload` on to
-    it. Never returns."""
+    """Report to systemd when supervisord has read the programs file. Then send the watcher SIGHUP when `reload` is set,
+    and kill it if it hangs. Never returns.
+
+    `notify_socket` is systemd's, or None. `say` is called with what a person should know.
+    """
     gateway = Gateway(settings)
     while not _listens(settings.state_dir / "supervisor.sock"):
         time.sleep(0.2)
@@ -35,20 +37,20 @@ def accompany(
     while True:
         if reload.wait(5):
             reload.clear()
-            _done(lambda: gateway.signal([WATCH], "HUP"))
+            _succeeds(lambda: gateway.signal([WATCH], "HUP"))
         now = time.monotonic()
         if (latest := _published(settings)) != published:
             published, since, patience = latest, now, HUNG_WATCHER_SECONDS
         elif now - since > patience:
-            if _done(lambda: _end_watcher(gateway)):
-                tell(f"the watcher has published nothing for {now - since:.0f} s; see watch.log. It is started again")
-            # Perhaps it can't publish, and a new one can't either. So the next kill waits longer.
+            if _succeeds(lambda: _end_watcher(gateway)):
+                say(f"the watcher has published nothing for {now - since:.0f} s; see watch.log. It is started again")
+            # A new watcher may be unable to publish as well, so the next kill comes later.
             since, patience = now, min(2 * patience, MAX_PATIENCE_SECONDS)
 
 
 def _listens(path: Path) -> bool:
-    """Return whether supervisord has read its files. It listens by then, but answers only after it has started all
-    programs, which takes a minute for a thousand."""
+    """Return whether supervisord has read its files, which it does before it listens. It answers only after it has
+    started all programs, which takes a minute for a thousand."""
     with socket.socket(socket.AF_UNIX) as sock:
         return sock.connect_ex(str(path)) == 0
 
@@ -62,7 +64,7 @@ def _end_watcher(gateway: Gateway) -> None:
 
 
 def _published(settings: Settings) -> tuple[int, int] | None:
-    """Return what changes each time the watcher publishes. After a clock step, an age would mean nothing."""
+    """Return a value that changes each time the watcher publishes. After a clock step an age would mean nothing."""
     try:
         status = settings.status_file.stat()
     except OSError:
@@ -70,7 +72,7 @@ def _published(settings: Settings) -> tuple[int, int] | None:
     return status.st_ino, status.st_mtime_ns
 
 
-def _done(call: Callable[[], None]) -> bool:
+def _succeeds(call: Callable[[], None]) -> bool:
     try:
         call()
     except MirrorError:

@@ -1,4 +1,4 @@
-"""A supervisord of our own, in the foreground, until a signal ends it."""
+"""Running a supervisord of our own in the foreground, until a signal ends it."""
 
 import os
 import resource
@@ -16,81 +16,79 @@ from heldar_mirror.programs.stanzas import render_programs
 from heldar_mirror.reconcile.reconcile import read_rows, write
 from heldar_mirror.settings import Settings
 from heldar_mirror.state.locks import locked, opened_lock_file, try_lock
-from heldar_mirror.state.secrets import SECRET_NAMES, without_secrets, write_secrets
+from heldar_mirror.state.secrets import SECRET_VARIABLES, without_secrets, write_secrets
 from heldar_mirror.state.specs import read_programs, read_saved, remove_specs, write_programs, write_supervisord
 from heldar_mirror.supervisord.configuration import render_supervisord
-from heldar_mirror.supervisord.gateway import STOP_SECONDS, Gateway
+from heldar_mirror.supervisord.gateway import STOP_TIMEOUT_SECONDS, Gateway
 from heldar_mirror.volume.asking import dismiss
 
-# supervisord 4.3 holds three descriptors for each program with redirect_stderr. The limit leaves room for twice as many
-# cameras. A higher one is no safer: supervisord closes every descriptor up to it, open or not, in each child it starts.
+# supervisord 4.3 has three descriptors open for each program with redirect_stderr. The limit allows twice as many
+# cameras. It is no higher, since supervisord closes every descriptor up to it, open or not, in each child it starts.
 DESCRIPTORS_PER_PROGRAM = 3
-
-
 MIN_DESCRIPTORS = 4096
 
 
-def up(settings: Settings, tell: Callable[[str], None]) -> int:
+def up(settings: Settings, say: Callable[[str], None]) -> int:
     """Run a supervisord with a program for each camera that wants a mirror, until SIGTERM or SIGINT.
 
-    `tell` is called with what a person should know. Returns 0, the exit code after a signal. Raises MirrorError if it
+    `say` is called with what a person should know. Returns 0, the exit code after a signal. Raises MirrorError if it
     can't begin, or if supervisord ends by itself. If the table can't be read, it mirrors what the table asked for when
     it was last read.
     """
     with opened_lock_file(settings.state_dir / "up.lock", settings) as lock:
         if not try_lock(lock):
             raise StateError(
-                f"heldar-mirror up is running already on {settings.state_dir}: expected one for each state"
+                f"heldar-mirror up is running already on {settings.state_dir}: expected one for each state directory"
             )
         with locked(settings):
-            known = settings.programs_file.exists()
+            was_up_before = settings.programs_file.exists()
             try:
                 plan, problem = write(desired_state(read_rows(settings), settings), settings)
-                if problem and not known:
-                    raise problem  # it was never up, so there is no last known good to go on with
+                if problem and not was_up_before:
+                    raise problem  # there is no last known good to go on with
                 # supervisord isn't up yet, so what the plan removes can't be running.
                 remove_specs(plan.removed, settings)
-                tell(f"cameras to mirror to {settings.mirror_root}: {len(plan.generations)}")
+                say(f"cameras to mirror to {settings.mirror_root}: {len(plan.generations)}")
                 for text in (*(f"camera {bad.camera_id}: {bad.reason}" for bad in plan.unusable), problem):
                     if text:
-                        tell(str(text))
+                        say(str(text))
             except DatabaseError as error:
-                tell(f"{error} Going on with the last known good until it can be read")
+                say(f"{error} Going on with the last known good until it can be read")
                 if lost := len(read_programs(settings)) - len(read_saved(settings)):
-                    tell(f"{lost} mirrors can't start until then: their credentials were on a tmpfs")
-                if not known:
+                    say(f"{lost} mirrors can't start until then: their credentials were on a tmpfs")
+                if not was_up_before:
                     write_programs(render_programs({}, settings), settings)
-            write_secrets({name: os.environ[name] for name in SECRET_NAMES if name in os.environ}, settings)
+            write_secrets({name: os.environ[name] for name in SECRET_VARIABLES if name in os.environ}, settings)
             configuration = write_supervisord(
-                render_supervisord(settings, str(os.geteuid()), _descriptors(tell, settings), _working_directory()),
+                render_supervisord(settings, str(os.geteuid()), _descriptors(say, settings), _working_directory()),
                 settings,
             )
-        dismiss()  # from now on the watcher asks the volume
-        return _run(configuration, settings, tell)
+        dismiss()  # from now on only the watcher asks the volume
+        return _run(configuration, settings, say)
 
 
 def _working_directory() -> str:
-    """Return the directory where relative paths of the settings begin, or `/` if it has been removed."""
+    """Return the directory to which relative paths in the settings are relative, or `/` if it has been removed."""
     try:
         return os.getcwd()  # noqa: PTH109
     except FileNotFoundError:
         return "/"
 
 
-def _descriptors(tell: Callable[[str], None], settings: Settings) -> int:
+def _descriptors(say: Callable[[str], None], settings: Settings) -> int:
     wanted = max(MIN_DESCRIPTORS, 256 + 2 * DESCRIPTORS_PER_PROGRAM * len(read_saved(settings)))
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard == resource.RLIM_INFINITY or hard >= wanted:
         return wanted
-    tell(f"the limit of open files is {hard}, enough for {(hard - 64) // DESCRIPTORS_PER_PROGRAM} cameras: raise it")
+    say(f"the limit of open files is {hard}, enough for {(hard - 64) // DESCRIPTORS_PER_PROGRAM} cameras: raise it")
     return hard
 
 
-def _run(configuration: Path, settings: Settings, tell: Callable[[str], None]) -> int:
+def _run(configuration: Path, settings: Settings, say: Callable[[str], None]) -> int:
     stopping, reload = threading.Event(), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    if not os.isatty(0):  # on a terminal, SIGHUP means that it was closed, and has to end us
+    if not os.isatty(0):  # on a terminal, SIGHUP means that the terminal was closed, so it must end us
         signal.signal(signal.SIGHUP, lambda *_: reload.set())
     notify_socket = os.environ.pop("NOTIFY_SOCKET", None)
     child = subprocess.Popen(
@@ -107,8 +105,8 @@ def _run(configuration: Path, settings: Settings, tell: Callable[[str], None]) -
         # A terminal's Ctrl-C must reach only `up`: supervisord would stop one program after another.
         start_new_session=True,
     )
-    # In a thread, so that a supervisord that hangs can't keep `up` from being stopped.
-    threading.Thread(target=accompany, args=(settings, tell, reload, notify_socket), daemon=True).start()
+    # The attendant has its own thread, so that `up` can be stopped even if supervisord hangs.
+    threading.Thread(target=accompany, args=(settings, say, reload, notify_socket), daemon=True).start()
     while child.poll() is None and not stopping.wait(0.5):
         pass
     if child.poll() is not None and not stopping.is_set():
@@ -119,12 +117,12 @@ def _run(configuration: Path, settings: Settings, tell: Callable[[str], None]) -
     try:
         Gateway(settings).shut_down()
     except MirrorError as error:
-        tell(f"{error} Stopping it by signal")
+        say(f"{error} Stopping it by signal")
         child.terminate()
     try:
-        child.wait(STOP_SECONDS)
+        child.wait(STOP_TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
-        tell("supervisord did not end; killing it")
+        say("supervisord did not end; killing it")
         child.kill()
         child.wait()
     return 0

@@ -1,4 +1,4 @@
-"""What a person should know before anything runs."""
+"""The warnings that a person should see before anything runs."""
 
 import os
 import re
@@ -11,16 +11,15 @@ from heldar_mirror.settings import Settings
 from heldar_mirror.state.secrets import without_secrets
 from heldar_mirror.volume.apart import check_apart
 
-# Before 5.0 `-timeout` meant 'listen', so that recording fails at once.
+# Before 5.0, `-timeout` had ffmpeg listen for a connection, so recording fails at once.
 OLDEST_FFMPEG = 5
-
 
 PTRACE_SCOPE = Path("/proc/sys/kernel/yama/ptrace_scope")
 
 
 def warnings(settings: Settings) -> list[str]:
-    """Return the warnings to print before anything runs. Raises VolumeError for a mirror root that is refused."""
-    found = [_place_warning(settings), _ffmpeg_warning(settings.ffmpeg)]
+    """Return the warnings. Raises VolumeError for a mirror root that is not apart from the primary's directory."""
+    found = [_apart_warning(settings), _ffmpeg_warning(settings.ffmpeg)]
     if os.geteuid() == 0 and settings.user is None:
         found.append("recorders run as root: set HELDAR_MIRROR_USER to a user that needs to own nothing but the mirror")
     with suppress(OSError):
@@ -29,7 +28,7 @@ def warnings(settings: Settings) -> list[str]:
     return [warning for warning in found if warning]
 
 
-def _place_warning(settings: Settings) -> str | None:
+def _apart_warning(settings: Settings) -> str | None:
     assert settings.mirror_root is not None  # noqa: S101 - the callers check that mirroring is on
     try:
         return check_apart(settings.mirror_root, settings.recordings_dir)

@@ -6,7 +6,7 @@ import urllib.parse
 
 from heldar_mirror.heldar.cameras import Camera, CameraError
 
-# Far more than a camera needs. There is a limit because the secrets to mask grow with the square of the length.
+# No camera needs nearly as much. There is a limit because the secrets to mask grow with the square of the length.
 MAX_URL = 2048
 
 SCHEMES = ("rtsp", "rtsps", "http", "https")
@@ -17,14 +17,18 @@ PATHS = {
     ("dahua", "sub"): "/cam/realmonitor?channel=1&subtype=1",
 }
 
-# Cameras take credentials in the query (?user=admin&password=x) and in the path (/user=admin_password=x_channel=1).
-SECRET_NAMES = ("pass", "passwd", "password", "pwd", "pw", "psw", "token", "secret", "key", "auth", "signature", "sig")
-# An unencoded value may itself hold what looks like its end, so the text up to each possible end is a secret.
+# Parameters whose values are secrets. Cameras take them in the query (?user=admin&password=x) and in the path
+# (/user=admin_password=x_channel=1).
+SECRET_PARAMETERS = (
+    *("pass", "passwd", "password", "pwd", "pw", "psw"),
+    *("token", "secret", "key", "auth", "signature", "sig"),
+)
+# An unencoded value may contain what looks like its end, so the text up to each possible end is a secret.
 VALUE_END = re.compile(r"[&;?#/'\"]|_[a-z]+=|$", re.IGNORECASE)
 
 
 def record_url(camera: Camera) -> str:
-    """Return the URL that Heldar records `camera` from. Raises CameraError if there is none, or it is not allowed."""
+    """Return the URL that Heldar records `camera` from. Raises CameraError if there is none, or it can't be used."""
     url = camera.stream_url or _built_url(camera)
     if len(url) > MAX_URL:
         raise CameraError(f"its URL has {len(url)} characters, expected at most {MAX_URL}; shorten it in Heldar")
@@ -32,7 +36,7 @@ def record_url(camera: Camera) -> str:
     if "://" not in url or scheme not in SCHEMES:
         shown = scheme if "://" in url and re.fullmatch(r"[a-z0-9+.-]{1,20}", scheme) else "none"
         raise CameraError(f"the scheme of {camera.stream}_stream_url is {shown}, expected one of {', '.join(SCHEMES)}")
-    if " " in url or not url.isprintable():  # no white space but the blank is printable
+    if " " in url or not url.isprintable():  # isprintable() refuses all white space but the blank
         where = f"{camera.stream}_stream_url" if camera.stream_url else "address"
         raise CameraError(f"{where} holds white space or control characters; percent-encode them, or take them out")
     return url
@@ -57,12 +61,12 @@ def _credentials(camera: Camera) -> str:
 
 
 def encode(text: str) -> str:
-    """Percent-encode user information as Heldar does: every byte of its UTF-8 but letters, digits and `-._~`."""
+    """Return user information percent-encoded as in Heldar: all of its UTF-8 but letters, digits and `-._~`."""
     return urllib.parse.quote(text, safe="")
 
 
 def _host(address: str) -> str:
-    """Return the address as a URL's host: ffmpeg needs brackets around an IPv6 address, and Heldar has none there."""
+    """Return the address as a URL's host. ffmpeg needs brackets around an IPv6 address, which Heldar stores without."""
     try:
         return f"[{address}]" if ipaddress.ip_address(address).version == 6 else address
     except ValueError:
@@ -72,11 +76,11 @@ def _host(address: str) -> str:
 def secrets(camera: Camera, url: str) -> tuple[str, ...]:
     """Return the texts that must be masked everywhere: each secret of `url`, raw and percent-encoded.
 
-    No text holds a line break: each line of a secret that has some is a text of its own.
+    A secret with line breaks is split at them, since a launch spec can't hold them.
     """
     found = {camera.password}
     for equals in re.finditer("=", url):
-        if url[: equals.start()].casefold().endswith(SECRET_NAMES):
+        if url[: equals.start()].casefold().endswith(SECRET_PARAMETERS):
             value = url[equals.end() :]
             found |= {value[: end.start()] for end in VALUE_END.finditer(value)}
     rest = url.partition("://")[2]

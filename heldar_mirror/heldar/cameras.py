@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from heldar_mirror.footage.names import CAMERA_ID
 
-# The columns that are read, by name, since each release of Heldar adds some.
+# The columns that are read. They are named, since each release of Heldar adds some.
 COLUMNS = (
     "id",
     "vendor",
@@ -23,25 +23,21 @@ COLUMNS = (
     "record_audio",
 )
 
-
 Row = Mapping[str, object]
 
-
-# Two shorter segments can begin in the same second, and so get the same name: see "Segments last 4 s at least" in
-# docs/decisions.md.
+# Two shorter segments could begin in the same second and get the same name: see "Segments last at least 4 s, although
+# Heldar allows 2" in docs/decisions.md.
 MIN_SEGMENT_SECONDS = 4
-
-
 MAX_SEGMENT_SECONDS = 86_400
 
 
 class CameraError(Exception):
-    """A camera is unusable; the text says why and what to do, and holds no secret."""
+    """A row that can't be used. The text says why and what to do, and holds no secret."""
 
 
 @dataclass(frozen=True)
 class Unusable:
-    """A camera that may want a mirror and can't have one, or whose mirror can't be changed; and the reason."""
+    """A camera that may want a mirror and can't have one, or whose mirror can't be changed, with the reason."""
 
     camera_id: str
     reason: str
@@ -64,10 +60,10 @@ class Camera:
 
 
 def should_mirror(row: Row) -> bool:
-    """Return whether a camera is enabled, recorded and mirrored; schedule and mode only concern the primary.
+    """Return whether a camera is enabled, recorded and mirrored. Schedule and mode concern only the primary.
 
-    A flag that is 0 decides, whatever the others hold. Raises CameraError if none is 0 and one is not 1, since such
-    a row says neither yes nor no.
+    One flag that is 0 means no, whatever the others are. Raises CameraError if no flag is 0 and one is not 1, since
+    such a row says neither yes nor no.
     """
     flags = ("enabled", "record_enabled", "mirror_enabled")
     return 0 not in [row[flag] for flag in flags] and all(_flag(row, flag) for flag in flags)
@@ -82,7 +78,7 @@ def camera_id(row: Row) -> str:
 
 
 def shown_id(row: Row) -> str:
-    """Return a row's id as it can be shown on a terminal, whatever it holds."""
+    """Return a row's id in a form that is safe to print, at most 60 characters unless it is a valid id."""
     text = str(row["id"])
     if CAMERA_ID.fullmatch(text):
         return text
@@ -92,13 +88,13 @@ def shown_id(row: Row) -> str:
 
 
 def parse_camera(row: Row, unseal: Callable[[str], str]) -> Camera:
-    """Return the camera of a row, with its sealed values opened by `unseal`. Raises CameraError."""
+    """Return the camera of a row, with its sealed values opened by `unseal`. Raises CameraError for a bad value."""
     stream = _text(row, "record_stream")
     if stream not in {"main", "sub"}:
         raise CameraError(f"record_stream is {_shown(stream)}, expected main or sub")
     url_column = f"{stream}_stream_url"
     stream_url = _opened(row, url_column, unseal).strip()
-    # The other columns would only build a URL, so with an explicit one they are not even checked.
+    # These columns only serve to build a URL. If the row has a URL, they are not even checked.
     built = not stream_url
     return Camera(
         id=camera_id(row),
@@ -135,7 +131,7 @@ def _opened(row: Row, column: str, unseal: Callable[[str], str]) -> str:
 
 
 def integer(row: Row, column: str, low: int | None, high: int) -> int:
-    """Return the whole number in a column, from `low` (None: no limit) to `high`. Raises CameraError."""
+    """Return the whole number in a column. Raises CameraError if it is not from `low` (None: no limit) to `high`."""
     value = row[column]
     if not isinstance(value, int) or value > high or (low is not None and value < low):
         span = f"at most {high}" if low is None else f"{low} to {high}"
@@ -151,7 +147,7 @@ def _flag(row: Row, column: str) -> bool:
 
 
 def _shown(value: object) -> str:
-    """Return a value, of a column without secrets, so short that it fits into a message."""
+    """Return a value shortened for a message. The column must not hold secrets."""
     if value is None:
         return "NULL"
     text = ascii(value)

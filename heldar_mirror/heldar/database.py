@@ -1,7 +1,8 @@
-"""Read Heldar's database, and write, create or leave behind nothing beside it.
+"""Read Heldar's database without writing, creating or leaving behind any file beside it.
 
 SQLite's `mode=ro` alone may create a `-wal` that we own, and then Heldar can't open its own database. So `_read` looks
-at the files first and opens the database in the one way that suits them: `docs/decisions.md` names the three ways.
+at the files first, and opens the database in the one of three ways that suits them: see "The database is read in one of
+three ways" in `docs/decisions.md`.
 """
 
 import fcntl
@@ -23,32 +24,20 @@ from heldar_mirror.errors import DatabaseError
 # The bytes of a SQLite database on which every connection holds a shared lock; to delete the `-wal`, a process needs
 # an exclusive lock on them (SQLite's os.h: SHARED_FIRST, SHARED_SIZE).
 SHARED_FIRST = 0x40000000 + 2
-
-
 SHARED_SIZE = 510
 
-
-# How long a whole read may take before its caller gives up on it.
-READ_SECONDS = 20.0
-
-
+# The caller of a read gives up on it after this long.
+READ_TIMEOUT_SECONDS = 20.0
+# A read waits this long for a lock that a writer has.
 BUSY_SECONDS = 2.0
 
-
+# A read is repeated if Heldar is starting or ending. The first pause lets Heldar finish its start; the others grow.
 ATTEMPTS = 5
-
-
 STARTING_SECONDS = 0.2
-
-
 CHANGING_SECONDS = 0.03
 
-
 T = TypeVar("T")
-
-
 Query = Callable[[sqlite3.Connection], T]
-
 
 # For each database, the last read that its caller gave up on.
 _stuck: dict[Path, threading.Thread] = {}
@@ -61,12 +50,12 @@ class _ChangedError(Exception):
         return "it changes all the time"
 
 
-def ask(path: Path, what: str, query: Query[T], seconds: float = READ_SECONDS) -> T:
-    """Return what `query` finds in the database at `path`; `what` names that in an error.
+def ask(path: Path, what: str, query: Query[T], seconds: float = READ_TIMEOUT_SECONDS) -> T:
+    """Return what `query` finds in the database at `path`. `what` is the name of that in an error.
 
-    The read runs in a thread, and the caller waits at most `seconds` for it: see "A read of the database" in
-    `docs/decisions.md`. While a thread is stuck, further reads of `path` fail at once. Raises DatabaseError, with the
-    reason and the next step; any other error of `query` is raised as it is.
+    The read runs in a thread, and the caller waits at most `seconds` for it: see "A read of the database
+    runs in a daemon thread" in `docs/decisions.md`. While a thread is stuck, further reads of `path` fail at once.
+    Raises DatabaseError, with the reason and the next step. Any other error of `query` is raised as it is.
     """
     hung = DatabaseError(
         f"cannot read the {what} in {path}: it does not answer within {seconds:g} s: does its disk hang? "
@@ -106,16 +95,16 @@ def _read_repeatedly(path: Path, what: str, query: Query[T]) -> T:
             return _read(Path(os.path.realpath(path)), query, attempt)
         except (_ChangedError, OSError, sqlite3.Error) as error:
             reason: Exception = error
-            if not _passes(path, error):
+            if not _may_pass(path, error):
                 break
             time.sleep(attempt * CHANGING_SECONDS)
     raise DatabaseError(f"cannot read the {what} in {path}: {reason}. What runs goes on. {_next_step(path, reason)}")
 
 
-def _passes(path: Path, error: Exception) -> bool:
-    """Return whether the error comes from a Heldar that is just starting or ending, so that another try may succeed.
+def _may_pass(path: Path, error: Exception) -> bool:
+    """Return whether the error may come from Heldar starting or ending, so that a later attempt may succeed.
 
-    Its `-wal` has gone by then, or its `-shm` is still empty.
+    Then the `-wal` has just been deleted, or the `-shm` is still empty.
     """
     return (
         isinstance(error, _ChangedError)
@@ -126,7 +115,7 @@ def _passes(path: Path, error: Exception) -> bool:
 
 def _next_step(path: Path, error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
-        return "Is HELDAR_DATABASE_URL the one that Heldar has? A relative path in it begins where the command runs."
+        return "Is HELDAR_DATABASE_URL the one that Heldar has? A relative path begins at the working directory."
     if isinstance(error, PermissionError) or "unable to open" in str(error):
         return f"It must be readable to this user, with its -wal and -shm, and so must {path.parent} be."
     if "locked" in str(error) or isinstance(error, _ChangedError):
@@ -135,7 +124,7 @@ def _next_step(path: Path, error: Exception) -> str:
 
 
 def _read(path: Path, query: Query[T], attempt: int) -> T:
-    with _held(path):
+    with _read_lock(path):
         before = _look(path)
         if Path(f"{path}-journal").exists():
             raise sqlite3.DatabaseError(f"{path.name}-journal exists: a writer is at work or has crashed")
@@ -146,7 +135,7 @@ def _read(path: Path, query: Query[T], attempt: int) -> T:
                 # readonly_shm, since SQLite would write the `-shm` otherwise, which belongs to Heldar.
                 return _query(path, "mode=ro&readonly_shm=1", query)
             if attempt == 0:
-                time.sleep(STARTING_SECONDS)  # Heldar may be just starting, with its `-shm` still to come
+                time.sleep(STARTING_SECONDS)  # Heldar may be just starting, and is about to create its `-shm`
                 raise _ChangedError
             return _query_copy(path, query)
         finally:
@@ -155,9 +144,9 @@ def _read(path: Path, query: Query[T], attempt: int) -> T:
 
 
 class _Look(NamedTuple):
-    """Which files lie beside a database, and the versions of those that may not change during a read.
+    """Which files are beside a database, and the versions of the files that must not change during a read.
 
-    With `-wal` and `-shm` there is no such file: a running Heldar may write, and SQLite's locking copes with that.
+    With `-wal` and `-shm` no version matters: Heldar runs and may write, and SQLite's locking handles that.
     """
 
     wal: bool
@@ -173,7 +162,7 @@ def _look(path: Path) -> _Look:
 
 
 def _query_copy(path: Path, query: Query[T]) -> T:
-    """Read a private copy: SQLite deletes a `-wal` without its `-shm` at the end, even if it was opened read-only."""
+    """Read a private copy, since SQLite would delete a `-wal` without `-shm` afterwards, even if opened read-only."""
     with tempfile.TemporaryDirectory(prefix="heldar-mirror-") as directory:
         copy = Path(directory, path.name)
         for suffix in ("", "-wal"):
@@ -182,14 +171,14 @@ def _query_copy(path: Path, query: Query[T]) -> T:
 
 
 @contextmanager
-def _held(path: Path) -> Iterator[None]:
-    """Hold the shared lock of a reader of SQLite's, so that a Heldar that ends meanwhile leaves its `-wal` in place."""
+def _read_lock(path: Path) -> Iterator[None]:
+    """Hold the lock that SQLite's readers hold, so that Heldar does not delete its `-wal` if it ends meanwhile."""
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise sqlite3.DatabaseError("it is not a file")
         deadline = time.monotonic() + BUSY_SECONDS
-        while not _share(fd):
+        while not _try_read_lock(fd):
             if time.monotonic() > deadline:
                 raise sqlite3.OperationalError("database is locked")
             time.sleep(0.02)
@@ -198,10 +187,10 @@ def _held(path: Path) -> Iterator[None]:
         os.close(fd)
 
 
-def _share(fd: int) -> bool:
+def _try_read_lock(fd: int) -> bool:
     try:
         fcntl.lockf(fd, fcntl.LOCK_SH | fcntl.LOCK_NB, SHARED_SIZE, SHARED_FIRST)
-    except (BlockingIOError, PermissionError):  # POSIX allows either error for a lock that is held elsewhere
+    except (BlockingIOError, PermissionError):  # POSIX allows either error for a lock that a different process has
         return False
     return True
 

@@ -1,4 +1,4 @@
-"""Values that Heldar stores sealed: `enc:v1:`, then base64 of a nonce, the AES-256-GCM ciphertext and its tag."""
+"""Opening the values that Heldar stores sealed: `enc:v1:`, and base64 of nonce, AES-256-GCM ciphertext and tag."""
 
 import base64
 
@@ -9,7 +9,7 @@ KEY_BYTES = 32
 
 
 def unseal(value: str, secret_key: str | None) -> str:
-    """Return the plain text of a value. A value without the prefix is plain already, and needs no key.
+    """Return the plain text of a value. A value without the prefix is plain text already, and needs no key.
 
     `secret_key` is HELDAR_SECRET_KEY, base64 of 32 bytes. Raises ValueError, whose text says what is wrong and holds
     nothing of the key, the value or the plain text.
@@ -27,11 +27,11 @@ def unseal(value: str, secret_key: str | None) -> str:
     try:
         box = base64.b64decode(value.removeprefix(PREFIX), validate=True)
     except ValueError:
-        raise ValueError("what is stored is no base64; set it again in Heldar") from None
+        raise ValueError("the stored value is not base64; set it again in Heldar") from None
     if len(box) < NONCE_BYTES + TAG_BYTES:
-        raise ValueError("what is stored is too short; set it again in Heldar")
+        raise ValueError("the stored value is too short; set it again in Heldar")
 
-    # Imported here, since it takes a tenth of a second and is needed for sealed values alone.
+    # Imported here, since that takes a tenth of a second and only sealed values need it.
     from cryptography.exceptions import InvalidTag  # noqa: PLC0415
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
 
@@ -39,7 +39,7 @@ def unseal(value: str, secret_key: str | None) -> str:
         return AESGCM(key).decrypt(box[:NONCE_BYTES], box[NONCE_BYTES:], None).decode()
     except InvalidTag:
         raise ValueError(
-            "HELDAR_SECRET_KEY is a different one, or the value is damaged; set it again in Heldar"
+            "HELDAR_SECRET_KEY is not the key that sealed it, or the value is damaged; set it again in Heldar"
         ) from None
     except UnicodeDecodeError:
-        raise ValueError("what was sealed is not UTF-8; set it again in Heldar") from None
+        raise ValueError("the sealed text is not UTF-8; set it again in Heldar") from None

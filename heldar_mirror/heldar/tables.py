@@ -1,4 +1,4 @@
-"""The queries: which rows and columns of Heldar's tables are read."""
+"""The queries that are made of Heldar's tables."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from heldar_mirror.heldar.retention import CAMERA_COLUMNS, LOCK_COLUMNS
 
 
 def read_cameras(path: Path) -> list[Row]:
-    """Return all rows of `cameras`, with the columns of COLUMNS. Bytes of a text that are not UTF-8 become surrogates.
+    """Return all rows of `cameras`, with the columns in COLUMNS. Bytes that are not UTF-8 become surrogates.
 
     Raises DatabaseError if they can't be read, with the reason and the next step.
     """
@@ -23,13 +23,13 @@ def read_policies(path: Path) -> list[Row]:
 
 
 def read_locked(path: Path) -> list[Row]:
-    """Return the primary's locked segments, of either kind of lock. Raises DatabaseError, as `read_cameras`."""
+    """Return the primary's locked segments, with either kind of lock. Raises DatabaseError, as `read_cameras`."""
     return ask(path, "locked segments", _locked)
 
 
 def _cameras(connection: sqlite3.Connection, columns: Sequence[str]) -> list[Row]:
     _expect(connection, "cameras", columns)
-    # If a disk wrote a valid page of another table over one of this table, SQLite leaves out rows without an error.
+    # If a disk wrote a valid page of a different table over one of this table, SQLite omits rows without an error.
     for (problem,) in connection.execute("PRAGMA integrity_check(cameras)"):
         if problem != "ok":
             raise sqlite3.DatabaseError(f"the table cameras is damaged: {problem}")
@@ -42,7 +42,7 @@ def _locked(connection: sqlite3.Connection) -> list[Row]:
     return [
         dict(row)
         for column in ("locked", "evidence_locked")
-        # Any value but 0 is a lock. SQLite uses Heldar's index only for one column and one comparison at a time.
+        # Any value but 0 is a lock. SQLite uses Heldar's index only if one column is compared at a time.
         for condition in ("> 0", "< 0")
         for row in connection.execute(f"{select} {column} {condition}")
     ]

@@ -1,4 +1,4 @@
-"""Find what is mounted where, from /proc/self/mountinfo. No path is touched, and none has to exist."""
+"""Find the mount that a path is on, from /proc/self/mountinfo. The path is not touched, and need not exist."""
 
 import re
 from dataclasses import dataclass
@@ -6,28 +6,29 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a path lies: the device (such as `8:1`), the path on it, and the type of its file system."""
+class Mount:
+    """The mount of a path: the device (such as `8:1`), the path on that device, and the type of the file system."""
 
     device: str
-    inside: Path
-    kind: str
+    path_on_device: Path
+    file_system: str
 
 
-def place_of(path: Path) -> Place:
-    """Return where a path lies. The caller has resolved its links."""
-    return find_place(path, Path("/proc/self/mountinfo").read_text(errors="surrogateescape"))
+def mount_of(path: Path) -> Mount:
+    """Return the mount of a path whose links the caller has resolved. Raises OSError without /proc."""
+    return find_mount(path, Path("/proc/self/mountinfo").read_text(errors="surrogateescape"))
 
 
-def find_place(path: Path, mountinfo: str) -> Place:
-    """Return where a path lies, by the text of a mountinfo file."""
-    place, longest = Place("", path, ""), -1
+def find_mount(path: Path, mountinfo: str) -> Mount:
+    """Return the mount of a path, by the text of a mountinfo file. Its texts are empty if no mount holds the path."""
+    mount, longest = Mount("", path, ""), -1
+    # Of two mounts at one point, the later one hides the earlier.
     for line in mountinfo.splitlines():
         before, _, after = line.partition(" - ")
-        device, inside, point = (re.sub(r"\\(\d{3})", _unescaped, text) for text in before.split()[2:5])
-        if path.is_relative_to(point) and len(point) >= longest:  # of two mounts on one point, the later is on top
-            place, longest = Place(device, Path(inside) / path.relative_to(point), after.split()[0]), len(point)
-    return place
+        device, root, point = (re.sub(r"\\(\d{3})", _unescaped, text) for text in before.split()[2:5])
+        if path.is_relative_to(point) and len(point) >= longest:
+            mount, longest = Mount(device, Path(root) / path.relative_to(point), after.split()[0]), len(point)
+    return mount
 
 
 def _unescaped(octal: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""Find the segment that each camera's ffmpeg has open, from /proc: the volume is large and may hang."""
+"""Find the segment that each camera's ffmpeg has open. Only /proc is read, since the volume is large and may hang."""
 
 import os
 from collections.abc import Collection, Iterator
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from heldar_mirror.footage.names import segment_begun
-from heldar_mirror.proc.processes import GONE, all_pids
+from heldar_mirror.proc.processes import PROCESS_ENDED, all_pids
 from heldar_mirror.proc.recorders import recorder_of
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A segment that is being written: its path, how many bytes it holds, and when it was begun (Unix seconds)."""
+    """A segment that is being written: its path, its size in bytes, and when it was begun (Unix seconds)."""
 
     path: str
     size_bytes: int
@@ -21,48 +21,51 @@ class Segment:
 
 
 class OpenSegments:
-    """Finds the segments that the recorders of one state have open, and remembers where it found them."""
+    """Finds the segments that recorders with a launch spec in `specs_dir` have open.
+
+    It remembers the process and the descriptor of each, so that it seldom has to search all processes.
+    """
 
     def __init__(self, specs_dir: Path) -> None:
         self._specs_dir = os.fsencode(specs_dir)
-        self._places: dict[str, tuple[int, str, Segment]] = {}
+        self._descriptors: dict[str, tuple[int, str, Segment]] = {}
         self.refused = 0
         self.ffmpegs: set[str] = set()
 
     def look(self, expected: Collection[str] = ()) -> dict[str, Segment]:
         """Return the open segments by camera.
 
-        All processes are searched only if the segment of one of the cameras `expected` is not where it was. A search
-        sets `refused`, the number of ffmpegs that we may not look into, and `ffmpegs`, the cameras that have one.
+        All processes are searched only if a camera in `expected` has no segment at the remembered descriptor. A search
+        sets `refused`, the number of ffmpegs whose files we may not see, and `ffmpegs`, the cameras that have one.
         """
-        found = self._again()
-        if not self._places or any(camera_id not in found for camera_id in expected):
+        found = self._look_again()
+        if not self._descriptors or any(camera_id not in found for camera_id in expected):
             self._search()
-            found = self._again()
+            found = self._look_again()
         return found
 
-    def _again(self) -> dict[str, Segment]:
+    def _look_again(self) -> dict[str, Segment]:
         found = {}
-        for camera_id, (pid, fd, last) in self._places.items():
-            with suppress(*GONE, PermissionError):
+        for camera_id, (pid, fd, last) in self._descriptors.items():
+            with suppress(*PROCESS_ENDED, PermissionError):
                 segment = _segment(pid, fd, last)
-                # By now the pid or the descriptor may stand for something else.
+                # The pid or the descriptor may belong to something else by now.
                 if segment and os.path.dirname(segment.path) == os.path.dirname(last.path):  # noqa: PTH120
                     found[camera_id] = segment
-                    self._places[camera_id] = pid, fd, segment
+                    self._descriptors[camera_id] = pid, fd, segment
         return found
 
     def _search(self) -> None:
-        self._places, self.refused, self.ffmpegs = {}, 0, set()
+        self._descriptors, self.refused, self.ffmpegs = {}, 0, set()
         for pid, camera_id in self._children():
             try:
                 descriptors = os.listdir(f"/proc/{pid}/fd")
                 self.ffmpegs.add(camera_id)
                 for fd in descriptors:
-                    with suppress(*GONE):
+                    with suppress(*PROCESS_ENDED):
                         if segment := _segment(pid, fd, None):
-                            self._places[camera_id] = pid, fd, segment
-            except GONE:
+                            self._descriptors[camera_id] = pid, fd, segment
+            except PROCESS_ENDED:
                 continue
             except PermissionError:
                 self.refused += not _is_zombie(pid)
@@ -71,7 +74,7 @@ class OpenSegments:
         """Yield the pid and the camera of each recorder's child."""
         parents = {}
         for pid in all_pids():
-            with suppress(*GONE, PermissionError):
+            with suppress(*PROCESS_ENDED, PermissionError):
                 # The name, in parentheses, may hold any byte; the state and the parent's pid follow it.
                 stat = Path(f"/proc/{pid}/stat").read_bytes()
                 parents[pid] = int(stat.rpartition(b")")[2].split()[1])
@@ -82,15 +85,18 @@ class OpenSegments:
 
 
 def _is_zombie(pid: int) -> bool:
-    """Return whether a process has ended and waits for its parent. It has nothing open, but only root may look."""
+    """Return whether a process has ended but not been collected. It has nothing open, though only root may look."""
     try:
         return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] in {b"Z", b"X"}
-    except GONE:
+    except PROCESS_ENDED:
         return True
 
 
 def _segment(pid: int, fd: str, last: Segment | None) -> Segment | None:
-    """Return the segment that a descriptor has open, or None. Its size is the file position: a stat asks the volume."""
+    """Return the segment that a descriptor has open, or None if that is no segment.
+
+    Its size is the file position, since a stat would have to ask the volume, which may hang.
+    """
     path = os.readlink(f"/proc/{pid}/fd/{fd}")  # noqa: PTH115
     begun = last.begun if last and last.path == path else segment_begun(os.path.basename(path))  # noqa: PTH119
     if begun is None:

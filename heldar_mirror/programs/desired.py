@@ -1,4 +1,4 @@
-"""The desired state: a launch spec for each camera that wants a mirror, from all rows of the table."""
+"""The desired state: a launch spec for each camera that wants a mirror, computed from all rows of the table."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -12,8 +12,10 @@ from heldar_mirror.settings import Settings
 
 @dataclass(frozen=True)
 class Desired:
-    """What the table asks for: a launch spec for each camera that wants a mirror. `unwanted` are the cameras that
-    clearly want none."""
+    """What the table asks for: a launch spec for each camera that wants a mirror.
+
+    `unwanted` are the cameras whose rows clearly ask for no mirror.
+    """
 
     specs: Mapping[str, LaunchSpec]
     unwanted: frozenset[str] = frozenset()
@@ -24,14 +26,14 @@ class Desired:
         return replace(self, specs={camera_id: replace(spec, volume=volume) for camera_id, spec in self.specs.items()})
 
     def segment_seconds(self) -> dict[str, int]:
-        """Return how long the segments of each camera are."""
+        """Return the length of each camera's segments, in seconds."""
         return {camera_id: spec.segment_seconds for camera_id, spec in self.specs.items()}
 
 
 def desired_state(rows: Iterable[Row], settings: Settings, volume: str = "") -> Desired:
     """Return what should run, given all rows of the table and the id of the volume.
 
-    A row that can't be used becomes an `Unusable` and costs no other camera its mirror.
+    A row that can't be used becomes an `Unusable`, so the other cameras keep their mirrors.
     """
     specs, unwanted, unusable = {}, set(), []
     for row in rows:

@@ -8,7 +8,7 @@ from heldar_mirror.settings import Settings
 
 @dataclass(frozen=True)
 class LaunchSpec:
-    """What the recorder of one camera runs, and where. recorder/recorder.py defines the file format."""
+    """What the recorder of one camera runs, and where. recorder/recorder.py documents the file format."""
 
     camera_id: str
     root: str
@@ -19,17 +19,20 @@ class LaunchSpec:
 
     @property
     def directory(self) -> str:
+        """The camera directory."""
         return f"{self.root}/{self.camera_id}"
 
     @property
     def segment_seconds(self) -> int:
+        """The length of the camera's segments, in seconds."""
         return int(self.args[self.args.index("-segment_time") + 1])
 
     def masked_url(self) -> str:
+        """Return the URL without credentials."""
         return recorder.mask(self.url, self.secrets)
 
     def render(self, generation: int) -> str:
-        """Return the text of the recorder's file. Raises ValueError for a value that holds a line break."""
+        """Return the text of the launch spec's file. Raises ValueError for a value with a line break."""
         fields = [
             ("generation", str(generation)),
             ("camera", self.camera_id),
@@ -46,7 +49,7 @@ class LaunchSpec:
 
 
 def parse_launch_spec(text: str) -> tuple[LaunchSpec, int]:
-    """Return a rendered launch spec and its generation. Raises ValueError."""
+    """Return the launch spec in a file's text, and its generation. Raises ValueError if the text is not one."""
     spec = recorder.parse_spec(text)
     return (
         LaunchSpec(
@@ -61,6 +64,6 @@ def parse_launch_spec(text: str) -> tuple[LaunchSpec, int]:
     )
 
 
-# A text, since making a Path takes ten times as long.
 def spec_path(camera_id: str, settings: Settings) -> str:
+    """Return the path of a camera's launch spec. It is a text, since making a Path takes ten times as long."""
     return f"{settings.specs_dir}/{camera_id}.spec"

@@ -1,4 +1,4 @@
-"""The plan: what to change so that the saved launch specs become what the table asks for. All pure."""
+"""The plan: what to change so that the saved launch specs become what the table asks for. All of it is pure."""
 
 import difflib
 import re
@@ -13,7 +13,7 @@ from heldar_mirror.recorder import recorder
 
 @dataclass(frozen=True)
 class Saved:
-    """A launch spec as the state directory holds it, with its generation. `spec` is None if the file is damaged."""
+    """A launch spec that was saved, with its generation. `spec` is None if the file is damaged."""
 
     spec: LaunchSpec | None
     generation: int
@@ -21,7 +21,7 @@ class Saved:
 
 @dataclass(frozen=True)
 class Change:
-    """A camera's launch spec before and after; `existing` or `new` is None if there is none."""
+    """A camera's launch spec before (`existing`) and after (`new`) a change; None if there is none."""
 
     camera_id: str
     existing: LaunchSpec | None
@@ -47,15 +47,18 @@ class Change:
 
 
 def _options(spec: LaunchSpec, secrets: tuple[str, ...]) -> list[str]:
-    """Return a launch spec's arguments, masked, each option on one line with its value."""
+    """Return the lines of a launch spec's arguments without secrets; an option and its value share a line."""
     text = "\n".join(recorder.mask(arg, secrets) for arg in spec.args)
     return re.sub(r"^(-.*)\n(?!-)", r"\1 ", text, flags=re.MULTILINE).split("\n")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do, by camera. `kept` are cameras whose programs stay as they are although nothing new can be planned for
-    them; `generations` is the content of the programs file."""
+    """What to do, by camera.
+
+    `kept` are cameras whose programs stay as they are because no change can be planned for them. `generations` gives
+    the generation of each program that the programs file will have.
+    """
 
     added: tuple[Change, ...]
     changed: tuple[Change, ...]
@@ -72,19 +75,24 @@ class Plan:
 
 
 def make_plan(
-    desired: Desired, saved: Mapping[str, Saved], now: int, forced: Collection[str] = (), *, hold: bool = False
+    desired: Desired,
+    saved: Mapping[str, Saved],
+    now: int,
+    forced: Collection[str] = (),
+    *,
+    removals_only: bool = False,
 ) -> Plan:
     """Return the plan that leads from the `saved` launch specs to the `desired` ones.
 
-    `now` is the Unix time in seconds; a changed launch spec's generation is the greater of it and the old one plus
-    one. Cameras in `forced` get a new generation whether or not they changed. With `hold` nothing is added or changed,
-    as when the volume can't be used. What runs for an unusable camera goes on: a mirror stops only if its row clearly
-    asks for none, or is gone.
+    `now` is in Unix seconds. The generation of a changed launch spec is `now`, or the old generation plus one if that
+    is greater. Cameras in `forced` get a new generation whether or not they changed. With `removals_only` nothing is
+    added or changed, because the volume can't be used. What runs for an unusable camera goes on: a mirror stops only
+    if its row clearly asks for none, or was deleted.
 
-    A removed camera's launch spec gets a new generation until the file is gone, so a camera that returns before its
-    removal gets a changed stanza and is restarted.
+    The launch spec of a camera to be removed gets a new generation as well. If the camera returns before its removal is
+    complete, its stanza has changed, and it is restarted.
     """
-    wanted = {} if hold else desired.specs
+    wanted = {} if removals_only else desired.specs
     added, changed, unchanged = [], [], []
     generations = {}
     for camera_id, spec in sorted(wanted.items()):

@@ -5,10 +5,10 @@ from heldar_mirror.recorder import recorder
 
 
 def build_record_command(ffmpeg: str, camera: Camera, url: str, directory: str) -> list[str]:
-    """Return the arguments of the primary's own recording command, with the camera directory of the mirror.
+    """Return the command that the primary records with, but into `directory`, the camera directory of the mirror.
 
-    It differs in two points: `-nostdin` is left out, since with it ffmpeg 7.0 ignores the first SIGTERM, and segments
-    last at least 4 s.
+    It differs in two more points: `-nostdin` is left out, since ffmpeg 7.0 ignores the first SIGTERM with it, and
+    segments last at least 4 s.
     """
     return [
         *[ffmpeg, "-hide_banner", "-loglevel", "warning"],

@@ -14,30 +14,28 @@ from heldar_mirror.programs.launch_spec import spec_path
 from heldar_mirror.recorder import recorder
 from heldar_mirror.settings import Settings
 
-# One name for Python, whether this process was started as python, python3 or python3.11: a changed stanza would restart
-# its recorder.
+# The stanzas name Python the same way, whether this process was started as python, python3 or python3.11, since a
+# changed stanza restarts its recorder.
 _USUAL = Path(sys.prefix, "bin/python3")
-
-
 PYTHON = str(_USUAL) if _USUAL.exists() else sys.executable
 
-
-# It begins with a plain text instead of '^', which `re` finds much faster.
+# The pattern begins with plain text instead of '^', since `re` finds that much faster.
 STANZA = re.compile(r"\n\[program:(.+)\]\ncommand=.* (\d+)$", re.MULTILINE)
 
 
 def program_name(camera_id: str, settings: Settings) -> str:
-    """Return the name of a camera's program and of its group: a program outside a group is a group of its own."""
+    """Return the name of a camera's program, which is also its group's: supervisord puts each in a group of its own."""
     return f"{settings.prefix}{camera_id}"
 
 
 def log_path(camera_id: str, settings: Settings) -> str:
+    """Return the path of the log of a camera's program."""
     return f"{settings.log_dir}/{program_name(camera_id, settings)}.log"
 
 
 def render_programs(generations: Mapping[str, int], settings: Settings) -> str:
-    """Return the programs file: a stanza for each camera, which changes when the generation of its launch spec does."""
-    # Quoting is slow, and this part is the same for all cameras.
+    """Return the programs file. A camera's stanza changes when the generation of its launch spec does."""
+    # Made only once, since quoting is slow.
     recorder_command = python_command("-I", "-S", str(RECORDER))
     programs = [
         {
@@ -58,22 +56,23 @@ def render_programs(generations: Mapping[str, int], settings: Settings) -> str:
 
 
 def parse_programs(text: str) -> dict[str, int]:
-    """Return the program names of a rendered file, with the generations of their launch specs."""
+    """Return the program names in the text of a programs file, with the generations of their launch specs."""
     return {name: int(generation) for name, generation in STANZA.findall(text)}
 
 
 def python_command(*args: str) -> str:
-    """Return the command of a Python that is sent SIGTERM if supervisord dies, quoted for supervisord."""
+    """Return a command, quoted for supervisord, that runs Python with `args` and ends it if supervisord dies."""
     return command_line("setpriv", "--pdeathsig", "TERM", "--", PYTHON, *args)
 
 
 def command_line(*args: str) -> str:
-    """Quote arguments for supervisord, which splits a command as a shell does, but first cuts it at ' ;' and ' #'."""
+    """Return arguments as one command for supervisord: it splits as a shell does, but first cuts at ' ;' and ' #'."""
     return " ".join(re.sub(r" (?=[;#])", " ''", shlex.quote(arg)) for arg in args)
 
 
 @functools.cache
 def template(name: str) -> jinja2.Template:
+    """Return a template of ours, with the filter `percentescape` for values that supervisord expands."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("heldar_mirror"),
         undefined=jinja2.StrictUndefined,

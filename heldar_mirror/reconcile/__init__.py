@@ -1,1 +1,1 @@
-"""How what runs is brought to what the table asks for."""
+"""Making what runs match what the table asks for."""

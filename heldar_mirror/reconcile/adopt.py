@@ -1,4 +1,4 @@
-"""The volume of the mirror root, which is proven before each reconcile, or adopted."""
+"""Proving the volume of the mirror root before each reconcile, or adopting it."""
 
 from heldar_mirror.errors import HungError
 from heldar_mirror.settings import Settings
@@ -9,20 +9,24 @@ from heldar_mirror.volume.marker import mark_volume, prove
 
 
 def open_volume(settings: Settings) -> str:
-    """Return the id of the proven volume; a root that was never used is adopted. Raises VolumeError."""
+    """Return the id of the proven volume. A mirror root that was never used is adopted.
+
+    Raises VolumeError or StateError.
+    """
     assert settings.mirror_root is not None  # noqa: S101 - the callers check that mirroring is on
     remembered = remembered_volume(settings)
-    check_apart_or_known(settings, remembered)
+    check_apart_or_remembered(settings, remembered)
     if remembered is None:
         return adopt_volume(settings, take_over=False)
     prove(settings.mirror_root, remembered)
     return remembered
 
 
-def check_apart_or_known(settings: Settings, remembered: str | None) -> None:
-    """Refuse a mirror root in the primary's directory. Raises VolumeError.
+def check_apart_or_remembered(settings: Settings, remembered: str | None) -> None:
+    """Raise VolumeError if the mirror root is not apart from the primary's directory.
 
-    If the primary hangs, this can't be checked: a root that passed before is allowed, a new one refused.
+    If the primary hangs, this can't be checked. Then a root that passed before is allowed and a new one is refused.
+    `remembered` is the id of the root's volume, or None if the root is new.
     """
     assert settings.mirror_root is not None  # noqa: S101 - the callers check that mirroring is on
     try:
@@ -33,7 +37,10 @@ def check_apart_or_known(settings: Settings, remembered: str | None) -> None:
 
 
 def adopt_volume(settings: Settings, *, take_over: bool) -> str:
-    """Make the mirror root ours and return the volume's id. Raises MirrorError."""
+    """Mark the mirror root as ours, and return the volume's id. A foreign marker is replaced only with `take_over`.
+
+    Raises VolumeError or StateError.
+    """
     intended = intended_volume(settings)
     mark_volume(settings, intended, owner_ids(settings), take_over=take_over)
     remember_volume(intended, settings)

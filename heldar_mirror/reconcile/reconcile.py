@@ -1,7 +1,7 @@
-"""One reconcile: it reads the whole table, computes the whole desired state, and applies the difference.
+"""A reconcile: it reads the whole table, computes the whole desired state, and applies the difference.
 
-It doesn't depend on an earlier reconcile having finished. A launch spec is written before the programs file and removed
-after its program, so whatever an interrupted reconcile left half done is a difference that the next one sees.
+It works even if an earlier reconcile was interrupted: a launch spec is written before the programs file and removed
+after its program, so the next reconcile sees whatever is missing as a difference.
 """
 
 import time
@@ -16,7 +16,7 @@ from heldar_mirror.proc.recorders import recorders_of
 from heldar_mirror.programs.desired import Desired, desired_state
 from heldar_mirror.programs.plan import Plan, make_plan
 from heldar_mirror.programs.stanzas import program_name, render_programs
-from heldar_mirror.reconcile.adopt import check_apart_or_known, open_volume
+from heldar_mirror.reconcile.adopt import check_apart_or_remembered, open_volume
 from heldar_mirror.settings import Settings
 from heldar_mirror.state.locks import locked
 from heldar_mirror.state.specs import (
@@ -31,13 +31,13 @@ from heldar_mirror.state.specs import (
     write_specs,
 )
 from heldar_mirror.state.volumes import remembered_volume
-from heldar_mirror.supervisord.gateway import STOP_SECONDS, Gateway
+from heldar_mirror.supervisord.gateway import STOP_TIMEOUT_SECONDS, Gateway
 from heldar_mirror.volume.marker import prove
 
 
 @dataclass(frozen=True)
 class Table:
-    """The rows of the table, the desired state that follows from them, and the state's fingerprint before they were
+    """The rows of the table, the desired state computed from them, and the state's fingerprint from before they were
     read."""
 
     rows: list[Row] = field(repr=False)
@@ -49,8 +49,8 @@ class Table:
 class Reconciled:
     """What one reconcile read, planned and did.
 
-    `problem` says why the plan could not be applied, or not all of it. `complete` means that every recorder ran
-    already that should, so that there is none to revive. `fingerprint` changes when another reconcile writes.
+    `problem` is why the plan could not be applied as a whole, or None. `complete` means that every wanted recorder was
+    running already, so there is none to revive. `fingerprint` is that of the state afterwards; None after an error.
     """
 
     table: Table
@@ -61,12 +61,12 @@ class Reconciled:
 
 
 def reconcile(settings: Settings, forced: Collection[str] = (), table: Table | None = None) -> Reconciled:
-    """Bring supervisord to what the table asks for; restart the cameras in `forced` in any case.
+    """Have supervisord run what the table asks for, and restart the cameras in `forced` in any case.
 
-    `table` is what the caller has just read. Raises MirrorError if there is no plan: the table or the state can't be
-    read, or the plan can't be saved. What runs goes on then.
+    `table` is what the caller has just read, if it has. Raises MirrorError if there is no plan: the table or the state
+    directory can't be read, or the plan can't be saved. What runs goes on then.
     """
-    # The table is read before the lock is taken, so that a database that hangs doesn't hold up other reconciles.
+    # The table is read before the lock is taken, so that other reconciles don't wait for a database that hangs.
     table = table or read_table(settings)
     with locked(settings):
         # A reconcile that wrote meanwhile may have read newer rows.
@@ -87,14 +87,14 @@ def reconcile(settings: Settings, forced: Collection[str] = (), table: Table | N
 
 
 def read_table(settings: Settings) -> Table:
-    """Return the table as it is now. Raises DatabaseError."""
+    """Read the table. Raises DatabaseError."""
     before = current_fingerprint(settings)
     rows = read_rows(settings)
     return Table(rows, desired_state(rows, settings), before)
 
 
 def current_fingerprint(settings: Settings) -> Fingerprint | None:
-    """Return a fingerprint of the state, or None if there is none yet or it can't be read."""
+    """Return a fingerprint of the state, or None if there is no state yet or it can't be read."""
     with suppress(MirrorError):
         return fingerprint(settings)
     return None
@@ -103,57 +103,54 @@ def current_fingerprint(settings: Settings) -> Fingerprint | None:
 def write(desired: Desired, settings: Settings, forced: Collection[str] = ()) -> tuple[Plan, VolumeError | None]:
     """Write the launch specs and the programs file that the desired state asks for. Raises MirrorError.
 
-    Returns the plan, and why the volume can't be used. In that case the plan stops what the table wants stopped, and
-    changes nothing else.
+    Return the plan, and the reason why the volume can't be used, or None. With a reason, the plan only removes.
     """
     volume_id, problem = "", None
-    # With the recorder switched off nothing is recorded, so no volume has to be there.
+    # With HELDAR_RECORDER_ENABLED off nothing is recorded, so the volume need not be there.
     if settings.recorder_enabled:
         try:
             volume_id = open_volume(settings)
         except VolumeError as error:
             problem = error
-    plan = _plan(desired.on_volume(volume_id), settings, forced, hold=problem is not None)
+    plan = _plan(desired.on_volume(volume_id), settings, forced, removals_only=problem is not None)
     write_specs(plan.written, settings)
     write_programs(render_programs(plan.generations, settings), settings)
     return plan, problem
 
 
 def dry_run(settings: Settings, forced: Collection[str] = ()) -> Plan:
-    """Return the plan, and write nothing anywhere. Raises MirrorError."""
+    """Return the plan without writing anything. Raises MirrorError."""
     assert settings.mirror_root is not None  # noqa: S101 - the callers check that mirroring is on
     remembered = remembered_volume(settings)
-    check_apart_or_known(settings, remembered)
+    check_apart_or_remembered(settings, remembered)
     if remembered and settings.recorder_enabled:
         prove(settings.mirror_root, remembered)
     return _plan(desired_state(read_rows(settings), settings, remembered or "new"), settings, forced)
 
 
 def read_rows(settings: Settings) -> list[Row]:
-    """Return the rows of all cameras, or none if the recorder is switched off. Raises DatabaseError."""
+    """Return the rows of all cameras, or none if HELDAR_RECORDER_ENABLED is off. Raises DatabaseError."""
     return read_cameras(settings.database) if settings.recorder_enabled else []
 
 
-def _plan(desired: Desired, settings: Settings, forced: Collection[str], *, hold: bool = False) -> Plan:
-    if strangers := sorted(set(forced) - desired.specs.keys()):
+def _plan(desired: Desired, settings: Settings, forced: Collection[str], *, removals_only: bool = False) -> Plan:
+    if unknown := sorted(set(forced) - desired.specs.keys()):
         reasons = {bad.camera_id: bad.reason for bad in desired.unusable}
         reasons |= dict.fromkeys(desired.unwanted, "its row asks for no mirror")
-        raise MirrorError(
-            "\n".join(f"{name}: {reasons.get(name, 'no such camera in the table')}" for name in strangers)
-        )
-    return make_plan(desired, read_saved(settings), int(time.time()), forced, hold=hold)
+        raise MirrorError("\n".join(f"{name}: {reasons.get(name, 'no such camera in the table')}" for name in unknown))
+    return make_plan(desired, read_saved(settings), int(time.time()), forced, removals_only=removals_only)
 
 
 def _is_active(plan: Plan, gateway: Gateway, settings: Settings) -> bool:
-    """Return whether supervisord clearly runs just what the plan wants. Having supervisord compare everything would
-    cost more than all the rest of a reconcile."""
+    """Return whether supervisord certainly runs just what the plan wants. To have supervisord compare its files would
+    cost more than the rest of a reconcile."""
     return is_applied(settings) and recorders_of(gateway.pid(), settings.specs_dir) == plan.generations
 
 
 def _apply(plan: Plan, before: Collection[str], gateway: Gateway, settings: Settings) -> None:
     """Have supervisord compute how its files differ from what is active, and apply what concerns our programs.
 
-    `before` are the programs that the programs file held before this reconcile.
+    `before` are the programs of the programs file before this reconcile. Raises SupervisordError.
     """
     difference = gateway.reload()
     ours = {program_name(camera_id, settings) for camera_id in plan.generations} | set(before)
@@ -165,6 +162,6 @@ def _apply(plan: Plan, before: Collection[str], gateway: Gateway, settings: Sett
     gateway.add(sorted(fresh - left))
     if left:
         raise SupervisordError(
-            f"did not stop within {STOP_SECONDS} s: {', '.join(sorted(left))}. All else was applied. A hung volume? "
-            "They stop as soon as it answers; then: heldar-mirror reconcile"
+            f"did not stop within {STOP_TIMEOUT_SECONDS} s: {', '.join(sorted(left))}. All else was applied. "
+            "A hung volume? They stop as soon as it answers; then: heldar-mirror reconcile"
         )

@@ -1,4 +1,4 @@
-"""Starting again the programs that failed for good."""
+"""Starting the programs that failed for good, for `heldar-mirror reconcile`."""
 
 from dataclasses import dataclass
 
@@ -12,14 +12,14 @@ from heldar_mirror.supervisord.gateway import FAILED, Gateway
 
 @dataclass(frozen=True)
 class Revival:
-    """Cameras whose programs were found down: `revived` had failed for good, `held` were stopped by a person."""
+    """The cameras whose programs were down: `revived` had failed for good, `stopped` were stopped by a person."""
 
     revived: tuple[str, ...] = ()
-    held: tuple[str, ...] = ()
+    stopped: tuple[str, ...] = ()
 
 
 def revive(settings: Settings) -> Revival:
-    """Start again the programs that failed for good. Raises MirrorError."""
+    """Start the programs that failed for good. Raises SupervisordError or StateError."""
     with locked(settings):
         cameras = {name: name.removeprefix(settings.prefix) for name in sorted(read_programs(settings))}
         gateway = Gateway(settings)
@@ -35,5 +35,5 @@ def revive(settings: Settings) -> Revival:
         gateway.start(failed)
     return Revival(
         revived=tuple(cameras[name] for name in failed),
-        held=tuple(cameras[name] for name, state_ in states.items() if state_ == "STOPPED"),
+        stopped=tuple(cameras[name] for name, state_ in states.items() if state_ == "STOPPED"),
     )

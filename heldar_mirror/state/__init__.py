@@ -1,1 +1,1 @@
-"""What lies in the state directory."""
+"""The state directory: launch specs, the programs file, locks, volumes and secrets."""

@@ -1,4 +1,4 @@
-"""The directories of state, specs, logs and status: how they are made, checked and written to."""
+"""Making, checking and writing to the directories of state, launch specs, logs and status."""
 
 import os
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from heldar_mirror.state.identity import owner_ids
 
 
 class StateSettings(Protocol):
-    """The settings that say where the state is, and whose it is: all of `Settings`, or a part of them."""
+    """The settings that say where the state directory is and who owns it. `Settings` has them, and more."""
 
     @property
     def state_dir(self) -> Path:
@@ -24,17 +24,18 @@ class StateSettings(Protocol):
 
 
 def prepare(settings: Settings) -> None:
-    """Make the directories of state, specs, logs and status. Raises StateError.
+    """Make the directories of state, launch specs, logs and status. Raises StateError.
 
-    Called as root for a different user, it makes only directories into whose parents no other user could have put a
-    link. The rest is made when it is called again as that user.
+    If root calls it for HELDAR_MIRROR_USER, it makes only directories into whose parents no other user could have put
+    a link. The others are made when it is called again as that user.
     """
-    # A supervisord that root runs hands each spec to the recorders' user. What it reads itself must stay root's.
-    handed = settings.joined and owner_ids(settings) is not None
-    ids = None if handed else owner_ids(settings)
+    # If root's supervisord is joined, root keeps the directories, which that supervisord reads. Only each launch spec
+    # belongs to the recorders' user.
+    root_keeps = settings.joined and owner_ids(settings) is not None
+    ids = None if root_keeps else owner_ids(settings)
     for variable, directory, mode in (
-        ("HELDAR_MIRROR_STATE_DIR", settings.state_dir, 0o711 if handed else 0o700),
-        ("HELDAR_MIRROR_SPECS_DIR", settings.specs_dir, 0o711 if handed else 0o700),
+        ("HELDAR_MIRROR_STATE_DIR", settings.state_dir, 0o711 if root_keeps else 0o700),
+        ("HELDAR_MIRROR_SPECS_DIR", settings.specs_dir, 0o711 if root_keeps else 0o700),
         ("HELDAR_MIRROR_LOG_DIR", settings.log_dir, 0o750),
         ("HELDAR_MIRROR_STATUS_DIR", settings.status_file.parent, 0o755),
     ):
@@ -46,7 +47,7 @@ def prepare(settings: Settings) -> None:
             fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
                 if variable == "HELDAR_MIRROR_STATUS_DIR" and not made:
-                    # Others may use it too, so its mode and owner stay as they are.
+                    # Other programs may use it too, so its mode and owner stay as they are.
                     if os.fstat(fd).st_uid != (ids[0] if ids else os.geteuid()):
                         raise PermissionError(f"it belongs to user {os.fstat(fd).st_uid}")
                     continue
@@ -73,7 +74,7 @@ def _make(directory: Path) -> bool:
 
 
 def _make_parents(directory: Path) -> None:
-    """Make the missing parents of a directory with mode 0755, whatever the umask is."""
+    """Make the missing parents of a directory, with mode 0755 whatever the umask is."""
     for parent in reversed(directory.parents):
         with suppress(FileExistsError):
             parent.mkdir(mode=0o700)
@@ -81,7 +82,7 @@ def _make_parents(directory: Path) -> None:
 
 
 def _all_of_root(directory: Path) -> bool:
-    return all(place.stat().st_uid == 0 for place in (directory, *directory.parents) if place.exists())
+    return all(path.stat().st_uid == 0 for path in (directory, *directory.parents) if path.exists())
 
 
 def _claim(fd: int, directory: Path, ids: tuple[int, int] | None) -> None:
@@ -95,6 +96,7 @@ def _claim(fd: int, directory: Path, ids: tuple[int, int] | None) -> None:
 
 
 def replace_file(path: Path, text: str, mode: int, owner_ids: tuple[int, int] | None) -> None:
+    """Replace a file as a whole, with a mode and an owner (user and group id, or None for ours). Raises OSError."""
     temporary = path.with_name(f".{path.name}.new")
     temporary.unlink(missing_ok=True)
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
@@ -110,6 +112,7 @@ def replace_file(path: Path, text: str, mode: int, owner_ids: tuple[int, int] | 
 
 @contextmanager
 def state_errors(settings: StateSettings) -> Iterator[None]:
+    """Turn each OSError in the block into a StateError."""
     try:
         yield
     except PermissionError as error:

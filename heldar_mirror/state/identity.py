@@ -1,4 +1,4 @@
-"""Which user owns the state, and how a process becomes that user."""
+"""The user who owns the state, and how a process becomes that user."""
 
 import os
 import pwd
@@ -8,7 +8,7 @@ from heldar_mirror.volume.asking import dismiss
 
 
 def owner_ids(settings: Settings) -> tuple[int, int] | None:
-    """Return the user and group id that shall own new files, or None if they are those of this process."""
+    """Return the user and group id that new files must have, or None if this process has them already."""
     if os.geteuid() != 0 or settings.user is None:
         return None
     entry = pwd.getpwnam(settings.user)
@@ -16,7 +16,7 @@ def owner_ids(settings: Settings) -> tuple[int, int] | None:
 
 
 def become(user: str) -> None:
-    """Become `user`, with that user's groups, for good. Only root can."""
+    """Become `user`, with that user's groups, for good. Raises PermissionError unless root calls it."""
     dismiss()  # the children that ask the volume would go on as root
     entry = pwd.getpwnam(user)
     os.initgroups(user, entry.pw_gid)

@@ -15,8 +15,10 @@ LOCK_SECONDS = 60
 
 @contextmanager
 def locked(settings: StateSettings, name: str = "lock") -> Iterator[None]:
-    """Hold a lock of the state; the default one keeps every other reconcile waiting. Raises StateError if it is not to
-    be had within LOCK_SECONDS."""
+    """Hold a lock of the state directory. Every reconcile holds the default one, so they run one at a time.
+
+    Raises StateError if a different process holds it for LOCK_SECONDS.
+    """
     path = settings.state_dir / name
     with opened_lock_file(path, settings) as fd:
         deadline = time.monotonic() + LOCK_SECONDS
@@ -29,7 +31,7 @@ def locked(settings: StateSettings, name: str = "lock") -> Iterator[None]:
 
 @contextmanager
 def opened_lock_file(path: Path, settings: StateSettings) -> Iterator[int]:
-    """Open a lock file of the state, and yield its descriptor. Raises StateError."""
+    """Open a lock file, made if it is missing, and yield its descriptor. Raises StateError."""
     with state_errors(settings):
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
@@ -39,7 +41,7 @@ def opened_lock_file(path: Path, settings: StateSettings) -> Iterator[int]:
 
 
 def try_lock(fd: int) -> bool:
-    """Take the lock of an open file if it is free. Return whether it was."""
+    """Take the lock of an open file if it is free, and return whether it was. Closing the file gives it back."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

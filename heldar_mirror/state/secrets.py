@@ -1,4 +1,4 @@
-"""Secrets that no child process inherits, and the file by which the watcher gets them."""
+"""The secrets that no child process inherits, and the file from which the watcher reads them."""
 
 import os
 from collections.abc import Mapping
@@ -9,15 +9,16 @@ from heldar_mirror.settings import Settings
 from heldar_mirror.state.directory import replace_file, state_errors
 from heldar_mirror.state.identity import owner_ids
 
-SECRETS = "secrets.env"
+SECRETS_FILE = "secrets.env"
+SECRET_VARIABLES = ("HELDAR_SECRET_KEY", "HELDAR_MIRROR_SUPERVISOR_PASSWORD")
 
 
 def write_secrets(secrets: Mapping[str, str], settings: Settings) -> None:
-    """Write the variables that no child may inherit into a file for the watcher, beside the launch specs.
+    """Write secret variables into a file for the watcher, beside the launch specs; remove the file if there are none.
 
     Raises StateError.
     """
-    path = settings.specs_dir / SECRETS
+    path = settings.specs_dir / SECRETS_FILE
     text = "".join(f"{name}={escape_env(value)}\n" for name, value in sorted(secrets.items()))
     with state_errors(settings):
         if text:
@@ -28,18 +29,15 @@ def write_secrets(secrets: Mapping[str, str], settings: Settings) -> None:
 
 def read_secrets(specs_dir: Path) -> dict[str, str]:
     """Return the variables that `write_secrets` wrote. Raises SettingsError if they can't be read."""
-    return read_env_file(specs_dir / SECRETS)
+    return read_env_file(specs_dir / SECRETS_FILE)
 
 
 def environment() -> dict[str, str]:
-    """Return this process's environment, and with it the secrets that `up` had in its own."""
+    """Return this process's environment, with the secrets that `up` had in its own. Raises SettingsError."""
     specs_dir = os.environ.get("HELDAR_MIRROR_SPECS_DIR")
     return (read_secrets(Path(specs_dir)) if specs_dir else {}) | dict(os.environ)
 
 
-SECRET_NAMES = ("HELDAR_SECRET_KEY", "HELDAR_MIRROR_SUPERVISOR_PASSWORD")
-
-
 def without_secrets() -> dict[str, str]:
-    """Return this process's environment as a child may have it."""
-    return {name: value for name, value in os.environ.items() if name not in SECRET_NAMES}
+    """Return this process's environment for a child, without the secret variables."""
+    return {name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES}

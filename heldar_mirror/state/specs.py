@@ -12,8 +12,8 @@ from heldar_mirror.settings import Settings
 from heldar_mirror.state.directory import replace_file, state_errors
 from heldar_mirror.state.identity import owner_ids
 
-APPLIED = "applied"
-
+# This file exists while supervisord runs just what the programs file says.
+APPLIED_FILE = "applied"
 
 Fingerprint = tuple[int, ...]
 
@@ -46,7 +46,7 @@ def _read_spec(camera_id: str, settings: Settings) -> Saved:
 
 
 def read_programs(settings: Settings) -> dict[str, int]:
-    """Return the programs of the programs file, with their generations. Raises StateError if it can't be read."""
+    """Return the generation of each program in the programs file, by name. Raises StateError if it can't be read."""
     with state_errors(settings):
         try:
             return parse_programs(settings.programs_file.read_text())
@@ -55,16 +55,16 @@ def read_programs(settings: Settings) -> dict[str, int]:
 
 
 def fingerprint(settings: Settings) -> Fingerprint:
-    """Return a fingerprint that changes whenever a reconcile writes. Raises StateError."""
+    """Return a fingerprint of the state that changes whenever a reconcile writes. Raises StateError."""
     with state_errors(settings):
         files = settings.programs_file.stat(), settings.specs_dir.stat()
     return tuple(number for file in files for number in (file.st_ino, file.st_mtime_ns))
 
 
 def write_specs(changes: tuple[Change, ...], settings: Settings) -> None:
-    """Write the launch specs that a plan changes; each is replaced as a whole. Raises StateError."""
+    """Write the launch specs that a plan changes, each as a whole. Raises StateError."""
     with state_errors(settings):
-        for leftover in settings.specs_dir.glob(".*.new"):  # of a reconcile that was killed
+        for leftover in settings.specs_dir.glob(".*.new"):  # a reconcile was killed while it wrote
             leftover.unlink()
         for change in changes:
             spec = change.new or change.existing
@@ -74,25 +74,25 @@ def write_specs(changes: tuple[Change, ...], settings: Settings) -> None:
 
 
 def write_programs(text: str, settings: Settings) -> None:
-    """Replace the programs file if its text changes; then it counts as not applied. Raises StateError."""
+    """Replace the programs file if its text changed, and note that it is not applied yet. Raises StateError."""
     with state_errors(settings):
         path = settings.programs_file
         if not path.exists() or path.read_text() != text:
-            (settings.state_dir / APPLIED).unlink(missing_ok=True)
+            (settings.state_dir / APPLIED_FILE).unlink(missing_ok=True)
             # It holds no secret, and if joined, the machine's supervisord reads it.
             replace_file(path, text, 0o644, None)
 
 
 def is_applied(settings: Settings) -> bool:
-    """Return whether supervisord has applied the programs file as it is. Raises StateError."""
+    """Return whether supervisord has applied the present programs file. Raises StateError."""
     with state_errors(settings):
-        return (settings.state_dir / APPLIED).exists()
+        return (settings.state_dir / APPLIED_FILE).exists()
 
 
 def set_applied(settings: Settings) -> None:
-    """Remember that supervisord has applied the programs file as it is. Raises StateError."""
+    """Remember that supervisord has applied the present programs file. Raises StateError."""
     with state_errors(settings):
-        (settings.state_dir / APPLIED).touch(mode=0o600)
+        (settings.state_dir / APPLIED_FILE).touch(mode=0o600)
 
 
 def write_supervisord(text: str, settings: Settings) -> Path:
@@ -104,9 +104,10 @@ def write_supervisord(text: str, settings: Settings) -> Path:
 
 
 def remove_specs(changes: tuple[Change, ...], settings: Settings) -> None:
-    """Remove the launch specs of cameras whose programs are gone, and those left from before specs moved to a tmpfs.
+    """Remove the launch specs of cameras whose programs were removed.
 
-    Raises StateError.
+    Remove also those in the state directory if launch specs have moved elsewhere, such as to a tmpfs. Raises
+    StateError.
     """
     with state_errors(settings):
         for change in changes:

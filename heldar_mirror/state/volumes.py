@@ -1,4 +1,4 @@
-"""Which volume each mirror root is known to be."""
+"""The file `volumes` of the state directory, which remembers the id of each mirror root's volume."""
 
 import uuid
 from collections.abc import Mapping
@@ -8,12 +8,12 @@ from typing import Protocol
 from heldar_mirror.settings import Settings
 from heldar_mirror.state.directory import StateSettings, replace_file, state_errors
 
-# Stands before a root that was about to be marked. No absolute path begins like this.
-INTENDED = "about to be "
+# A root with this prefix was about to be marked. No absolute path begins like this.
+INTENDED_PREFIX = "about to be "
 
 
 class VolumeSettings(StateSettings, Protocol):
-    """The settings that say which volume is meant, and where the state is."""
+    """The settings that say which mirror root is meant, and where the state directory is."""
 
     @property
     def mirror_root(self) -> Path | None:
@@ -26,12 +26,12 @@ def remembered_volume(settings: VolumeSettings) -> str | None:
 
 
 def intended_volume(settings: Settings) -> str:
-    """Return an id to mark the mirror root with: the same as before if an earlier marking was interrupted.
+    """Return the id to mark the mirror root with. If an earlier marking was interrupted, return the same id again.
 
     Raises StateError.
     """
     volumes = _volumes(settings)
-    intended = volumes.setdefault(f"{INTENDED}{settings.mirror_root}", str(uuid.uuid4()))
+    intended = volumes.setdefault(f"{INTENDED_PREFIX}{settings.mirror_root}", str(uuid.uuid4()))
     _write_volumes(volumes, settings)
     return intended
 
@@ -39,10 +39,10 @@ def intended_volume(settings: Settings) -> str:
 def remember_volume(volume: str, settings: Settings) -> None:
     """Remember the volume of the mirror root, beside those of earlier roots. Raises StateError.
 
-    This file is always on disk, never on a tmpfs: after a boot it tells a lost mount from a first use.
+    The file must not be on a tmpfs: after a boot it alone shows that a root without a marker is a lost mount, not new.
     """
     volumes = _volumes(settings) | {str(settings.mirror_root): volume}
-    volumes.pop(f"{INTENDED}{settings.mirror_root}", None)
+    volumes.pop(f"{INTENDED_PREFIX}{settings.mirror_root}", None)
     _write_volumes(volumes, settings)
 
 

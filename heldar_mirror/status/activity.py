@@ -1,4 +1,4 @@
-"""What a camera's mirror is doing, in one word."""
+"""The activity of a camera's mirror: what it is doing, in one or two words."""
 
 from typing import Literal
 
@@ -11,7 +11,7 @@ Activity = Literal[
     "stalled",  # ffmpeg runs, and its file does not grow
     "starting",  # the program is about to start, or its ffmpeg has not opened a segment yet
     "waiting",  # the camera accepts no connection; its recorder, or the watcher, asks again and again
-    "failed",  # supervisord has given up; the watcher tries again
+    "failed",  # supervisord has given up, and the watcher tries again
     "stopping",
     "stopped",  # a person stopped it, and it stays stopped
     "not wanted",
@@ -21,7 +21,7 @@ Activity = Literal[
 
 
 def activity_of(camera_id: str, facts: Facts) -> Activity:
-    """Return what the mirror of a camera is doing."""
+    """Return what a camera's mirror is doing."""
     process = facts.programs.get(camera_id)
     if process and process.state == "STOPPING":
         return "stopping"
@@ -36,7 +36,7 @@ def activity_of(camera_id: str, facts: Facts) -> Activity:
 
 def _without_program(camera_id: str, facts: Facts) -> Activity:
     wanted = camera_id in facts.desired.specs
-    # A program that supervisord does not report may run all the same. Its open segment would be seen.
+    # If supervisord can't be asked, the program may be running, unless its open segment would have been seen.
     if not facts.programs_known and (wanted or not facts.files_known):
         return "unknown"
     if wanted:
@@ -55,7 +55,7 @@ def _down(camera_id: str, state: str, facts: Facts) -> Activity:
 
 
 def _up(camera_id: str, state: str, facts: Facts) -> Activity:
-    if state == "BACKOFF":  # supervisord pauses before it tries again, so there is no process to look at
+    if state == "BACKOFF":  # supervisord waits before it tries again, so there is no process
         return "starting"
     if not facts.files_known:
         return "unknown"
@@ -63,6 +63,6 @@ def _up(camera_id: str, state: str, facts: Facts) -> Activity:
 
 
 def _is_away(camera_id: str, facts: Facts) -> bool:
-    """Whether the camera refused, or did not answer, when its recorder last asked for a connection."""
+    """Return whether the last error is that the camera refused a connection or did not answer."""
     _, text = facts.errors.get(camera_id, (0, ""))
     return NO_CONNECTION in text

@@ -4,7 +4,7 @@ import re
 
 from heldar_mirror.status.activity import Activity
 
-# Patterns in ffmpeg's messages, which do not say what to do about them.
+# What to do about some of ffmpeg's errors, by patterns in their messages.
 ADVICE = {
     re.compile(pattern): text
     for pattern, text in (
@@ -24,7 +24,7 @@ ADVICE = {
 
 
 def advice(camera_id: str, activity: Activity, error: str | None) -> str | None:
-    """Return what to do about a camera, given its activity and its last error; None if that needs no advice."""
+    """Return what to do about a camera, given its activity and its last error, or None if we have no advice."""
     if activity in {"recording", "not wanted"}:
         return None
     if activity == "stopped":

@@ -1,4 +1,4 @@
-"""What a report is made from: everything that is known about the mirrors at one moment."""
+"""The facts that a report is made from: everything that was found out about the mirrors at one moment."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from heldar_mirror.supervisord.gateway import Process
 class Facts:
     """What the table asks for, and what supervisord, /proc and the programs' logs say, each by camera.
 
-    `ffmpegs` are the cameras whose recorder has started an ffmpeg; it matters only for those without an open segment.
-    `errors` are the last ones logged, each with its time (Unix seconds). `stalled` are the cameras whose file does not
-    grow. `programs_known` is false if supervisord could not be asked, and `files_known` if some of the recorders' open
-    files could not be seen: then a camera that is missing in `programs` or `segments` may be there all the same.
+    `ffmpegs` are the cameras whose recorder has an ffmpeg; it matters only for those without an open segment. `errors`
+    are the last errors, each with its time (Unix seconds). `stalled` are the cameras whose file does not grow.
+    `programs_known` is False if supervisord could not be asked, so that `programs` may lack some. `files_known` is
+    False if some recorders' open files could not be seen, so that `segments` may lack some.
     """
 
     desired: Desired
@@ -30,5 +30,5 @@ class Facts:
 
     @cached_property
     def unusable(self) -> Mapping[str, str]:
-        """Why a row can't be used, by camera."""
+        """The reason why a row can't be used, by camera."""
         return {bad.camera_id: bad.reason for bad in self.desired.unusable}

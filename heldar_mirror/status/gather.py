@@ -1,4 +1,4 @@
-"""A report made without a watcher, by the command that shows it."""
+"""Making a report without a watcher, in the command that shows it."""
 
 import time
 
@@ -16,7 +16,7 @@ from heldar_mirror.supervisord.gateway import Gateway, Process
 
 
 def gather(settings: Settings) -> Report:
-    """Return a report of what we can find out ourselves. What can't be found out is a problem in it, not an error."""
+    """Return a report of what this process can find out. What can't be found out is a problem in it, not an error."""
     desired, active, errors = Desired({}), None, dict[str, tuple[float, str]]()
     problems = []
     try:
@@ -44,7 +44,7 @@ def gather(settings: Settings) -> Report:
         segments=segments,
         ffmpegs=open_segments.ffmpegs,
         errors=errors,
-        # The length of a camera's segments is known from its row alone.
+        # Only cameras with a usable row: without it the length of their segments is unknown.
         stalled=[
             camera_id
             for camera_id, spec in desired.specs.items()
@@ -57,9 +57,9 @@ def gather(settings: Settings) -> Report:
 
 
 def active_programs(settings: Settings) -> dict[str, Process]:
-    """Return our programs in supervisord, by camera: in a shared one they are those of our programs file.
+    """Return our programs in supervisord, by camera. In a joined one, ours are those in our programs file.
 
-    Raises MirrorError.
+    Raises SupervisordError or StateError.
     """
     processes = Gateway(settings).processes()
     names = read_programs(settings) if settings.joined else processes

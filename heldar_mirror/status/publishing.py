@@ -1,4 +1,4 @@
-"""The report as a small file, which the watcher publishes and anybody may read."""
+"""The status file: the report, which the watcher publishes and anybody may read."""
 
 import fcntl
 import json
@@ -12,15 +12,15 @@ from heldar_mirror.proc.open_segments import Segment
 from heldar_mirror.settings import Settings
 from heldar_mirror.status.report import CameraStatus, Report
 
-# A watcher that has published nothing for this long hangs.
+# A watcher that has published nothing for this long may hang.
 SILENT_SECONDS = 60
 
 
 def publish(report: Report, settings: Settings, last: int | None) -> int:
     """Replace the status file by a report. Raises StateError.
 
-    Returns a descriptor that holds a lock on the new file, by which readers see that the writer is alive. Hand it in as
-    `last` the next time, so that the lock on the old file is released.
+    Return a descriptor that locks the new file, which shows readers that the writer is alive. Pass it as `last` to the
+    next call, which closes it.
     """
     path = settings.status_file
     temporary = path.with_name(f".{path.name}.new")
@@ -44,7 +44,7 @@ def publish(report: Report, settings: Settings, last: int | None) -> int:
 
 
 def read_report(settings: Settings) -> Report:
-    """Return the report that the watcher published. Raises StateError if there is none, or no watcher runs."""
+    """Return the report that the watcher published. Raises StateError if no watcher runs, or it can't be read."""
     path = settings.status_file
     try:
         while True:
@@ -52,7 +52,7 @@ def read_report(settings: Settings) -> Report:
                 if not _is_abandoned(file.fileno()):
                     return _parse(file.read(), path)
                 if os.fstat(file.fileno()).st_ino == path.stat().st_ino:
-                    break  # otherwise it was replaced while we looked
+                    break  # otherwise the file was replaced meanwhile
     except FileNotFoundError:
         pass
     except OSError as error:
@@ -64,7 +64,7 @@ def read_report(settings: Settings) -> Report:
 
 
 def _is_abandoned(fd: int) -> bool:
-    """Whether the writer of an open file has ended, so that its lock is gone."""
+    """Return whether nobody locks an open file, because its writer has ended."""
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -81,7 +81,7 @@ def _parse(text: str, path: Path) -> Report:
             problems += (f"the watcher has not reported for {silent:.0f} s. If it hangs: supervisorctl restart watch",)
         return Report(at, cameras, problems, published["known"], published["version"])
     except (KeyError, TypeError, ValueError) as error:
-        raise StateError(f"{path} is of another version ({error}): supervisorctl restart watch") from None
+        raise StateError(f"{path} is of a different version ({error}): supervisorctl restart watch") from None
 
 
 def _camera(*, well: bool, segment: dict[str, Any] | None, **fields: Any) -> CameraStatus:  # noqa: ARG001 - computed

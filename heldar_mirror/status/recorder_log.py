@@ -1,4 +1,4 @@
-"""The last error in a program's log."""
+"""Finding the last error in the log of a recorder's program."""
 
 import os
 import re
@@ -14,7 +14,7 @@ RECORDER_ERROR = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) ERROR (.*)$", r
 
 
 def last_errors(camera_ids: Iterable[str], settings: Settings) -> dict[str, tuple[float, str]]:
-    """Return time (Unix seconds) and text of the last error in each camera's log that has one. Raises OSError."""
+    """Return time (Unix seconds) and text of the last error in each log, by camera, if it has one. Raises OSError."""
     found = {camera_id: read_last_error(log_path(camera_id, settings)) for camera_id in camera_ids}
     return {camera_id: error for camera_id, error in found.items() if error}
 

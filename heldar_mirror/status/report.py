@@ -1,7 +1,7 @@
-"""The report: what each camera's mirror is doing, and what ails it.
+"""The report: what each camera's mirror is doing, and what is wrong with it.
 
-The watcher makes one every second or so and publishes it as a small file. Without a watcher, `status` makes its own.
-Nothing on the mirror's volume is looked at: the volume may hang, and it is large.
+The watcher makes one about every second and publishes it as a small file. Without a watcher, `status` makes its own.
+The volume is not looked at, since it may hang and is large.
 """
 
 import time
@@ -20,9 +20,9 @@ from heldar_mirror.status.facts import Facts
 class CameraStatus:
     """One camera's mirror. Times are Unix seconds.
 
-    `wanted` is None if its row can't be used or the table can't be read. `state` is supervisord's own word for the
-    program, and `since` is when its process began, or ended if it is down. `last_error` is why its row can't be used,
-    or else the last error in its program's log; only the latter has a time.
+    `wanted` is None if its row can't be used or the table can't be read. `state` is supervisord's name for the state of
+    its program, and `since` is when the process began, or ended if it is down. `last_error` is why its row can't be
+    used, without a time, or else the last error in its program's log.
     """
 
     camera_id: str
@@ -46,8 +46,8 @@ class CameraStatus:
 
 @dataclass(frozen=True)
 class Report:
-    """All cameras, and the problems that concern more than one. `at` is when it was made, in Unix seconds. `known` is
-    whether every program and every open file could be seen. `version` is that of the program that made it."""
+    """All cameras, and the problems that concern more than one. `at` is when it was made, in Unix seconds. `known` says
+    whether every program and every open file could be seen. `version` is the version of heldar-mirror that made it."""
 
     at: float
     cameras: tuple[CameraStatus, ...]
@@ -61,7 +61,7 @@ class Report:
         return not self.problems and all(camera.well for camera in self.cameras)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the report for machines. `asdict` would take a tenth of a second for a thousand cameras."""
+        """Return the report for JSON. `asdict` would take a tenth of a second for a thousand cameras."""
         cameras = [
             {**vars(camera), "segment": vars(camera.segment) if camera.segment else None, "well": camera.well}
             for camera in self.cameras

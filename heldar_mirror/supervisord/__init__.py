@@ -1,1 +1,1 @@
-"""How supervisord is configured, called and listened to."""
+"""Configuring, calling and listening to supervisord."""

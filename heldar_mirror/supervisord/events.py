@@ -1,4 +1,4 @@
-"""supervisord's events, as its event listener hears them on standard input."""
+"""supervisord's events, which its event listener reads from standard input."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ STATE_PREFIX = "PROCESS_STATE_"
 class Event:
     """One event about a program: its name, such as PROCESS_STATE_FATAL or PROCESS_GROUP_REMOVED, and the group.
 
-    `pid` is 0 if there is no process. `expected` is False only for an exit that supervisord answers with a restart.
+    `pid` is 0 if there is no process. `expected` is False only for an exit after which supervisord restarts it.
     """
 
     name: str
@@ -23,17 +23,17 @@ class Event:
 
     @property
     def state(self) -> str | None:
-        """Return the program's new state, or None for an event of another kind."""
+        """Return the program's new state, or None if the event is not about its state."""
         return self.name.removeprefix(STATE_PREFIX) if self.name.startswith(STATE_PREFIX) else None
 
 
 def parse_event(name: str, payload: Mapping[str, str]) -> Event:
-    """Return the event of a name and the payload that came with it. Raises KeyError or ValueError if it is none."""
+    """Return the event with a name and a payload. Raises KeyError or ValueError if the payload is not an event's."""
     return Event(name, payload["groupname"], int(payload.get("pid", 0)), payload.get("expected") != "0")
 
 
 def listen(hear: Callable[[Event], object]) -> None:
-    """Hand every event to `hear`, for as long as supervisord lives."""
+    """Call `hear` with every event, until supervisord has ended."""
     try:
         while True:
             childutils.listener.ready(sys.stdout)

@@ -1,4 +1,4 @@
-"""The gateway to supervisord, over XML-RPC. One call asks for, or changes, many programs."""
+"""Calls to supervisord over XML-RPC. One request asks about many programs, or changes them."""
 
 import http.client
 import time
@@ -14,21 +14,25 @@ from heldar_mirror.errors import SupervisordError
 from heldar_mirror.proc.processes import children
 from heldar_mirror.settings import WATCH, Settings
 
-# A stop may take the stanzas' stopwaitsecs of 8 s, then a kill, and some time on a busy machine.
-STOP_SECONDS = 8 + 12
+# A stop is waited for this long: the stanzas' stopwaitsecs of 8 s, and 12 s for the kill on a busy machine.
+STOP_TIMEOUT_SECONDS = 8 + 12
 POLL_SECONDS = 0.2
 
-# Faults of a call that came too late. The caller looks at the state again, so they do no harm.
+# The faults of calls that came too late. The caller looks at the state again, so they do no harm.
 HARMLESS = {
     *(Faults.NOT_RUNNING, Faults.ALREADY_STARTED, Faults.STILL_RUNNING),
     *(Faults.ALREADY_ADDED, Faults.BAD_NAME),
 }
 
+# The states of programs that failed for good. A program that ran for long passes through EXITED as well, before
+# supervisord restarts it at once. To start it then too is harmless.
+FAILED = ("FATAL", "EXITED")
+
 
 @dataclass(frozen=True)
 class Process:
-    """A program's process as supervisord reports it. `since` is when its state began, in Unix seconds. `pid` is 0 if
-    there is no process, or the report doesn't name it."""
+    """A program's process as supervisord describes it. `since` is when it began, or ended if it is down (Unix seconds).
+    `pid` is 0 if there is no process, or if supervisord did not name it."""
 
     state: str
     since: int
@@ -41,13 +45,13 @@ class Process:
 
     @property
     def is_down(self) -> bool:
-        """Whether there is no process, and none on its way."""
+        """Whether there is no process, and supervisord is not about to start one."""
         return getattr(ProcessStates, self.state) in STOPPED_STATES
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The groups, of all programs and not just ours, in which supervisord's files differ from what is active."""
+    """The groups, not only ours, in which supervisord's files differ from what is active."""
 
     added: frozenset[str]
     changed: frozenset[str]
@@ -55,8 +59,9 @@ class Difference:
 
 
 class Gateway:
-    """Calls to one supervisord. Each makes a new connection, since one failed connect breaks a transport for good. Each
-    raises SupervisordError if supervisord does not answer, or refuses.
+    """Calls to one supervisord. Each makes a new connection, since a transport is useless after a failed connect.
+
+    Each raises SupervisordError if supervisord does not answer, or refuses.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -70,7 +75,7 @@ class Gateway:
         return Difference(frozenset(added), frozenset(changed), frozenset(removed))
 
     def greet(self) -> None:
-        """See whether supervisord answers. This costs it next to nothing."""
+        """Check that supervisord answers. This costs it next to nothing."""
         self._call(lambda proxy: proxy.supervisor.getState())
 
     def pid(self) -> int:
@@ -84,7 +89,7 @@ class Gateway:
         }
 
     def processes_of(self, names: Sequence[str]) -> dict[str, Process | None]:
-        """Return some programs, by the name of their group, with None for those that supervisord does not know."""
+        """Return the named programs, by the name of their group; None for each that supervisord doesn't have."""
         infos = self._batch("getProcessInfo", [(_program(name),) for name in names])
         return {name: info and _process(info) for name, info in zip(names, infos, strict=True)}
 
@@ -97,25 +102,25 @@ class Gateway:
         self._batch("signalProcess", [(_program(name), signal_name) for name in names])
 
     def add(self, names: Iterable[str]) -> None:
-        """Make programs active as the files have them, which starts them."""
+        """Make programs of supervisord's files active, which starts them."""
         self._batch("addProcessGroup", [(name,) for name in names])
 
     def remove(self, names: Iterable[str]) -> frozenset[str]:
         """Stop programs, all at once, and take each out of supervisord as soon as it is down.
 
-        Returns those that did not stop within STOP_SECONDS, such as a recorder on a hung volume, which can't be killed.
+        Return those that did not stop within STOP_TIMEOUT_SECONDS. A recorder on a hung volume can't even be killed.
         """
         remaining = sorted(names)
-        deadline = time.monotonic() + STOP_SECONDS
+        deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
         while remaining:
-            known = {name: process for name, process in self.processes_of(remaining).items() if process}
-            down = [name for name, process in known.items() if process.is_down]
+            present = {name: process for name, process in self.processes_of(remaining).items() if process}
+            down = [name for name, process in present.items() if process.is_down]
             removed = self._batch("removeProcessGroup", [(name,) for name in down])
             # A program may end by itself and be restarted before it is removed; then it is stopped again.
-            up = [name for name, process in known.items() if not process.is_down and process.state != "STOPPING"]
+            up = [name for name, process in present.items() if not process.is_down and process.state != "STOPPING"]
             self._batch("stopProcess", [(_program(name), False) for name in up])
-            gone = {name for name, done in zip(down, removed, strict=True) if done}
-            remaining = [name for name in known if name not in gone]
+            taken_out = {name for name, done in zip(down, removed, strict=True) if done}
+            remaining = [name for name in present if name not in taken_out]
             if remaining and time.monotonic() > deadline:
                 break
             if remaining:
@@ -123,16 +128,16 @@ class Gateway:
         return frozenset(remaining)
 
     def shut_down(self) -> None:
-        """Stop every program of this supervisord, all at once, then end it.
+        """Stop every program of this supervisord, all at once, and then end supervisord.
 
-        The watcher stops first, since it may be adding programs.
+        The watcher is stopped first, since it might add programs.
         """
         pid = self.pid()
         self._batch("stopProcess", [(_program(WATCH), False)])
         self._call(lambda proxy: proxy.supervisor.stopAllProcesses(False))
-        deadline = time.monotonic() + STOP_SECONDS
+        deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
         while time.monotonic() < deadline:
-            # supervisord is busy collecting its children, so it is asked only if they can't be seen in /proc.
+            # supervisord is busy collecting its children, so it is asked only if /proc doesn't show them.
             left = children(pid)
             if not left and (left is not None or all(process.is_down for process in self.processes().values())):
                 break
@@ -193,8 +198,3 @@ def _program(name: str) -> str:
 
 def _process(info: dict[str, Any]) -> Process:
     return Process(info["statename"], max(info["start"], info["stop"]), info["pid"])
-
-
-# supervisord's states of a program that failed and that it does not start any more by itself. One that ran for long
-# passes through EXITED as well, and is started at once: to start it again then is harmless.
-FAILED = ("FATAL", "EXITED")

@@ -1,1 +1,1 @@
-"""What lies on the mirror's volume, and whether it is the right one."""
+"""Reading, proving, marking and removing what is on the mirror's volume."""

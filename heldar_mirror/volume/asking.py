@@ -14,32 +14,28 @@ from pathlib import Path
 
 from heldar_mirror.errors import HungError
 
-# A child that has not answered after this long hangs. Its start on a busy machine counts too.
-ANSWER_SECONDS = 10
-
-
+# A child that has not answered after this long hangs. The time includes its start on a busy machine.
+VOLUME_ANSWER_SECONDS = 10
 ANSWER_BYTES = 1 << 16
-
-
 ASK_VOLUME = Path(__file__).with_name("ask_volume.py")
-
 
 Child = tuple["subprocess.Popen[bytes]", socket.socket]
 
-
-# Children that wait for the next question, each with our end of its socket; and children that hang in a question.
+# The children that wait for the next question, each with our end of its socket.
 _idle: list[Child] = []
-
-
+# The children that hang in a question, by its task and path.
 _stuck: dict[tuple[str, Path], "subprocess.Popen[bytes]"] = {}
 
 
 def ask(task: str, path: Path, volume: str = "") -> str:
-    """Return a child's answer to a question. Raises OSError if the answer is no, and HungError if there is none."""
-    hung = HungError(f"{path} does not answer within {ANSWER_SECONDS} s: is its volume hung?")
+    """Return a child's answer to one of the questions in `ask_volume.py`.
+
+    Raises OSError if the answer is no, and HungError if there is none in time.
+    """
+    hung = HungError(f"{path} does not answer within {VOLUME_ANSWER_SECONDS} s: is its volume hung?")
     if (task, path) in _stuck:
         if _stuck[task, path].poll() is None:
-            raise hung  # a second child would hang as well, and could not be ended either
+            raise hung  # a second child would hang as well, and could not be killed either
         del _stuck[task, path]
     for child, ours in _children():
         try:
@@ -47,7 +43,7 @@ def ask(task: str, path: Path, volume: str = "") -> str:
             answer = os.fsdecode(ours.recv(ANSWER_BYTES))
         except TimeoutError:
             ours.close()
-            child.kill()  # not waited for: in a hung call it can't be killed
+            child.kill()  # not waited for: a kill takes effect only after the hung call
             _stuck[task, path] = child
             raise hung from None
         except ConnectionError:
@@ -62,7 +58,7 @@ def ask(task: str, path: Path, volume: str = "") -> str:
 
 
 def _children() -> Iterator[Child]:
-    """Yield the children that wait, any of which may have been killed meanwhile, and then a new one."""
+    """Yield the idle children, any of which may have been killed meanwhile, and then a new one."""
     with suppress(IndexError):
         while True:
             yield _idle.pop()
@@ -72,9 +68,9 @@ def _children() -> Iterator[Child]:
 def _start() -> Child:
     """Start a child that answers each message with one, until our end of its socket is closed."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    ours.settimeout(ANSWER_SECONDS)
+    ours.settimeout(VOLUME_ANSWER_SECONDS)
     with theirs:
-        theirs.setblocking(True)  # socket.setdefaulttimeout() may have been called
+        theirs.setblocking(True)  # socket.setdefaulttimeout() may have set a timeout
         child = subprocess.Popen(
             [sys.executable, "-I", "-S", str(ASK_VOLUME)],
             stdin=theirs.fileno(),
@@ -87,7 +83,7 @@ def _start() -> Child:
 
 
 def _end(child: "subprocess.Popen[bytes]", ours: socket.socket) -> None:
-    """End a child that is not busy with a question."""
+    """End an idle child."""
     ours.close()
     child.kill()
     child.wait()
@@ -95,6 +91,6 @@ def _end(child: "subprocess.Popen[bytes]", ours: socket.socket) -> None:
 
 @atexit.register
 def dismiss() -> None:
-    """End the children that wait for a question. Called at exit, and before the process becomes a different user."""
+    """End the idle children. This is called at exit, and before the process becomes a different user."""
     while _idle:
         _end(*_idle.pop())

@@ -1,4 +1,4 @@
-"""The marker in the mirror root, which proves that the volume is the one we know."""
+"""The marker in the mirror root, which proves that the volume is the right one."""
 
 import fcntl
 import os
@@ -11,14 +11,14 @@ from heldar_mirror.volume.asking import ask
 
 
 def prove(root: Path, volume: str) -> None:
-    """Check that the mirror root is the volume that we know. Raises VolumeError."""
+    """Check that the marker in the mirror root holds the id `volume`. Raises VolumeError."""
     _check("prove", root, volume)
 
 
 def check_room(root: Path, volume: str) -> Path:
-    """Check that a recording could begin in the mirror root: it is the volume we know, writable and with room.
+    """Check that a recording could begin in the mirror root: its marker holds `volume`, it is writable and has room.
 
-    Returns the root with links resolved. Raises VolumeError.
+    Return the root with links resolved. Raises VolumeError.
     """
     return _check("room", root, volume)
 
@@ -31,7 +31,7 @@ def _check(task: str, root: Path, volume: str) -> Path:
 
 
 def make_root(root: Path, umask: int, owner: tuple[int, int] | None) -> None:
-    """Make the mirror root if it is missing, and give an empty one to `owner` (user and group id).
+    """Make the mirror root if it is missing, and if it is empty, give it to `owner` (user and group id).
 
     Raises VolumeError.
     """
@@ -80,7 +80,7 @@ def mark_volume(settings: Settings, volume: str, owner: tuple[int, int] | None, 
 def _foreign(root: Path) -> VolumeError:
     return VolumeError(
         f"mirror root {root} holds the marker of another volume, or of another instance. "
-        "Mount the right one; if this one is to be ours: heldar-mirror adopt-volume"
+        "Mount the right one, or make this one ours: heldar-mirror adopt-volume"
     )
 
 

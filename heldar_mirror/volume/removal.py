@@ -11,9 +11,9 @@ from heldar_mirror.volume.listing import camera_directory, is_ours_alone, open_l
 
 
 def remove_segments(root: int, camera_id: str, begun: Collection[int]) -> tuple[set[int], dict[str, list[int]]]:
-    """Remove segments of a camera, given by when they began.
+    """Remove segments of a camera, given by when they began (Unix seconds).
 
-    Return those that were removed, and by reason those that are still there. One that is in neither was gone already.
+    Return those that were removed, and by reason those that could not be. A segment in neither was not there any more.
     """
     removed, left = set[int](), dict[str, list[int]]()
     try:

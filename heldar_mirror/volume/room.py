@@ -1,4 +1,4 @@
-"""How much room a volume has."""
+"""How much room a volume has, and how to have it count what was removed."""
 
 import ctypes
 import os
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Room:
-    """The bytes and inodes of a volume, in all and free. A file system that does not count them has 0 of 0."""
+    """A volume's bytes and inodes, in total and free. If a file system does not count them, both numbers are 0."""
 
     total: int
     free: int
@@ -16,11 +16,11 @@ class Room:
 
 
 def room_of(root: int) -> Room:
-    """Return the room of the volume that a descriptor is open on."""
+    """Return the room of the volume on which the descriptor `root` is open. Raises OSError."""
     found = os.fstatvfs(root)
     return Room(found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize, found.f_files, found.f_favail)
 
 
 def settle(root: int) -> None:
-    """Wait until the file system has written what was removed: XFS and btrfs give the room back only then."""
+    """Have the file system write what was removed, since XFS and btrfs free the room only then."""
     ctypes.CDLL(None).syncfs(root)

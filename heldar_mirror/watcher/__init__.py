@@ -1,1 +1,1 @@
-"""How the table is followed, failed programs are revived, stalls are ended, and the report is published."""
+"""The watcher: it follows the table, revives failed programs, ends stalls and publishes the report."""

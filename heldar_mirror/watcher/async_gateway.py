@@ -1,4 +1,4 @@
-"""Calls that may block, each in a thread; and supervisord called that way, by camera."""
+"""Making calls that may block in threads, and asking supervisord by camera that way."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -20,14 +20,14 @@ class Call(Protocol):
 
 
 class Threads:
-    """Runs calls that may block in threads of its own. The event loop's own executor looks up host names, which a name
-    server that doesn't answer may hold up for long."""
+    """Runs calls that may block in threads. The event loop's own executor is not used, since it looks up host names and
+    may be busy for long if a name server doesn't answer."""
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor()
 
     async def call(self, function: Callable[..., T], *args: object) -> T:
-        """Return what a function returns, called in a thread."""
+        """Call a function in a thread, and return its result. Raises what the function raises."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, function, *args)
 
 
@@ -39,7 +39,7 @@ class AsyncGateway:
         self._call = call
 
     async def greet(self) -> None:
-        """See whether supervisord answers."""
+        """Raise SupervisordError if supervisord does not answer."""
         await self._call(Gateway(self._settings()).greet)
 
     async def programs(self) -> dict[str, Process]:
@@ -47,11 +47,11 @@ class AsyncGateway:
         return await self._call(active_programs, self._settings())
 
     async def start(self, camera_ids: Iterable[str]) -> None:
-        """Start programs, and don't wait for them."""
+        """Start the cameras' programs without waiting until they run."""
         await self._call(Gateway(self._settings()).start, self._names(camera_ids))
 
     async def signal(self, camera_ids: Iterable[str], signal_name: str) -> None:
-        """Send a signal, such as `TERM`, to the recorders that run."""
+        """Send a signal, such as `TERM`, to those of the cameras' recorders that run."""
         await self._call(Gateway(self._settings()).signal, self._names(camera_ids), signal_name)
 
     def _names(self, camera_ids: Iterable[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Notifications that the database may have changed, by watchdog."""
+"""Notice, with watchdog, that the database may have changed."""
 
 import logging
 from collections.abc import Callable
@@ -17,28 +17,28 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.polling import PollingObserver
 
-from heldar_mirror.proc.mounts import place_of
+from heldar_mirror.proc.mounts import mount_of
 
-# On these, a write by a different machine raises no inotify event here.
+# On these, a write by a different machine raises no inotify event here, so they are polled this often.
 NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "ncpfs", "afs", "ceph", "9p", "glusterfs", "lustre", "virtiofs"}
 POLL_SECONDS = 1.0
 
-# Events of writing and replacing. Reading opens and closes files; a watcher that heard that would wake itself for ever.
+# Only events of writing and replacing. The watcher's own reading opens and closes files, and would wake it for ever.
 WRITES: list[type[FileSystemEvent]] = [
     *(FileModifiedEvent, FileCreatedEvent, FileMovedEvent, FileDeletedEvent),
     *(DirDeletedEvent, DirMovedEvent),
 ]
 
-# watchdog logs an error for every event that is still on its way when watching ends.
+# watchdog logs an error for every event that still waits when watching ends.
 logging.getLogger("watchdog").setLevel(logging.CRITICAL)
 
 
 class Changes(FileSystemEventHandler):
-    """Calls `wake`, from a thread of its own, when a database's file, `-wal` or `-journal` is written or replaced.
+    """Calls `wake`, from a separate thread, when a database's file, `-wal` or `-journal` is written or replaced.
 
     It watches the directory, since writes go to the `-wal`, and a restored database replaces the file by rename. It
-    watches only from `arm` to `disarm`, so that a kernel of Heldar's that commits all the time costs one event a turn.
-    The path's links have to be resolved already.
+    watches only from `arm` to `disarm`, so that Heldar's kernel, which may commit all the time, causes one event per
+    read of the table. The links in the path must be resolved already.
     """
 
     def __init__(self, database: Path, wake: Callable[[], object]) -> None:
@@ -50,11 +50,11 @@ class Changes(FileSystemEventHandler):
         self._observer.start()
 
     def arm(self) -> None:
-        """Begin to watch. Raises OSError if there is no directory, or inotify's limits are reached."""
+        """Begin to watch. Raises OSError if the directory is missing, or inotify's limits are reached."""
         self._observer.schedule(self, str(self._directory), event_filter=WRITES)
 
     def disarm(self) -> None:
-        """Stop watching, until `arm`."""
+        """Stop watching until the next `arm`."""
         self._observer.unschedule_all()
 
     def close(self) -> None:
@@ -68,6 +68,6 @@ class Changes(FileSystemEventHandler):
 
 
 def needs_polling(database: Path) -> bool:
-    """Return whether a database lies on a file system where inotify does not report the writes of other machines."""
-    kind = place_of(database).kind
-    return kind in NETWORK_FILE_SYSTEMS or kind.startswith("fuse")
+    """Return whether a database is on a file system whose writes by other machines inotify does not report."""
+    file_system = mount_of(database).file_system
+    return file_system in NETWORK_FILE_SYSTEMS or file_system.startswith("fuse")

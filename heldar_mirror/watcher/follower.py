@@ -1,4 +1,4 @@
-"""Following the table: a reconcile whenever what it asks for changed, or something is left to do."""
+"""Following the table: a reconcile is made whenever the table changed, or something is left to do."""
 
 import asyncio
 import enum
@@ -17,13 +17,13 @@ from heldar_mirror.watcher.async_gateway import Call
 from heldar_mirror.watcher.changes import Changes, needs_polling
 from heldar_mirror.watcher.problems import Log, Problems
 
-# Without a change of the database it is read this often; and a reconcile that failed is tried again after so long.
+# The database is read this often even without a change. A failed reconcile is tried again after this long.
 TICK_SECONDS = 10.0
 
-# A database that is written all the time is read this often.
-READ_SECONDS = 0.9
+# Even if the database is written all the time, it is read no more often than this.
+READ_INTERVAL_SECONDS = 0.9
 
-# A turn that takes longer hangs: on the database's directory, or on another reconcile that has the lock.
+# A turn that takes longer hangs, at the database's directory or because a different reconcile has the lock.
 HUNG_SECONDS = 90.0
 
 
@@ -36,7 +36,7 @@ class Due(enum.Enum):
 
 
 class Follower:
-    """Reads the table at every change of the database and at every tick, and reconciles if that is due.
+    """Reads the table at every change of the database and every TICK_SECONDS, and reconciles if that is due.
 
     `clock` is monotonic, in seconds.
     """
@@ -71,7 +71,7 @@ class Follower:
         return self._rows is not None
 
     def is_hung(self) -> bool:
-        """Return whether the turn at present takes too long."""
+        """Return whether the present turn takes too long."""
         return self._turn_at is not None and self._clock() - self._turn_at > HUNG_SECONDS
 
     def request(self) -> None:
@@ -80,14 +80,14 @@ class Follower:
         self._wake.set()
 
     async def run(self) -> None:
-        """Follow the table, for ever."""
+        """Follow the table until this is cancelled."""
         loop = asyncio.get_running_loop()
         changes, path, woken = None, None, False
-        read_at = -READ_SECONDS
+        read_at = -READ_INTERVAL_SECONDS
         while True:
-            await asyncio.sleep(read_at + READ_SECONDS - self._clock())
+            await asyncio.sleep(read_at + READ_INTERVAL_SECONDS - self._clock())
             self._turn_at = self._clock()
-            # A symbolic link may be switched to a database in a directory that is not watched yet.
+            # A symbolic link may point to a different database by now, in a directory that is not watched yet.
             real = Path(await self._call(os.path.realpath, self._settings().database))
             if changes is None or path != real or changes.polls != needs_polling(real):
                 if changes:
@@ -96,12 +96,12 @@ class Follower:
                 changes = Changes(path, lambda: loop.call_soon_threadsafe(self._wake.set))
                 self._log(f"watching {path} by {'polling' if changes.polls else 'inotify'}")
             self._wake.clear()
-            # Watching begins before reading, so that no change falls between.
+            # Watching begins before reading, so that no change in between is missed.
             try:
                 await self._call(changes.arm)
                 self._problems.clear("watching")
             except FileNotFoundError:
-                pass  # then there is no database either, and reading it reports that
+                pass  # there is no database either, and reading it reports that
             except OSError as error:
                 self._problems.note(
                     "watching", f"cannot watch {path.parent}: {error}. Looking every {TICK_SECONDS:.0f} s instead"
@@ -110,9 +110,9 @@ class Follower:
             await self.follow()
             self._turn_at = None
             try:
-                # An event may come before its commit can be seen: SQLite writes the `-wal`, may wait for the disk, and
-                # then shows what it wrote in the `-shm`, which raises no event. So the table is read once more.
-                await asyncio.wait_for(self._wake.wait(), READ_SECONDS if woken else TICK_SECONDS)
+                # An event may come before its commit is visible: SQLite writes the `-wal`, may wait for the disk, and
+                # then makes the commit visible in the `-shm`, which raises no event. So one more read follows soon.
+                await asyncio.wait_for(self._wake.wait(), READ_INTERVAL_SECONDS if woken else TICK_SECONDS)
                 woken = True
             except asyncio.TimeoutError:
                 woken = False
@@ -146,10 +146,10 @@ class Follower:
             return True
         if self._due is Due.AT_TICK:
             return self._clock() - self._tried_at >= TICK_SECONDS
-        return seen != self._fingerprint  # another reconcile wrote, and may have been killed half-way
+        return seen != self._fingerprint  # a different reconcile wrote, and may have been killed half-way
 
     def _take(self, done: Reconciled) -> None:
-        """Take over the result of a reconcile, and report it."""
+        """Remember the result of a reconcile, and report it."""
         self._rows, self.desired, self._fingerprint = done.table.rows, done.table.desired, done.fingerprint
         self.mirrored = frozenset(done.plan.generations)
         self._problems.note("reconcile", str(done.problem) if done.problem else None)

@@ -1,4 +1,4 @@
-"""When each open segment last grew. All pure; times are monotonic seconds."""
+"""When each open segment last grew. Pure; times are monotonic seconds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,19 +6,19 @@ from dataclasses import dataclass, field
 from heldar_mirror.proc.open_segments import Segment
 from heldar_mirror.status.stall_rule import MAX_STALL_SECONDS, stall_seconds
 
-# After a longer pause between two looks, growth is measured anew.
+# After a longer pause between two looks, growth is measured anew, since a segment may have grown unseen.
 BLIND_SECONDS = 30.0
 
 
 @dataclass
 class Growth:
-    """When the open segment of each running recorder last grew or changed."""
+    """The open segment of each running recorder, and since when it has not grown or changed."""
 
     since: dict[str, tuple[Segment | None, float]] = field(default_factory=dict)
     seen_at: float = 0.0
 
     def seen(self, segments: Mapping[str, Segment | None], now: float) -> None:
-        """Take note of what every running recorder has open, or None if it has nothing open yet."""
+        """Take note at `now` of the segment that every running recorder has open, or None if it has none open yet."""
         old = self.since if now - self.seen_at <= BLIND_SECONDS else {}
         self.seen_at = now
         self.since = {
@@ -27,7 +27,7 @@ class Growth:
         }
 
     def stalled(self, segment_seconds: Mapping[str, int]) -> list[str]:
-        """Return the cameras whose file has not grown for too long."""
+        """Return the cameras whose file has not grown for too long, given the length of their segments in seconds."""
         return sorted(
             camera_id
             for camera_id, (_, since) in self.since.items()
@@ -35,5 +35,5 @@ class Growth:
         )
 
     def forget(self, camera_id: str) -> None:
-        """Measure anew for a camera whose program changed its state."""
+        """Measure a camera's growth anew, since its program changed its state."""
         self.since.pop(camera_id, None)

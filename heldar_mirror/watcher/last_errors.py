@@ -8,15 +8,17 @@ from heldar_mirror.status.recorder_log import last_errors
 
 
 class LastErrors:
-    """The last error of each camera, from its program's log or from the watcher itself: when, in Unix seconds, and the
-    text. A log is read only after its program ended, since nothing else adds an error to it."""
+    """The time (Unix seconds) and text of each camera's last error, from its program's log or from the watcher.
+
+    A log is read only if it is marked unread, or if the caller asks for it.
+    """
 
     def __init__(self) -> None:
         self.found: dict[str, tuple[float, str]] = {}
         self._unread: set[str] = set()
 
     def mark_unread(self, camera_ids: Iterable[str]) -> None:
-        """Take note that these logs may hold a new error."""
+        """Take note that the logs of these cameras' programs may have a new error."""
         self._unread.update(camera_ids)
 
     def add(self, camera_id: str, at: float, text: str) -> None:
@@ -24,8 +26,8 @@ class LastErrors:
         self.found[camera_id] = at, text
 
     def read(self, settings: Settings, also: Iterable[str]) -> None:
-        """Read the logs that are unread, and those of the cameras in `also`. Raises OSError; then they stay unread."""
+        """Read the unread logs, and those of the cameras in `also`. Raises OSError; the logs stay unread then."""
         for camera_id, error in last_errors(self._unread.union(also), settings).items():
-            # A stall that the watcher found may be newer than the last line of the recorder.
+            # A stall that the watcher noticed may be newer than the last line of the log.
             self.found[camera_id] = max(error, self.found.get(camera_id, error), key=operator.itemgetter(0))
         self._unread.clear()

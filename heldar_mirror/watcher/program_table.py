@@ -1,4 +1,4 @@
-"""Our programs and their states, as supervisord's events and listings tell them."""
+"""Our programs and their states, by supervisord's events and listings."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -12,13 +12,13 @@ from heldar_mirror.watcher.last_errors import LastErrors
 from heldar_mirror.watcher.stalls import Stalls
 from heldar_mirror.watcher.waker import Waker
 
-# Events say everything in principle. All programs are listed this often in case one was lost.
+# Events should report every change. All programs are listed this often in case one was lost.
 LISTING_SECONDS = 300.0
 
 
 @dataclass(eq=False)
 class ProgramTable:
-    """The programs whose names begin with our prefix, by camera. It hands every change on to those who act on it.
+    """The programs whose names begin with our prefix, by camera. It passes each change on to the parts that need it.
 
     `clock` is monotonic, `wall_clock` gives Unix time, both in seconds.
     """
@@ -33,18 +33,18 @@ class ProgramTable:
     wall_clock: Callable[[], float]
 
     _programs: dict[str, Process] = field(default_factory=dict, init=False)
-    # The cameras that events were about since the last listing was asked for.
+    # The cameras with an event since the last listing was asked for.
     _news: set[str] = field(default_factory=set, init=False)
     _listed_at: float | None = field(default=None, init=False)
 
     @property
-    def is_known(self) -> bool:
+    def is_listed(self) -> bool:
         """Whether all programs have been listed at least once."""
         return self._listed_at is not None
 
     @property
     def is_listing_due(self) -> bool:
-        """Whether the last listing is too old."""
+        """Whether there was no listing within the last LISTING_SECONDS."""
         return self._listed_at is None or self.clock() - self._listed_at >= LISTING_SECONDS
 
     def heard(self, event: Event) -> None:
@@ -61,17 +61,19 @@ class ProgramTable:
         elif event.state:
             since = int(self.wall_clock())
             if event.state == "RUNNING" and camera_id in self._programs:
-                since = self._programs[camera_id].since  # the same process, 30 s later; a listing says so too
+                since = self._programs[
+                    camera_id
+                ].since  # the process is the one that was STARTING, and a listing gives that time too
             process = Process(event.state, since, event.pid)
             self._programs[camera_id] = process
             self.waker.await_end(process)
-            if event.expected:  # else supervisord starts it again at once
+            if event.expected:  # after an unexpected exit supervisord starts it again at once
                 self.failures.heard(camera_id, event.state, self.clock())
             if not process.is_up:
                 self.last_errors.mark_unread([camera_id])
 
     async def refresh(self) -> None:
-        """List all programs, and learn from that what events would have told. Raises MirrorError."""
+        """List all programs, and handle the differences as events would have been handled. Raises MirrorError."""
         self._news.clear()
         found = await self.gateway.programs()
         # An event that came while supervisord answered is newer than its answer.
@@ -90,8 +92,8 @@ class ProgramTable:
         self._listed_at = self.clock()
 
     def active(self, mirrored: Collection[str]) -> dict[str, Process]:
-        """Return our programs, by camera. In a supervisord that was joined others may have names like ours, so there
-        only cameras in `mirrored` count."""
+        """Return our programs, by camera. In a joined supervisord other programs may have names like ours, so only
+        cameras in `mirrored` count there."""
         if not self.settings().joined:
             return dict(self._programs)
         return {camera_id: process for camera_id, process in self._programs.items() if camera_id in mirrored}

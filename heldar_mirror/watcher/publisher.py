@@ -1,4 +1,4 @@
-"""Publishing what is known of every mirror."""
+"""Publishing the report on every mirror."""
 
 import asyncio
 import time
@@ -17,15 +17,15 @@ from heldar_mirror.watcher.problems import Problems
 from heldar_mirror.watcher.program_table import ProgramTable
 from heldar_mirror.watcher.stalls import Stalls
 
-# The status is published every second, or less often if that would take more than this share of a core.
+# The report is published every second, or less often if that would take more than this share of a core.
 PUBLISH_SECONDS = 1.0
 PUBLISH_SHARE = 0.003
 
 
 @dataclass(eq=False)
 class Publisher:
-    """Publishes the report. It keeps the last published file open: the lock on that file shows readers that the
-    watcher lives."""
+    """Publishes the report. It keeps the last published file open and locked, which shows readers that the watcher
+    lives."""
 
     settings: Callable[[], Settings]
     follower: Follower
@@ -43,7 +43,7 @@ class Publisher:
         self._open_segments = OpenSegments(self.settings().specs_dir)
 
     async def run(self) -> None:
-        """Publish what is known, at every tick at least, and as often as costs next to nothing."""
+        """Publish a report again and again, every second if that is cheap and every TICK_SECONDS at least."""
         while True:
             begun = time.thread_time()
             try:
@@ -55,18 +55,18 @@ class Publisher:
             await asyncio.sleep(min(max(cost / PUBLISH_SHARE, PUBLISH_SECONDS), TICK_SECONDS))
 
     def publish(self) -> None:
-        """Look what is recorded, and publish a report. Raises StateError."""
+        """Find the open segments, and publish a report. Raises StateError."""
         active = self.programs.active(self.follower.mirrored)
         up = [camera_id for camera_id, process in active.items() if process.is_up]
         self.segments = self._open_segments.look(up)
-        # A program that supervisord takes for a running one may have ended: a busy supervisord looks late.
+        # A recorder may have ended although supervisord reports it as running, since a busy supervisord notices late.
         ffmpegs = self._open_segments.ffmpegs
         alive = [camera_id for camera_id in up if camera_id in self.segments or camera_id in ffmpegs]
         self.stalls.seen({camera_id: self.segments.get(camera_id) for camera_id in alive})
         refused = self._open_segments.refused
         unseen = f"the open files of {refused} recorders can't be seen: the watcher must run as their user"
         self.problems.note("open files", unseen if refused else None)
-        # A recorder that waits for its camera logs that while it is up.
+        # A recorder that waits for its camera logs that while it runs, so its log is read before it has ended.
         self._read_logs(set() if refused else set(up) - set(alive))
         lengths = self.follower.desired.segment_seconds()
         facts = Facts(
@@ -76,10 +76,10 @@ class Publisher:
             ffmpegs=ffmpegs,
             errors=self.last_errors.found,
             stalled=frozenset(self.stalls.stalled(lengths)),
-            programs_known=self.programs.is_known,
+            programs_known=self.programs.is_listed,
             files_known=not refused,
         )
-        # Unusable cameras have the reason in their own rows.
+        # Each unusable camera has its reason in its own row of the report.
         problems = self.problems.texts(without=["cameras"])
         if not problems and not (facts.programs_known and facts.files_known and self.follower.has_read):
             problems = ["the watcher has only begun to look"]

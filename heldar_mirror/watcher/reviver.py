@@ -1,4 +1,4 @@
-"""Starting again what failed for good, as soon as its camera answers."""
+"""Starting programs that failed for good, as soon as their cameras answer."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
@@ -11,7 +11,7 @@ from heldar_mirror.watcher.failures import Failures
 from heldar_mirror.watcher.probe import Address, address_of
 from heldar_mirror.watcher.problems import Problems
 
-# A camera whose program failed for good is asked this often whether it answers.
+# Cameras whose programs failed for good are asked for a connection this often.
 PROBE_SECONDS = 2.0
 
 
@@ -19,10 +19,10 @@ PROBE_SECONDS = 2.0
 class Reviver:
     """Starts each program that failed for good when its camera accepts a connection.
 
-    `active` gives the cameras that have a program. `specs` gives the launch specs that the table asks for, and
-    `saved_spec` reads one from the state for a camera that is not among them. `answering` returns which of some
-    addresses accept a connection. `rewrite` is called if a launch spec is missing or damaged. `clock` is monotonic, in
-    seconds.
+    `active` returns the cameras that have a program. `specs` returns the launch specs that the table asks for, and
+    `saved_spec` reads that of a camera which is not among them from the state directory. `answering` returns which of
+    the given addresses accept a connection. `rewrite` is called if a launch spec is missing or damaged. `clock` is
+    monotonic, in seconds.
     """
 
     gateway: AsyncGateway
@@ -37,13 +37,13 @@ class Reviver:
     clock: Callable[[], float]
 
     async def run(self) -> None:
-        """Revive what can be revived, for ever."""
+        """Revive programs until this is cancelled."""
         while True:
             await asyncio.sleep(PROBE_SECONDS)
             await self.revive()
 
     async def revive(self) -> None:
-        """Ask the cameras that are due once, and start the programs of those that answer."""
+        """Ask each camera that is due once, and start the programs of those that answer."""
         active = self.active()
         due = [camera_id for camera_id in self.failures.due(self.clock()) if camera_id in active]
         if not due or not self.volume_usable():
@@ -66,5 +66,5 @@ class Reviver:
                 self.failures.tried([camera_id], self.clock())
                 self.rewrite()
         answering = await self.answering(address for address in addresses.values() if address)
-        # A URL with no address that could be asked is ffmpeg's to try.
+        # If a URL has no address that can be asked, ffmpeg must try it.
         return [camera_id for camera_id, address in addresses.items() if address is None or address in answering]

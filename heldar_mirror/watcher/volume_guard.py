@@ -1,11 +1,11 @@
-"""Whether the volume can be recorded to."""
+"""Checking whether the volume can be recorded to."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from heldar_mirror.errors import MirrorError
-from heldar_mirror.proc.mounts import Place, place_of
+from heldar_mirror.proc.mounts import Mount, mount_of
 from heldar_mirror.settings import Settings
 from heldar_mirror.state.volumes import remembered_volume
 from heldar_mirror.volume.marker import check_room
@@ -17,8 +17,8 @@ from heldar_mirror.watcher.problems import Log, Problems
 class VolumeGuard:
     """Checks the volume, and ends recorders that would write to a different one.
 
-    `recording` gives the cameras that have a segment open. `adopted` is called when the mirror root has become a
-    different volume, so that the launch specs name the old one. `place_of` says what is mounted at a path.
+    `recording` returns the cameras that have a segment open. `adopted` is called when a different volume was adopted,
+    since the launch specs still name the old one. `mount_of` returns the mount of a path.
     """
 
     settings: Callable[[], Settings]
@@ -28,18 +28,18 @@ class VolumeGuard:
     log: Log
     recording: Callable[[], Collection[str]]
     adopted: Callable[[], object]
-    place_of: Callable[[Path], Place] = place_of
-    # Whether the last check found nothing wrong. Before the first one, recorders check for themselves.
+    mount_of: Callable[[Path], Mount] = mount_of
+    # Whether the last check found nothing wrong. Before the first check it is True, since recorders check as well.
     usable: bool = field(default=True, init=False)
 
     _volume_id: str | None = field(init=False)
-    _proven: tuple[Path, Place] | None = field(default=None, init=False)
+    _proven: tuple[Path, Mount] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self._volume_id = remembered_volume(self.settings())
 
     async def check(self) -> None:
-        """Check that the mirror root is the volume we know, and has room."""
+        """Check that the mirror root is on the remembered volume, and has room. Note a problem if not."""
         settings = self.settings()
         try:
             volume_id = await self.call(remembered_volume, settings)
@@ -47,21 +47,21 @@ class VolumeGuard:
                 root = await self.call(check_room, settings.mirror_root, volume_id)
                 if volume_id != self._volume_id:
                     self.adopted()
-                self._proven, self._volume_id = (root, self.place_of(root)), volume_id
+                self._proven, self._volume_id = (root, self.mount_of(root)), volume_id
             self.usable = True
             self.problems.clear("volume")
         except MirrorError as error:
             self.usable = False
             self.problems.note("volume", str(error))
-            if self._proven and self.place_of(self._proven[0]) != self._proven[1]:
-                await self._end_misplaced()
+            if self._proven and self.mount_of(self._proven[0]) != self._proven[1]:
+                await self._end_recorders()
 
-    async def _end_misplaced(self) -> None:
-        """End all recorders: at the mirror root something else is mounted now, or nothing. ffmpeg opens each segment by
-        its path, so the next one would land there."""
+    async def _end_recorders(self) -> None:
+        """End all recorders, since the volume is no longer mounted at the mirror root. ffmpeg opens each segment by its
+        path, so the next one would be written to a different volume."""
         recording = sorted(self.recording())
         if recording:
-            self.log(f"ending {len(recording)} recorders: their segments would go where the volume is not any more")
+            self.log(f"ending {len(recording)} recorders: the volume is no longer mounted at the mirror root")
             try:
                 await self.gateway.signal(recording, "TERM")
             except MirrorError as error:

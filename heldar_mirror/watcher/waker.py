@@ -10,10 +10,10 @@ from heldar_mirror.watcher.async_gateway import AsyncGateway
 
 
 class Waker:
-    """Greets supervisord whenever recorders have ended.
+    """Calls supervisord whenever recorders have ended.
 
     supervisord collects ended processes in one turn of its loop and starts them again in the next. A turn comes once a
-    second, or when somebody calls. See docs/decisions.md, "The watcher wakes supervisord when a recorder ends".
+    second, or at a call. See docs/decisions.md, "The watcher wakes supervisord when a recorder ends".
     """
 
     def __init__(self, gateway: AsyncGateway) -> None:
@@ -23,7 +23,7 @@ class Waker:
         self._ended = asyncio.Event()
 
     def await_end(self, process: Process) -> None:
-        """Notice when a running process ends, if Linux and Python can tell."""
+        """Have the end of a running process noticed, if Linux and Python support pidfds."""
         if process.is_up and process.pid not in self._awaited and hasattr(os, "pidfd_open"):
             with contextlib.suppress(OSError):
                 pidfd = os.pidfd_open(process.pid)
@@ -41,7 +41,10 @@ class Waker:
         self._ended.set()
 
     async def run(self) -> None:
-        """Greet supervisord each time recorders have ended. One more greeting follows, however many end during one."""
+        """Call supervisord each time recorders have ended, until this is cancelled.
+
+        However many end during a call, one more call is enough for them.
+        """
         while True:
             await self._ended.wait()
             self._ended.clear()

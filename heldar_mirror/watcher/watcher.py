@@ -1,8 +1,8 @@
-"""The watcher: it follows the database, starts what failed for good when its camera answers, restarts what stalls, and
-publishes what it knows.
+"""The watcher: it follows the table, revives failed programs when their cameras answer, ends stalls, keeps the pruner
+running, and publishes the report.
 
-supervisord runs it as an event listener, so it hears of every program's change of state without asking. It may be
-killed at any time: what it remembers only saves work, and the next reconcile completes whatever it left half done.
+supervisord runs it as an event listener, so it gets every program's change of state without asking. It may be killed at
+any time: what it remembers only saves work, and the next reconcile completes whatever it left half done.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from heldar_mirror.watcher.stalls import Stalls
 from heldar_mirror.watcher.volume_guard import VolumeGuard
 from heldar_mirror.watcher.waker import Waker
 
-# So many host names are looked up at a time, each in a thread.
+# The number of host names that are looked up at a time, each in a thread.
 LOOKUPS = 64
 
 HUNG = (
@@ -43,14 +43,14 @@ HUNG = (
 
 
 async def watch(settings: Settings, log: Log) -> None:
-    """Watch until a signal ends this process; SIGHUP reads the settings again.
+    """Watch until a signal ends this process. SIGHUP has the settings read again.
 
-    SIGTERM needs no handler: nothing has to be put away, and a stop must not wait for a thread that hangs.
+    SIGTERM has no handler: there is nothing to clean up, and a stop must not wait for a thread that hangs.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # a socket for each camera that is asked
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # each camera that is asked needs a socket
     loop = asyncio.get_running_loop()
-    # A name server that doesn't answer holds up one thread a name, and must not hold up the other names.
+    # If a name server doesn't answer, each of its names blocks a thread. The other names must not wait for that.
     loop.set_default_executor(ThreadPoolExecutor(LOOKUPS))
     watcher = Watcher(settings, log)
     loop.add_signal_handler(signal.SIGHUP, watcher.read_settings)
@@ -64,8 +64,8 @@ def _listen(loop: asyncio.AbstractEventLoop, watcher: "Watcher") -> None:
 
 
 class Watcher:
-    """Puts the parts together, and keeps the tick and the settings. All of it runs in the event loop's thread; calls
-    that may block are made in threads."""
+    """Puts the parts together, runs the tick and keeps the settings. Everything runs in the event loop's thread, except
+    that calls which may block are made in other threads."""
 
     def __init__(self, settings: Settings, log: Log) -> None:
         self._settings = settings
@@ -103,18 +103,18 @@ class Watcher:
         return self._settings
 
     def heard(self, event: Event) -> None:
-        """Take note of an event of supervisord's."""
+        """Handle an event of supervisord's."""
         self._programs.heard(event)
 
     def read_settings(self) -> None:
-        """Read the settings again; those in force stay if the new ones can't be used."""
+        """Read the settings again. If the new ones can't be used, the present ones stay in force."""
         try:
             settings = load_settings(environment())
             if settings.mirror_root is None:
                 raise SettingsError("HELDAR_MIRROR_RECORDINGS_DIR is not set any more. What runs is left alone")
             prepare(settings)
         except MirrorError as error:
-            self._problems.note("settings", f"{error} The settings of before stay in force")
+            self._problems.note("settings", f"{error} The previous settings stay in force")
             return
         self._problems.clear("settings")
         self._settings = settings
@@ -123,7 +123,7 @@ class Watcher:
         self._follower.request()
 
     async def run(self) -> None:
-        """Run all parts, for ever."""
+        """Run all parts until this is cancelled."""
         await asyncio.gather(
             self._follower.run(),
             self._keep_ticking(),
@@ -139,7 +139,7 @@ class Watcher:
             await asyncio.sleep(TICK_SECONDS)
 
     async def _tick(self) -> None:
-        """Look for what no event reports: a lost volume, a file that does not grow, changed programs."""
+        """Check what no event reports: the volume, the growth of files, and whether programs are missing."""
         await self._volume.check()
         hung = HUNG.format(database=self._settings.database) if self._follower.is_hung() else None
         self._problems.note("following", hung)
@@ -158,5 +158,5 @@ class Watcher:
             self._problems.note("supervisord", str(error))
 
     def _note_pruning(self, problems: list[str]) -> None:
-        known = self._problems.texts(without=["retention"])
-        self._problems.note("retention", "\n".join(text for text in problems if text not in known) or None)
+        reported = self._problems.texts(without=["retention"])
+        self._problems.note("retention", "\n".join(text for text in problems if text not in reported) or None)

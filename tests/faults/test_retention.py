@@ -487,7 +487,7 @@ def test_a_pruner_takes_the_settings_that_the_watcher_reads_anew(mirror: Mirror,
             file.write_text("HELDAR_RETENTION_INTERVAL_S=often\n")
             os.kill(watcher_pid(mirror), signal.SIGHUP)
             wait_for(
-                lambda: any("settings of before stay in force" in text for text in published(mirror)["problems"]),
+                lambda: any("previous settings stay in force" in text for text in published(mirror)["problems"]),
                 seen=lambda: published(mirror),
             )
             assert pruners(mirror) == [first]

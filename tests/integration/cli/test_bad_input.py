@@ -100,15 +100,15 @@ BAD_COLUMNS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "sealed_short": (
         {"password": "enc:v1:QUJD"},
-        "password is sealed and can't be opened: what is stored is too short",
+        "password is sealed and can't be opened: the stored value is too short",
     ),
     "sealed_no_base64": (
         {"password": "enc:v1:!"},
-        "password is sealed and can't be opened: what is stored is no base64",
+        "password is sealed and can't be opened: the stored value is not base64",
     ),
     "sealed_no_text": (
         {"password": seal(b"\xff")},
-        "password is sealed and can't be opened: what was sealed is not UTF-8",
+        "password is sealed and can't be opened: the sealed text is not UTF-8",
     ),
     "sealed_url": (
         {"main_stream_url": tampered(seal(b"rtsp://127.0.0.1/"))},
@@ -222,7 +222,10 @@ def test_bad_columns_are_reported_by_camera_and_reason(goes_on: Mirror) -> None:
     ("key", "reason"),
     [
         (base64.b64encode(KEY).decode()[:-8], "expected base64 of 32 bytes"),
-        (base64.b64encode(OTHER_KEY).decode(), "HELDAR_SECRET_KEY is a different one, or the value is damaged"),
+        (
+            base64.b64encode(OTHER_KEY).decode(),
+            "HELDAR_SECRET_KEY is not the key that sealed it, or the value is damaged",
+        ),
         ("!", "expected base64 of 32 bytes"),
         (" ", "HELDAR_SECRET_KEY is not set"),
     ],

@@ -10,7 +10,7 @@ from support.users import MirrorForAll, as_root, new_mirror
 from support.waiting import wait_for
 from support.watched import published
 
-from heldar_mirror.state.secrets import SECRETS as SECRETS_FILE
+from heldar_mirror.state.secrets import SECRETS_FILE
 
 
 class Sheltered(MirrorForAll):

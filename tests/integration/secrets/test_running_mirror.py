@@ -29,7 +29,7 @@ from support.users import MirrorForAll, as_root, new_mirror
 from support.waiting import wait_for
 
 from heldar_mirror.env_file import escape_env
-from heldar_mirror.state.secrets import SECRETS as SECRETS_FILE
+from heldar_mirror.state.secrets import SECRETS_FILE
 
 # The fixture runs a mirror's whole life before the first test looks at what it showed.
 pytestmark = pytest.mark.timeout(900)

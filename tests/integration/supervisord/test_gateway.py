@@ -104,7 +104,7 @@ def supervisord(home: Path) -> Iterator[Supervisord]:
 @pytest.fixture
 def joined(home: Path, database: Database, supervisord: Supervisord, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings that join that supervisord, with the cameras `gate` and `hall` applied; a stop may take a moment."""
-    monkeypatch.setattr(gateway, "STOP_SECONDS", 1)
+    monkeypatch.setattr(gateway, "STOP_TIMEOUT_SECONDS", 1)
     monkeypatch.setattr(gateway, "POLL_SECONDS", 0.01)
     made = settings(
         DATABASE_URL=f"sqlite://{database.path}",

@@ -15,7 +15,7 @@ import pytest
 from support.mirror import Database
 from support.waiting import wait_for
 
-from heldar_mirror.proc.mounts import find_place
+from heldar_mirror.proc.mounts import find_mount
 from heldar_mirror.watcher import changes
 from heldar_mirror.watcher.changes import Changes
 
@@ -68,10 +68,10 @@ for _ in range(3):
 def test_the_file_system_of_a_path(path: str, expected: str) -> None:
     """A path's file system is that of the deepest mount point, and the last of several on one point. The path need not
     exist."""
-    assert find_place(Path(path), MOUNTINFO).kind == expected
+    assert find_mount(Path(path), MOUNTINFO).file_system == expected
     # In a mount namespace other than the first one the root may have no line.
-    assert find_place(Path("/mnt/nas/x"), MOUNTINFO.partition("\n")[2]).kind == "nfs4"
-    assert find_place(Path("/x"), "").kind == ""
+    assert find_mount(Path("/mnt/nas/x"), MOUNTINFO.partition("\n")[2]).file_system == "nfs4"
+    assert find_mount(Path("/x"), "").file_system == ""
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_bad_settings_are_told_and_those_of_before_stay(watched: Mirror) -> None
             ),
             seen=lambda: published(watched),
         )
-        assert "The settings of before stay in force" in said
+        assert "The previous settings stay in force" in said
         watched.database.add("hall")
         wait_until_recorded(watched, {"gate": 60, "hall": 60})
         assert recorders(watched)["gate"] == before["gate"]

@@ -58,7 +58,7 @@ def test_a_plan_that_is_only_shown() -> None:
 
 def test_a_plan_that_was_applied() -> None:
     """The same, with what was found down, and what became of it."""
-    revival = Revival(revived=("lane",), held=("yard",))
+    revival = Revival(revived=("lane",), stopped=("yard",))
     assert list(map(unstyle, plan_lines(a_plan(), revival))) == [
         *DIFF,
         "= yard: stopped by hand; to start it: heldar-mirror reconcile yard",
@@ -80,5 +80,5 @@ def test_a_plan_for_machines() -> None:
     assert (shown["unchanged"], shown["kept"]) == (("lane",), ["attic"])
     assert shown["unusable"] == {"attic": "no RTSP URL", "cellar": "no RTSP URL"}
     assert (shown["revived"], shown["stopped_by_hand"]) == ([], [])
-    shown = plan_json(a_plan(), Revival(revived=("lane",), held=("yard",)))
+    shown = plan_json(a_plan(), Revival(revived=("lane",), stopped=("yard",)))
     assert (shown["applied"], shown["revived"], shown["stopped_by_hand"]) == (True, ("lane",), ("yard",))

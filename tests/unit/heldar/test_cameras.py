@@ -104,8 +104,12 @@ def test_a_bad_id_that_wants_no_mirror_is_ignored(value: object) -> None:
             for value, what in ((GATE_SECRET.encode(), "a text"), (12, "a text"), ("p\udcff", "valid UTF-8"))
         ),
         ("address", None, "no RTSP URL: neither main_stream_url nor address is set"),
-        ("password", "enc:v1:AAAA", "password is sealed and can't be opened: what is stored is too short; set it"),
-        ("main_stream_url", "enc:v1:!", "main_stream_url is sealed and can't be opened: what is stored is no base64"),
+        ("password", "enc:v1:AAAA", "password is sealed and can't be opened: the stored value is too short; set it"),
+        (
+            "main_stream_url",
+            "enc:v1:!",
+            "main_stream_url is sealed and can't be opened: the stored value is not base64",
+        ),
     ],
 )
 def test_a_bad_value_costs_its_own_camera_alone(column: str, value: object, reason: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from support.waiting import wait_for
 
 from heldar_mirror.errors import DatabaseError
-from heldar_mirror.heldar.database import READ_SECONDS, ask
+from heldar_mirror.heldar.database import READ_TIMEOUT_SECONDS, ask
 
 PATIENCE = 0.2
 
@@ -76,7 +76,7 @@ def test_while_a_read_hangs_no_second_one_begins(path: Path, disk: threading.Eve
     for _ in range(3):
         with pytest.raises(DatabaseError, match=f"cannot read the locked segments in {path}: it does not answer"):
             ask(path, "locked segments", one)
-    assert time.monotonic() - begun < READ_SECONDS / 4
+    assert time.monotonic() - begun < READ_TIMEOUT_SECONDS / 4
     assert threading.active_count() == threads
 
     (tmp_path / "other.db").touch()
@@ -94,7 +94,7 @@ def test_a_read_that_takes_a_while_keeps_no_other_one_out(path: Path, disk: thre
     first.start()
     assert ask(path, "cameras", one) == 1
     disk.set()
-    first.join(READ_SECONDS)
+    first.join(READ_TIMEOUT_SECONDS)
     assert answers == ["late"]
 
 

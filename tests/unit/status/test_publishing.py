@@ -105,7 +105,7 @@ def test_a_further_field_of_the_report_does_no_harm(here: Settings) -> None:
 )
 def test_a_report_of_another_version_is_named_as_such(here: Settings, change: Callable[[dict[str, Any]], None]) -> None:
     """A camera with a field that is unknown or missing can't be shown for certain: the watcher has to be restarted."""
-    with pytest.raises(StateError, match=r"status.json is of another version \(.*\): supervisorctl restart watch"):
+    with pytest.raises(StateError, match=r"status.json is of a different version \(.*\): supervisorctl restart watch"):
         altered(here, change)
 
 
@@ -114,6 +114,6 @@ def test_a_file_that_is_no_report_is_named_as_such(here: Settings, text: str) ->
     """Reading it ends with a message, not with a traceback."""
     fd = publish(REPORTS[0], here, None)
     here.status_file.write_text(text)
-    with pytest.raises(StateError, match="is of another version"):
+    with pytest.raises(StateError, match="is of a different version"):
         read_report(here)
     os.close(fd)

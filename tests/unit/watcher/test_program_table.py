@@ -128,9 +128,9 @@ def test_a_listing_replaces_what_events_said() -> None:
     bench = Bench()
     bench.table.heard(state_event("gone", "RUNNING", pid=7))
     bench.supervisord.listed = {"fatal": Process("FATAL", 5, 0), "gate": Process("RUNNING", 5, 8)}
-    assert not bench.table.is_known
+    assert not bench.table.is_listed
     bench.refresh()
-    assert bench.table.is_known
+    assert bench.table.is_listed
     assert bench.table.active(()).keys() == {"fatal", "gate"}
     assert bench.failures.due(bench.clock()) == ["fatal"]
 

@@ -43,7 +43,7 @@ class Bench:
         self.publisher = Publisher(
             settings=lambda: self.settings,
             follower=cast("Follower", self),
-            programs=cast("ProgramTable", SimpleNamespace(active=self.active, is_known=self.programs_known)),
+            programs=cast("ProgramTable", SimpleNamespace(active=self.active, is_listed=self.programs_known)),
             stalls=Stalls(gateway, self.last_errors, lambda _: None, clock, clock),
             last_errors=self.last_errors,
             problems=self.problems,

@@ -11,7 +11,7 @@ from support.examples import settings
 from support.watcher_fakes import Supervisord
 
 from heldar_mirror.errors import MirrorError, VolumeError
-from heldar_mirror.proc.mounts import Place
+from heldar_mirror.proc.mounts import Mount
 from heldar_mirror.state.volumes import remember_volume, remembered_volume
 from heldar_mirror.watcher.async_gateway import AsyncGateway
 from heldar_mirror.watcher.problems import Problems
@@ -41,7 +41,7 @@ class Bench:
             log=self.log.append,
             recording=lambda: {"gate", "yard"},
             adopted=self.adopted,
-            place_of=lambda root: Place(self.device, root, "ext4"),
+            mount_of=lambda root: Mount(self.device, root, "ext4"),
         )
 
     async def call(self, function: Callable[..., Any], *args: Any) -> Any:
