@@ -117,7 +117,7 @@ def mended(failing: Story) -> Story:
     """The cameras that had failed for good are well again. Those that stall still do."""
     for mirror in failing.mirrors.values():
         wait_until_told(mirror)
-        wait_for(partial(is_waited_for, mirror, "unplugged"), seen=mirror.status)
+        wait_for(partial(is_waited_for, mirror, "unplugged"))
     for name in ("refusing", "unplugged", "silent", "garbling"):
         failing.odd[name].become("well")
     failing.outage += time.monotonic()
@@ -132,7 +132,7 @@ def flowing(mended: Story) -> Story:
     """Every camera is well again, after the stalled recorders were ended."""
     for mirror in mended.mirrors.values():
         for camera_id in STALLING:
-            wait_for(partial(was_ended, mirror, camera_id), seconds=300, seen=mirror.watch_log)
+            wait_for(partial(was_ended, mirror, camera_id), seconds=300)
     for name in STALLING:
         mended.odd[name].become("well")
     return mended
@@ -175,7 +175,7 @@ def published(mirror: Mirror, camera_id: str) -> dict[str, Any]:
 
 def wait_until_told(mirror: Mirror) -> None:
     """Wait until the status gives a reason for each camera that fails."""
-    wait_for(lambda: all(published(mirror, camera_id)["last_error"] for camera_id in REASONS), seen=mirror.status)
+    wait_for(lambda: all(published(mirror, camera_id)["last_error"] for camera_id in REASONS))
 
 
 def is_waited_for(mirror: Mirror, camera_id: str) -> bool:
@@ -205,11 +205,8 @@ def test_the_reason_is_told(failing: Story, ffmpeg: str, camera_id: str) -> None
     """`status` says why a camera is not recorded, in ffmpeg's own words and with what to do."""
     mirror = failing.mirrors[ffmpeg]
     words, advice = REASONS[camera_id]
-    wait_for(lambda: re.search(words, published(mirror, camera_id)["last_error"] or ""), seen=mirror.status)
-    wait_for(
-        lambda: re.search(f"{words}.* → .*{advice}", note_of(mirror, camera_id)),
-        seen=lambda: note_of(mirror, camera_id),
-    )
+    wait_for(lambda: re.search(words, published(mirror, camera_id)["last_error"] or ""))
+    wait_for(lambda: re.search(f"{words}.* → .*{advice}", note_of(mirror, camera_id)))
     assert not published(mirror, camera_id)["well"]
 
 
@@ -219,9 +216,9 @@ def test_no_ffmpeg_is_spent_on_a_camera_that_is_away(failing: Story, ffmpeg: str
     """No ffmpeg is started for a camera that is away. Its recorder tries to connect at first, and then the watcher
     does."""
     mirror = failing.mirrors[ffmpeg]
-    wait_for(lambda: "no connection to the camera" in log_of(mirror, camera_id), seen=mirror.status)
+    wait_for(lambda: "no connection to the camera" in log_of(mirror, camera_id))
     tries = log_of(mirror, camera_id).count("ffmpeg ended")
-    wait_for(partial(is_waited_for, mirror, camera_id), seen=mirror.status)
+    wait_for(partial(is_waited_for, mirror, camera_id))
     time.sleep(3)
     assert log_of(mirror, camera_id).count("ffmpeg ended") == tries
     assert camera_id == "unplugged" or not tries
@@ -232,7 +229,7 @@ def test_no_ffmpeg_is_spent_on_a_camera_that_is_away(failing: Story, ffmpeg: str
 def test_tries_leave_no_stubs(failing: Story, ffmpeg: str) -> None:
     """However often a recording fails, no stub is left but that of the try that is under way."""
     mirror = failing.mirrors[ffmpeg]
-    wait_for(lambda: log_of(mirror, "speaking").count("ffmpeg ended") >= 4, seen=mirror.status)
+    wait_for(lambda: log_of(mirror, "speaking").count("ffmpeg ended") >= 4)
     assert len(mirror.segments("speaking")) <= 1
     for camera_id in ("refusing", "silent", "garbling", "mistyped"):
         assert not mirror.segments(camera_id)
@@ -265,7 +262,7 @@ def test_the_good_camera_is_unharmed_meanwhile(failing: Story, ffmpeg: str) -> N
 def test_it_is_back_by_itself(mended: Story, ffmpeg: str, camera_id: str) -> None:
     """As soon as a camera is well again, or its row was corrected, it is recorded. Nobody has to do anything."""
     mirror = mended.mirrors[ffmpeg]
-    wait_for(lambda: published(mirror, camera_id)["well"], seen=mirror.status)
+    wait_for(lambda: published(mirror, camera_id)["well"])
     wait_for_footage(mirror, camera_id)
 
 
@@ -275,10 +272,10 @@ def test_a_stall_is_ended_and_told(mended: Story, ffmpeg: str, camera_id: str) -
     """A recorder is restarted whose ffmpeg would never end: the camera sends no media but goes on with RTCP, or
     babbles."""
     mirror = mended.mirrors[ffmpeg]
-    wait_for(partial(was_ended, mirror, camera_id), seconds=300, seen=mirror.watch_log)
-    wait_for(lambda: "stopped after" in log_of(mirror, camera_id), seen=lambda: log_of(mirror, camera_id))
-    wait_for(lambda: published(mirror, camera_id)["state"] in {"STARTING", "RUNNING"}, seen=mirror.status)
-    wait_for(lambda: re.search(STALL, note_of(mirror, camera_id)), seen=lambda: note_of(mirror, camera_id))
+    wait_for(partial(was_ended, mirror, camera_id), seconds=300)
+    wait_for(lambda: "stopped after" in log_of(mirror, camera_id))
+    wait_for(lambda: published(mirror, camera_id)["state"] in {"STARTING", "RUNNING"})
+    wait_for(lambda: re.search(STALL, note_of(mirror, camera_id)))
     assert len(ffmpegs(mirror, camera_id)) <= 1
 
 
@@ -287,7 +284,7 @@ def test_a_stall_is_ended_and_told(mended: Story, ffmpeg: str, camera_id: str) -
 def test_a_stall_is_over_by_itself(flowing: Story, ffmpeg: str, camera_id: str) -> None:
     """As soon as the media flow again, they are recorded."""
     mirror = flowing.mirrors[ffmpeg]
-    wait_for(lambda: published(mirror, camera_id)["well"], seen=mirror.status)
+    wait_for(lambda: published(mirror, camera_id)["well"])
     wait_for_footage(mirror, camera_id)
 
 
@@ -297,7 +294,7 @@ def test_the_good_camera_was_unharmed_throughout(flowing: Story, ffmpeg: str) ->
     processes."""
     mirror = flowing.mirrors[ffmpeg]
     assert (recorders(mirror)["good"], ffmpegs(mirror, "good")) == flowing.good[ffmpeg]
-    wait_for(lambda: json.loads((mirror.state / "status/status.json").read_text())["well"], seen=mirror.status)
+    wait_for(lambda: json.loads((mirror.state / "status/status.json").read_text())["well"])
     assert "9 of 9 mirrors record" in mirror.run("status").stdout
 
 

@@ -65,7 +65,7 @@ class Followed(Mirror):
         (place / "restored").rename(place / self.database.path.name)
 
     def wait_until_applied(self) -> None:
-        wait_for(lambda: is_recorded_in(self, "gate", self.seconds) and published(self)["well"], seen=self.watch_log)
+        wait_for(lambda: is_recorded_in(self, "gate", self.seconds) and published(self)["well"])
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +202,7 @@ FAULTS: dict[str, tuple[Fault, str]] = {
 def assert_told_once(mirror: Followed, reason: str, path: Path, said: int) -> None:
     """The log gives the reason once, however often the database is read again. `status` gives it with exit code 1."""
     nudge(mirror)
-    wait_for(lambda: times_logged(mirror, UNREADABLE) > said, seen=mirror.watch_log)
+    wait_for(lambda: times_logged(mirror, UNREADABLE) > said)
     left = contents(path.parent)
     nudge(mirror)
     time.sleep(1)
@@ -291,7 +291,7 @@ def test_a_watcher_that_is_killed_while_the_database_can_not_be_read_begins_anew
     path, before, said = followed.database.path, recorders(followed), times_logged(followed, UNREADABLE)
     path.unlink()
     try:
-        wait_for(lambda: times_logged(followed, UNREADABLE) > said, seen=followed.watch_log)
+        wait_for(lambda: times_logged(followed, UNREADABLE) > said)
         pid = watcher_pid(followed)
         kill(pid)
         wait_for(lambda: watcher_pid(followed) not in (0, pid), seen=lambda: followed.supervisorctl("status"))

@@ -93,7 +93,7 @@ def test_a_joined_watcher_follows_the_table_and_leaves_others_alone(joined: Join
     joined.database.add("hall")
     wait_until_recorded(joined, {"gate", "hall"})
     joined.database.update("hall", segment_seconds=61)
-    wait_for(lambda: is_recorded_in(joined, "hall", 61), seen=joined.watch_log)
+    wait_for(lambda: is_recorded_in(joined, "hall", 61))
     joined.database.execute("DELETE FROM cameras WHERE id = 'hall'")
     wait_until_recorded(joined, {"gate"})
     wait_until_well(joined)
@@ -115,15 +115,15 @@ def test_a_joined_watcher_with_a_wrong_password_tells_it_once(joined: JoinedAndW
     try:
         joined.write_settings(HELDAR_MIRROR_SUPERVISOR_PASSWORD="guess")
         joined.supervisorctl("signal", "HUP", "watch")
-        wait_for(lambda: times_logged(joined, "wrong user or password") > said, seen=joined.watch_log)
+        wait_for(lambda: times_logged(joined, "wrong user or password") > said)
         joined.database.update("gate", segment_seconds=62)
-        wait_for(lambda: "\narg=62\n" in (joined.state / "specs/gate.spec").read_text(), seen=joined.watch_log)
+        wait_for(lambda: "\narg=62\n" in (joined.state / "specs/gate.spec").read_text())
         wait_until_shown(joined, "See HELDAR_MIRROR_SUPERVISOR_USERNAME and _PASSWORD")
         assert recorders(joined) == before
     finally:
         joined.write_settings()
         joined.supervisorctl("signal", "HUP", "watch")
-    wait_for(lambda: is_recorded_in(joined, "gate", 62), seen=joined.watch_log)
+    wait_for(lambda: is_recorded_in(joined, "gate", 62))
     wait_until_recorded(joined, {"gate"})
     assert times_logged(joined, "wrong user or password") == said + 1
     for secret in ("guess", ADMIN_PASSWORD):
@@ -140,12 +140,12 @@ def test_somebody_elses_bad_stanza_makes_a_joined_watcher_wait(joined: JoinedAnd
     try:
         joined.configure("[program:bad]\nautostart=true\n")
         joined.database.update("gate", segment_seconds=63)
-        wait_for(lambda: times_logged(joined, CANT_READ) > said, seen=joined.watch_log)
+        wait_for(lambda: times_logged(joined, CANT_READ) > said)
         wait_until_shown(joined, "program:bad")
         assert recorders(joined) == before
     finally:
         joined.configure()
-    wait_for(lambda: is_recorded_in(joined, "gate", 63), seen=joined.watch_log)
+    wait_for(lambda: is_recorded_in(joined, "gate", 63))
     wait_until_recorded(joined, {"gate"})
     assert times_logged(joined, CANT_READ) == said + 1
     assert joined.pids(*OTHERS) == others

@@ -53,12 +53,10 @@ def test_a_killed_ffmpeg_is_started_again_by_itself(running: Watched) -> None:
     others, segments = processes(mirror, "hall", "yard"), mirror.segments("gate")
     (killed,) = ffmpegs(mirror, "gate")
     kill(killed)
-    wait_for(lambda: ffmpegs(mirror, "gate") not in ([], [killed]), seen=mirror.watch_log)
+    wait_for(lambda: ffmpegs(mirror, "gate") not in ([], [killed]))
     running.wait_until_right()
     assert mirror.segments("gate") != segments
-    wait_for(
-        lambda: re.search(r"ffmpeg ended after \d+ s, signal 9", str(mirror.status().get("gate"))), seen=mirror.status
-    )
+    wait_for(lambda: re.search(r"ffmpeg ended after \d+ s, signal 9", str(mirror.status().get("gate"))))
     assert processes(mirror, "hall", "yard") == others
 
 
@@ -222,7 +220,7 @@ def test_after_a_massacre_exactly_one_set_runs_again(whom: str) -> None:
         watched.add("late")
         with mirror.up(watched=True):
             watched.wait_until_right()
-            wait_for(lambda: mirror.run("status", code=None).returncode == 0, seen=mirror.status)
+            wait_for(lambda: mirror.run("status", code=None).returncode == 0)
         wait_for(lambda: not processes_of_mirror(mirror), seen=lambda: processes_of_mirror(mirror))
 
 
@@ -279,9 +277,7 @@ def test_an_instance_whose_root_was_taken_over_records_nothing_there(home: Path)
             wait_until_right(second, wanted)
             before, contents = recorders(second), sorted((home / "shared/gate").iterdir())
             with first.up(watched=True):
-                wait_for(
-                    lambda: "holds the marker of another volume or instance" in first.watch_log(), seen=first.watch_log
-                )
+                wait_for(lambda: "holds the marker of another volume or instance" in first.watch_log())
                 wait_for(
                     lambda: supervisor(first).getProcessInfo("mirror-gate")["statename"] == "FATAL",
                     seen=lambda: first.supervisorctl("status"),

@@ -67,10 +67,7 @@ def pruners(mirror: Mirror) -> list[int]:
 
 def another_pruner(mirror: Mirror, *before: int) -> int:
     """Wait until there is one prune child and none of `before` is left; return it."""
-    found: list[int] = wait_for(
-        lambda: (now := pruners(mirror)) and len(now) == 1 and now[0] not in before and now,
-        seen=lambda: (pruners(mirror), mirror.watch_log()),
-    )
+    found: list[int] = wait_for(lambda: (now := pruners(mirror)) and len(now) == 1 and now[0] not in before and now)
     return found[0]
 
 
@@ -163,7 +160,7 @@ def goes(mirror: Mirror, camera_id: str) -> None:
     """Check that a segment that is over its time is deleted."""
     old = time.time() - 3 * 24 * HOUR
     name, _ = put(mirror, camera_id, old, old + 60)  # the first one lasts until the second begins
-    wait_for(lambda: name not in names(mirror, camera_id), seen=mirror.watch_log)
+    wait_for(lambda: name not in names(mirror, camera_id))
 
 
 def lacks(left: Callable[[str], set[str]], name: str) -> bool:
@@ -270,7 +267,7 @@ def test_what_is_locked_stays_however_full_it_is(mirror: Mirror, port: int) -> N
             assert {*gate, *hall} <= names(mirror, "gate") | names(mirror, "hall")
             leave(mirror.root, 70 * MIB)
             wait_until_shown(mirror, "nothing more may be deleted", "locked in Heldar")
-            wait_for(lambda: not {*hall} & names(mirror, "hall"), seen=mirror.watch_log)
+            wait_for(lambda: not {*hall} & names(mirror, "hall"))
             for _ in range(3):
                 swept(mirror)
                 # The segment that begins when a locked one ends may hold its last moment, so it stays as well.
@@ -278,11 +275,11 @@ def test_what_is_locked_stays_however_full_it_is(mirror: Mirror, port: int) -> N
                 assert {*gate[5:9], *gate[20:24]} <= left <= {*gate[4:10], *gate[19:25]}
             assert free(mirror.root) < FLOOR
             writers, newest = (ffmpegs(mirror, "gate"), ffmpegs(mirror, "hall")), max(names(mirror, "gate"))
-            wait_for(lambda: begun_at(max(names(mirror, "gate"))) > begun_at(newest) + 5 * SECONDS, seen=mirror.status)
+            wait_for(lambda: begun_at(max(names(mirror, "gate"))) > begun_at(newest) + 5 * SECONDS)
             assert (ffmpegs(mirror, "gate"), ffmpegs(mirror, "hall")) == writers
             times_told = times_logged(mirror, "nothing more may be deleted")
             mirror.database.execute("UPDATE segments SET locked = 0")
-            wait_for(lambda: not {*gate[5:9]} & names(mirror, "gate"), seen=mirror.watch_log)
+            wait_for(lambda: not {*gate[5:9]} & names(mirror, "gate"))
             swept(mirror)
             assert {*gate[20:24]} <= names(mirror, "gate")
             (mirror.root / "ballast").unlink()
@@ -303,7 +300,7 @@ def test_somebodys_big_file_costs_no_more_than_the_room_it_takes(mirror: Mirror,
             time.sleep(12)  # longer than a tick
             assert {*old} <= names(mirror, "gate")
             leave(mirror.root, FLOOR - 5 * MIB)
-            wait_for(lambda: free(mirror.root) >= FLOOR, seen=mirror.watch_log)
+            wait_for(lambda: free(mirror.root) >= FLOOR)
             time.sleep(12)
             left = names(mirror, "gate") & {*old}
         assert {*old[40:]} <= left
@@ -330,8 +327,8 @@ def test_without_its_database_the_floor_still_holds(mirror: Mirror, port: int) -
             time.sleep(3)
             assert {aged, *first, *later} <= names(mirror, "gate")
             leave(mirror.root, FLOOR - 4 * MIB)
-            wait_for(lambda: free(mirror.root) >= FLOOR, seen=mirror.watch_log)
-            wait_for(lambda: "by the locks that were read last" in mirror.watch_log(), seen=mirror.watch_log)
+            wait_for(lambda: free(mirror.root) >= FLOOR)
+            wait_for(lambda: "by the locks that were read last" in mirror.watch_log())
             assert aged not in names(mirror, "gate")
             assert {*later, first[2]} <= names(mirror, "gate")
             assert max({*first} - names(mirror, "gate")) < min(names(mirror, "gate") - {*first[1:4]})
@@ -399,7 +396,7 @@ def test_a_clock_that_is_set_a_year_forward_costs_no_footage(mirror: Mirror, por
         swept(mirror)
         clock.jump(YEAR)
         wait_until_shown(mirror, "the clock was set forward: nothing goes by age")
-        wait_for(lambda: begun_at(max(names(mirror, "gate"))) > now + YEAR / 2, seen=mirror.status)
+        wait_for(lambda: begun_at(max(names(mirror, "gate"))) > now + YEAR / 2)
         before = names(mirror, "gate")
         swept(mirror, 3)
         assert {*recent} <= before <= names(mirror, "gate")
@@ -423,7 +420,7 @@ def test_with_a_killed_watcher_its_pruner_ends_and_the_next_one_has_its_own(mirr
         for _ in range(2):
             before, parent = another_pruner(mirror), watcher_pid(mirror)
             kill(parent)
-            wait_for(partial(has_ended, mirror, before), seen=mirror.watch_log)
+            wait_for(partial(has_ended, mirror, before))
             another_pruner(mirror, before)
             assert watcher_pid(mirror) != parent
             goes(mirror, "gate")
@@ -438,7 +435,7 @@ def test_a_killed_pruner_is_told_of_and_begun_again(mirror: Mirror, port: int) -
         wait_until_recording(mirror, "gate")
         before = another_pruner(mirror)
         kill(before)
-        wait_for(lambda: "pruning ended with -9" in mirror.watch_log(), seen=mirror.watch_log)
+        wait_for(lambda: "pruning ended with -9" in mirror.watch_log())
         another_pruner(mirror, before)
         goes(mirror, "gate")
         wait_until_well(mirror)
@@ -486,20 +483,17 @@ def test_a_pruner_takes_the_settings_that_the_watcher_reads_anew(mirror: Mirror,
             assert {old, *younger} <= names(mirror, "gate")
             file.write_text("HELDAR_RETENTION_INTERVAL_S=often\n")
             os.kill(watcher_pid(mirror), signal.SIGHUP)
-            wait_for(
-                lambda: any("previous settings stay in force" in text for text in published(mirror)["problems"]),
-                seen=lambda: published(mirror),
-            )
+            wait_for(lambda: any("previous settings stay in force" in text for text in published(mirror)["problems"]))
             assert pruners(mirror) == [first]
             file.write_text("HELDAR_RETENTION_INTERVAL_S=1\nHELDAR_MIRROR_MIN_FREE_GB=0.125\n")
             os.kill(watcher_pid(mirror), signal.SIGHUP)
-            wait_for(lambda: old not in names(mirror, "gate"), seen=mirror.watch_log)
+            wait_for(lambda: old not in names(mirror, "gate"))
             second = another_pruner(mirror, first)
             assert {*younger} <= names(mirror, "gate")
             # A floor of 143.4 MiB: it is enough to delete the oldest 4 MiB.
             file.write_text("HELDAR_RETENTION_INTERVAL_S=1\nHELDAR_MIRROR_MIN_FREE_GB=0.14\n")
             os.kill(watcher_pid(mirror), signal.SIGHUP)
-            wait_for(lambda: younger[0] not in names(mirror, "gate"), seen=mirror.watch_log)
+            wait_for(lambda: younger[0] not in names(mirror, "gate"))
             another_pruner(mirror, first, second)
             swept(mirror)
             assert {*younger[1:]} <= names(mirror, "gate")
@@ -561,7 +555,7 @@ def test_a_pruner_of_a_root_that_was_never_used_waits_idly(mirror: Mirror, port:
         share = (cpu() - before) / (time.monotonic() - since)
         (mirror.home / "away").rename(mirror.database.path.parent)
         wait_until_recording(mirror, "gate")
-        wait_for(lambda: old not in names(mirror, "gate"), seen=mirror.watch_log)
+        wait_for(lambda: old not in names(mirror, "gate"))
         wait_until_well(mirror)
     assert share < 0.05
 
@@ -632,7 +626,7 @@ def test_a_deleted_cameras_footage_goes_in_time_also_across_a_restart(mirror: Mi
         note = mirror.root / "yard/note.txt"
         note.write_text("mine")
         mirror.database.execute("DELETE FROM cameras WHERE id IN ('gate', 'yard')")
-        wait_for(lambda: deleted(mirror).keys() == {"gate", "yard"}, seen=lambda: deleted(mirror))
+        wait_for(lambda: deleted(mirror).keys() == {"gate", "yard"})
         since = deleted(mirror)
         wait_for(lambda: not ffmpegs(mirror, "gate") and not ffmpegs(mirror, "yard"))
     end = min(since.values()) + hours * HOUR
@@ -648,7 +642,7 @@ def test_a_deleted_cameras_footage_goes_in_time_also_across_a_restart(mirror: Mi
             return is_gone
 
         wait_for(gone, seen=mirror.watch_log)
-        wait_for(lambda: list((mirror.root / "yard").glob("*.mp4")) == [], seen=mirror.watch_log)
+        wait_for(lambda: list((mirror.root / "yard").glob("*.mp4")) == [])
         swept(mirror)
         assert note.read_text() == "mine"
         assert "gate" not in deleted(mirror)

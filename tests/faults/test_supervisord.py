@@ -81,9 +81,9 @@ def test_supervisord_killed_in_the_middle_of_an_apply_is_right_at_the_next_up(mi
         if who == "reconcile":
             assert reconcile.returncode == 5, errors
             assert b"supervisord does not answer" in errors
-        wait_for(lambda: not processes_of(str(mirror.home)), seen=lambda: processes_of(str(mirror.home)))
+        wait_for(lambda: not processes_of(str(mirror.home)))
     with mirror.up(watched=True):
-        wait_for(lambda: all(is_recorded_in(mirror, name, 61) for name in cameras), seen=mirror.watch_log)
+        wait_for(lambda: all(is_recorded_in(mirror, name, 61) for name in cameras))
         assert recorders(mirror).keys() == cameras
 
 
@@ -98,12 +98,12 @@ def test_a_configuration_that_can_not_be_read_is_told_once_and_what_waits_is_app
     try:
         configuration.write_text(good.replace("files=programs.conf", "files=programs.conf bad.conf"))
         watched.database.update("gate", segment_seconds=61)
-        wait_for(lambda: times_logged(watched, CANT_READ) == said + 1, seen=watched.watch_log)
+        wait_for(lambda: times_logged(watched, CANT_READ) == said + 1)
         wait_until_shown(watched, "program:bad")
         # It is read again, and reported again only if the reason differs.
         configuration.write_text("supervisord\n")
         os.kill(pid, signal.SIGHUP)
-        wait_for(lambda: times_logged(watched, CANT_READ) == said + 2, seen=watched.watch_log)
+        wait_for(lambda: times_logged(watched, CANT_READ) == said + 2)
         wait_until_shown(watched, "no section headers", "what runs goes on")
         os.kill(pid, signal.SIGHUP)
         time.sleep(2)
@@ -111,7 +111,7 @@ def test_a_configuration_that_can_not_be_read_is_told_once_and_what_waits_is_app
     finally:
         configuration.write_text(good)
         (watched.state / "bad.conf").unlink()
-    wait_for(lambda: is_recorded_in(watched, "gate", 61), seen=watched.watch_log)
+    wait_for(lambda: is_recorded_in(watched, "gate", 61))
     after = wait_until_recorded(watched, CAMERAS)
     assert {name for name in CAMERAS if after[name] != before[name]} == {"gate"}
     assert times_logged(watched, CANT_READ) == said + 2
@@ -127,7 +127,7 @@ def test_a_person_who_updates_while_the_table_changes_is_in_nobodys_way(watched:
         # The first of the two that reads the new programs file applies it.
         for _ in range(3):
             watched.supervisorctl("update")
-    wait_for(lambda: all(is_recorded_in(watched, name, 73) for name in CAMERAS), seen=watched.watch_log)
+    wait_for(lambda: all(is_recorded_in(watched, name, 73) for name in CAMERAS))
     wait_until_well(watched)
     assert recorders(watched).keys() == CAMERAS
     assert times_logged(watched, "Traceback") == 0
@@ -140,7 +140,7 @@ def test_what_a_person_stopped_stays_stopped_while_others_are_followed(watched: 
     wait_until_recorded(watched, CAMERAS)
     watched.supervisorctl("stop", "mirror-gate")
     watched.database.update("hall", segment_seconds=81)
-    wait_for(lambda: is_recorded_in(watched, "hall", 81), seen=watched.watch_log)
+    wait_for(lambda: is_recorded_in(watched, "hall", 81))
     held = "gate: stopped by hand; to start it: heldar-mirror reconcile gate"
     wait_until_shown(watched, held, "2 of 3 mirrors record")
     assert recorders(watched).keys() == CAMERAS - {"gate"}
@@ -175,7 +175,7 @@ def test_all_stopped_and_started_by_a_person_is_followed_again(watched: Mirror) 
     wait_until_shown(watched, "the watcher is not running", "supervisorctl start watch", "0 of 3 mirrors record")
     watched.database.update("gate", segment_seconds=91)
     with supervisorctl(watched, "start", "all"):
-        wait_for(lambda: is_recorded_in(watched, "gate", 91), seen=watched.watch_log)
+        wait_for(lambda: is_recorded_in(watched, "gate", 91))
         wait_until_recorded(watched, CAMERAS)
 
 
@@ -189,9 +189,9 @@ def test_a_socket_that_is_gone_is_told_and_up_can_still_be_ended(mirror: Mirror)
         before = wait_until_recorded(mirror, CAMERAS)
         wait_until_well(mirror)
         (mirror.state / "supervisor.sock").unlink()
-        wait_for(lambda: times_logged(mirror, "supervisord does not answer at"), seen=mirror.watch_log)
+        wait_for(lambda: times_logged(mirror, "supervisord does not answer at"))
         mirror.database.update("gate", segment_seconds=61)
-        wait_for(lambda: "\narg=61\n" in (mirror.state / "specs/gate.spec").read_text(), seen=mirror.watch_log)
+        wait_for(lambda: "\narg=61\n" in (mirror.state / "specs/gate.spec").read_text())
         wait_until_shown(mirror, "supervisord does not answer at", "3 of 3 mirrors record")
         assert recorders(mirror) == before
         assert times_logged(mirror, "supervisord does not answer at") == 1
@@ -227,7 +227,7 @@ def test_what_failed_while_supervisord_was_too_busy_to_look_is_no_restart_storm(
         time.sleep(3)
         assert not recorders(mirror)
         with socket.create_server(("127.0.0.1", port)):
-            wait_for(lambda: "ERROR ffmpeg ended" in log_of(mirror).partition("ERROR")[2], seen=lambda: log_of(mirror))
+            wait_for(lambda: "ERROR ffmpeg ended" in log_of(mirror).partition("ERROR")[2])
 
 
 def log_of(mirror: Mirror) -> str:

@@ -62,16 +62,13 @@ def one_writer_each(mirror: Mirror, *camera_ids: str) -> bool:
 
 def settle(mirror: Mirror, *camera_ids: str) -> None:
     """Wait until nothing is tried any more: every camera's program has failed for good."""
-    wait_for(lambda: all(states(mirror).get(name) == "FATAL" for name in camera_ids), seen=lambda: states(mirror))
+    wait_for(lambda: all(states(mirror).get(name) == "FATAL" for name in camera_ids))
 
 
 def told(mirror: Mirror, text: str) -> None:
     """Wait until the watcher has reported a problem, in its log and in the status. `status` shows it and ends with
     1."""
-    wait_for(
-        lambda: text in mirror.watch_log() and any(text in line for line in published(mirror)["problems"]),
-        seen=lambda: (published(mirror), mirror.watch_log()),
-    )
+    wait_for(lambda: text in mirror.watch_log() and any(text in line for line in published(mirror)["problems"]))
     assert text in mirror.run("status", code=1).stdout
 
 
@@ -85,8 +82,8 @@ def is_calm(mirror: Mirror, text: str) -> None:
 
 def well_again(mirror: Mirror, *camera_ids: str) -> None:
     """Wait until all is well by itself: every camera records, and each directory has one writer."""
-    wait_for(lambda: published(mirror)["well"] and one_writer_each(mirror, *camera_ids), seen=lambda: published(mirror))
-    wait_for(lambda: "volume: all well again" in mirror.watch_log(), seen=mirror.watch_log)
+    wait_for(lambda: published(mirror)["well"] and one_writer_each(mirror, *camera_ids))
+    wait_for(lambda: "volume: all well again" in mirror.watch_log())
 
 
 def real(mirror: Mirror, port: int, *camera_ids: str) -> None:
@@ -284,12 +281,10 @@ def test_a_volume_that_hangs(mirror: Mirror, port: int) -> None:
             assert "mirror-gate" in mirror.supervisorctl("status")
             assert "does not answer within" in mirror.run("reconcile", code=6).stderr
             mirror.database.update("hall", mirror_enabled=0)
-            wait_for(lambda: states(mirror).get("hall") not in {"STARTING", "RUNNING"}, seen=lambda: states(mirror))
+            wait_for(lambda: states(mirror).get("hall") not in {"STARTING", "RUNNING"})
             wait_until_published_again(mirror)
         well_again(mirror, "gate", "yard")
-        wait_for(
-            lambda: not ffmpegs(mirror, "hall") and "hall" not in recorders(mirror), seen=lambda: recorders(mirror)
-        )
+        wait_for(lambda: not ffmpegs(mirror, "hall") and "hall" not in recorders(mirror))
         wait_until_grown(mirror, "gate", "yard")
         assert closed.items() <= closed_digests(disk).items()
 

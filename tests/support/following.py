@@ -43,11 +43,7 @@ def recorded(mirror: Mirror) -> dict[str, list[int]]:
 
 def wait_until_recorded(mirror: Mirror, expected: dict[str, int]) -> None:
     """Wait until exactly these cameras are recorded, each by one ffmpeg with segments of the given length."""
-    wait_for(
-        lambda: recorded(mirror) == {name: [length] for name, length in expected.items()},
-        every=0.2,
-        seen=lambda: (recorded(mirror), mirror.watch_log()),
-    )
+    wait_for(lambda: recorded(mirror) == {name: [length] for name, length in expected.items()}, every=0.2)
 
 
 def watcher(mirror: Mirror) -> int:

@@ -174,7 +174,7 @@ def test_strange_but_good_cameras_are_recorded(running: Mirror) -> None:
         assert f" {running.state}/specs/{camera_id}.spec " in programs[f"mirror-{camera_id}"].command
         assert len(ffmpegs(running, camera_id)) == 1
     assert plan_counts(running.run("reconcile")) == {"unchanged": len(GOOD_COLUMNS)}
-    wait_for(lambda: all(camera["well"] for camera in running.status().values()), seen=running.status)
+    wait_for(lambda: all(camera["well"] for camera in running.status().values()))
 
 
 def test_bad_ids_are_reported_and_become_nothing(goes_on: Mirror) -> None:
@@ -279,7 +279,7 @@ def test_paths_with_awkward_characters_are_no_obstacle(mirror: Mirror) -> None:
     mirror.state.symlink_to(odd / "state")
     with mirror.up():
         wait_for(lambda: root.is_dir() and list(root.glob("gate/[0-9]*_[0-9]*.mp4")), seen=mirror.status)
-        wait_for(lambda: mirror.status()["gate"]["well"], seen=mirror.status)
+        wait_for(lambda: mirror.status()["gate"]["well"])
         assert [Path(mirror.status()["gate"]["segment"]["path"]).parent] == [root / "gate"]
     assert sorted(path.name for path in odd.iterdir()) == ["log", root.name, "state"]
 

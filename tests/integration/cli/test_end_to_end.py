@@ -54,9 +54,9 @@ def test_two_cameras_are_recorded_at_once(mirror: Mirror, camera: Camera, ffmpeg
     mirror.database.add("gate", rtsp_port=camera.port, segment_seconds=4)
     mirror.database.add("hall", vendor="dahua", rtsp_port=camera.port, segment_seconds=4)
     with mirror.up():
-        wait_for(lambda: all(len(mirror.segments(camera_id)) > 3 for camera_id in ("gate", "hall")), seen=mirror.status)
+        wait_for(lambda: all(len(mirror.segments(camera_id)) > 3 for camera_id in ("gate", "hall")))
         # Between two segments a camera has none for a moment.
-        wait_for(lambda: all(camera["well"] for camera in mirror.status().values()), seen=mirror.status)
+        wait_for(lambda: all(camera["well"] for camera in mirror.status().values()))
     for camera_id in ("gate", "hall"):
         assert (mirror.root / camera_id).stat().st_mode & 0o777 == 0o750
         first, *middle, _last = segments = mirror.segments(camera_id)
@@ -89,7 +89,6 @@ def test_a_wrong_password_is_told_and_never_shown(mirror: Mirror, camera: Camera
                 and "401 Unauthorized" in (shown["hall"]["last_error"] or "")
                 and shown
             ),
-            seen=mirror.status,
         )
         assert not status["hall"]["well"]
         assert status["gate"]["well"]
@@ -120,14 +119,14 @@ def test_a_camera_that_vanishes_is_recorded_again(mirror: Mirror, camera: Camera
     """A camera that comes back is recorded again: its recorder waits for it, and after that a reconcile starts it."""
     mirror.database.add("gate", rtsp_port=camera.port)
     with mirror.up():
-        wait_for(lambda: records(mirror, "gate"), seen=mirror.status)
+        wait_for(lambda: records(mirror, "gate"))
         time.sleep(3)
         camera.unplug()
-        wait_for(lambda: "Connection refused" in (mirror.status()["gate"]["last_error"] or ""), seen=mirror.status)
+        wait_for(lambda: "Connection refused" in (mirror.status()["gate"]["last_error"] or ""))
         if away == "a night":
-            wait_for(lambda: mirror.status()["gate"]["state"] == "EXITED", seen=mirror.status)
+            wait_for(lambda: mirror.status()["gate"]["state"] == "EXITED")
         assert not mirror.status()["gate"]["well"]
-        wait_for(lambda: mirror.status()["gate"]["activity"] == "waiting", seen=mirror.status)
+        wait_for(lambda: mirror.status()["gate"]["activity"] == "waiting")
         shown = mirror.run("status", code=1).stdout
         assert f"gate: waiting for its camera at 127.0.0.1, port {camera.port}: Connection refused." in shown
         before = mirror.segments("gate")
@@ -153,14 +152,14 @@ def test_a_stop_keeps_the_footage_of_the_last_segment(mirror: Mirror, camera: Ca
     stopped: list[Path] = []
 
     def about_to_stop() -> None:
-        wait_for(lambda: records(mirror, *camera_ids), seen=mirror.status)
+        wait_for(lambda: records(mirror, *camera_ids))
         time.sleep(3)
         stopped.extend(mirror.segments(camera_id)[-1] for camera_id in camera_ids)
 
     with mirror.up():
         about_to_stop()
         mirror.supervisorctl("stop", "all")
-        wait_for(lambda: {camera["state"] for camera in mirror.status().values()} == {"STOPPED"}, seen=mirror.status)
+        wait_for(lambda: {camera["state"] for camera in mirror.status().values()} == {"STOPPED"})
         mirror.run("reconcile", *camera_ids)
         about_to_stop()
         mirror.run("reconcile", *camera_ids)

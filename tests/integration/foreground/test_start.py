@@ -42,7 +42,7 @@ def test_a_first_up_with_an_unreadable_database_waits_for_it(mirror: Mirror) -> 
     mirror.database.path.parent.rename(mirror.home / "dead")
     with mirror.up(watched=True):
         assert "cannot read the cameras" in mirror.up_log()
-        wait_for(lambda: "cannot read the cameras" in mirror.watch_log(), seen=mirror.watch_log)
+        wait_for(lambda: "cannot read the cameras" in mirror.watch_log())
         assert not (mirror.root / recorder.MARKER).exists()
         (mirror.home / "dead").rename(mirror.database.path.parent)
         wait_until_recording(mirror, "gate")
@@ -75,7 +75,7 @@ def test_whoever_is_killed_nothing_is_left_and_the_next_up_records(mirror: Mirro
         wait_until_recording(mirror, *cameras)
         kill(up.pid if whom == "up" else int((mirror.state / "supervisord.pid").read_text()))
         code = up.wait(180)
-        wait_for(lambda: not processes_of(str(mirror.home)), seen=lambda: processes_of(str(mirror.home)))
+        wait_for(lambda: not processes_of(str(mirror.home)))
         if whom == "supervisord":
             assert code == 5
             assert "supervisord ended by itself" in mirror.up_log()

@@ -88,12 +88,12 @@ def test_a_database_that_hangs_only_delays_up(mirror: Mirror, served: "subproces
     mirror.database.add("gate")
     mirror.env["HELDAR_DATABASE_URL"] = f"sqlite://{mirror.home}/served/heldar.db"
     with mirror.up(watched=True):
-        wait_for(lambda: mirror.segments("gate"), seen=mirror.watch_log)
+        wait_for(lambda: mirror.segments("gate"))
     before = len(mirror.segments("gate"))
     served.send_signal(signal.SIGSTOP)
     try:
         with mirror.up(watched=True):
-            wait_for(lambda: len(mirror.segments("gate")) > before, seen=mirror.up_log)
+            wait_for(lambda: len(mirror.segments("gate")) > before)
             assert "does not answer within 20 s" in mirror.up_log()
     finally:
         served.send_signal(signal.SIGCONT)
@@ -108,8 +108,8 @@ def test_a_watcher_that_hangs_is_killed(impatient: ImpatientMirror) -> None:
         )
         hung, recorder = watcher_of(impatient), impatient.supervisorctl("pid", "mirror-gate")
         os.kill(hung, signal.SIGSTOP)
-        wait_for(lambda: watcher_of(impatient) not in (0, hung), every=1, seen=impatient.up_log)
-        wait_for(lambda: "the watcher has published nothing" in impatient.up_log(), seen=impatient.up_log)
+        wait_for(lambda: watcher_of(impatient) not in (0, hung), every=1)
+        wait_for(lambda: "the watcher has published nothing" in impatient.up_log())
         assert impatient.supervisorctl("pid", "mirror-gate") == recorder
 
 
@@ -128,6 +128,6 @@ def test_a_hangup_is_for_the_watcher(mirror: Mirror) -> None:
     with mirror.up(watched=True) as process:
         watcher = watcher_of(mirror)
         process.send_signal(signal.SIGHUP)
-        wait_for(lambda: "read the settings anew" in mirror.watch_log(), seen=mirror.watch_log)
+        wait_for(lambda: "read the settings anew" in mirror.watch_log())
         assert watcher_of(mirror) == watcher
         assert process.poll() is None

@@ -41,7 +41,7 @@ def test_a_changed_prefix_renames_every_program(mirror: Mirror) -> None:
         after = wait_until_recording(mirror, "gate")
         assert after.keys() == {"gate"}
         assert after["gate"] != before["gate"]
-        wait_for(lambda: mirror.status()["gate"]["well"], seen=mirror.status)
+        wait_for(lambda: mirror.status()["gate"]["well"])
         assert plan_counts(mirror.run("reconcile")) == {"unchanged": 1}
 
 

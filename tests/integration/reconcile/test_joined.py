@@ -36,7 +36,7 @@ def test_the_recorders_run_as_the_mirrors_user(joined: Joined) -> None:
     assert joined.segments("gate")[0].owner() == "games"
     spec = joined.state / "specs/gate.spec"
     assert (spec.owner(), spec.stat().st_mode & 0o777) == ("games", 0o600)
-    wait_for(lambda: joined.status()["gate"]["well"], seen=joined.status)
+    wait_for(lambda: joined.status()["gate"]["well"])
 
 
 def test_other_programs_are_left_alone(joined: Joined) -> None:

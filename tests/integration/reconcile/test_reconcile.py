@@ -76,7 +76,7 @@ def test_every_mirrored_camera_has_a_program_and_no_other(mirror: Mirror) -> Non
     mirror.database.add("gate")
     mirror.database.add("hall", mirror_enabled=0)
     with mirror.up(watched=True):
-        wait_for(lambda: mirror.run("status", code=None).returncode == 0, seen=mirror.status)
+        wait_for(lambda: mirror.run("status", code=None).returncode == 0)
         assert mirror.status()["gate"]["well"]
         assert mirror.segments("gate")
         assert not (mirror.root / "hall").exists()
@@ -267,7 +267,7 @@ def test_supervisorctl_works_as_a_sysadmin_expects(running: Mirror) -> None:
 
 def test_what_failed_for_good_is_told_and_started_again(running: Mirror) -> None:
     """A camera in FATAL is shown with its masked error, and the next reconcile starts it."""
-    wait_for(lambda: running.status()["broken"]["state"] == "FATAL", every=1, seen=running.status)
+    wait_for(lambda: running.status()["broken"]["state"] == "FATAL", every=1)
     shown = running.run("status", code=1).stdout
     assert "broken: " in shown
     assert "rtsp://***@localhost: Connection refused" in shown

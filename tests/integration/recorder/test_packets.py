@@ -33,7 +33,7 @@ def test_every_packet_of_the_mirror_is_in_the_primary(mirror: Mirror, camera: Ca
     try:
         wait_for(lambda: len(list(directory.glob("*.mp4"))) > 1, seen=(tmp_path / "primary.log").read_text)
         with mirror.up():
-            wait_for(lambda: len(mirror.segments("gate")) > 4, seen=mirror.status)
+            wait_for(lambda: len(mirror.segments("gate")) > 4)
         mirrored = packets(mirror.segments("gate"))
         ended = len(list(directory.glob("*.mp4")))
         wait_for(lambda: len(list(directory.glob("*.mp4"))) > ended, seen=(tmp_path / "primary.log").read_text)

@@ -42,8 +42,7 @@ def test_modes_and_owners_do_not_depend_on_the_umask_that_up_is_given(umask: int
             os.umask(umask)
             with mirror.up(watched=True):
                 wait_for(
-                    lambda: mirror.segments("gate") and any(found["segment"] for found in published(mirror)["cameras"]),
-                    seen=mirror.watch_log,
+                    lambda: mirror.segments("gate") and any(found["segment"] for found in published(mirror)["cameras"])
                 )
                 found = modes(mirror.state) | modes(mirror.specs)
                 expected = {

@@ -249,12 +249,12 @@ def damage(mirror: Mirror) -> None:
     broken.write_bytes(whole[:4096] + garbage[: len(whole) - 4096])
     mirror.database.path.rename(mirror.home / "whole.db")
     broken.rename(mirror.database.path)
-    wait_for(lambda: "cannot read the cameras" in mirror.watch_log(), seen=mirror.watch_log)
+    wait_for(lambda: "cannot read the cameras" in mirror.watch_log())
 
 
 def mend(mirror: Mirror) -> None:
     (mirror.home / "whole.db").rename(mirror.database.path)
-    wait_for(lambda: "database: all well again" in mirror.watch_log(), seen=mirror.watch_log)
+    wait_for(lambda: "database: all well again" in mirror.watch_log())
 
 
 def change_by_hand(seen: Seen, mirror: Mirror, port: int) -> None:
@@ -272,18 +272,15 @@ def change_by_hand(seen: Seen, mirror: Mirror, port: int) -> None:
     mirror.database.execute("DELETE FROM cameras WHERE id = 'raw_hash'")
     look(seen, mirror, "by hand, again", "reconcile --json built")
     mirror.supervisorctl("start", "watch")
-    wait_for(
-        lambda: all_of(mirror, ("late",), "last_error") and all_of(mirror, RECORDED, "segment"),
-        seen=lambda: published(mirror),
-    )
+    wait_for(lambda: all_of(mirror, ("late",), "last_error") and all_of(mirror, RECORDED, "segment"))
 
 
 def live(seen: Seen, mirror: Mirror, odd: Camera, closed: int, echo: int) -> None:
     """Run a mirror through everything that could make it show a secret."""
     add_cameras(mirror, odd.port, closed, echo)
     with Processes(mirror.home) as processes, mirror.up(watched=True):
-        wait_for(lambda: all_of(mirror, RECORDED, "segment"), seen=lambda: published(mirror))
-        wait_for(lambda: all_of(mirror, FAILING, "last_error"), seen=lambda: published(mirror))
+        wait_for(lambda: all_of(mirror, RECORDED, "segment"))
+        wait_for(lambda: all_of(mirror, FAILING, "last_error"))
         look(seen, mirror, "at work", "status", "status --json")
         seen.modes = modes(mirror.state) | modes(seen.specs)
         seen.hidden = {path.name: path.read_bytes() for path in seen.specs.iterdir()}
@@ -294,11 +291,11 @@ def live(seen: Seen, mirror: Mirror, odd: Camera, closed: int, echo: int) -> Non
         look(seen, mirror, "damaged", "status", "reconcile")
         mend(mirror)
         mirror.database.update("changing", password=PASSWORDS["new"])
-        wait_for(lambda: "~ changing" in mirror.watch_log(), seen=mirror.watch_log)
+        wait_for(lambda: "~ changing" in mirror.watch_log())
         if seen.user == "root":
-            wait_for(lambda: all_of(mirror, RECORDED, "state", "EXITED"), seen=lambda: published(mirror))
+            wait_for(lambda: all_of(mirror, RECORDED, "state", "EXITED"))
             odd.plug_in()
-            wait_for(lambda: all_of(mirror, RECORDED, "segment"), seen=lambda: published(mirror))
+            wait_for(lambda: all_of(mirror, RECORDED, "segment"))
         processes.settle()
         change_by_hand(seen, mirror, odd.port)
         processes.settle()

@@ -36,7 +36,7 @@ def test_once_there_is_a_key_no_credential_stays_on_the_disk(mirror: Mirror) -> 
         for path, content in file_contents(mirror.state).items():
             assert ENCODED_PASSWORD.encode() not in content, path
         assert [path.name for path in specs.iterdir()] == ["gate.spec"]
-        wait_for(lambda: mirror.status()["gate"]["well"], seen=mirror.status)
+        wait_for(lambda: mirror.status()["gate"]["well"])
         assert not set(before.values()) & processes_of("start_recorder.py").keys()
         assert not ffmpegs(mirror, "leaving")
         assert re.findall(r"^\S+", mirror.supervisorctl("status"), re.MULTILINE) == ["mirror-gate", "watch"]
@@ -54,12 +54,12 @@ def test_neither_the_key_nor_what_it_opens_gets_where_it_should_not(mirror: Mirr
     mirror.database.add("hall", vendor="generic", main_stream_url=seal(f"rtsp://x:{ENCODED_PASSWORD}@localhost/", key))
     with specs_on_tmpfs(mirror) as specs:
         with mirror.up() as up:
-            wait_for(lambda: mirror.segments("gate") and mirror.segments("hall"), seen=mirror.status)
+            wait_for(lambda: mirror.segments("gate") and mirror.segments("hall"))
             assert f"rtsp://admin:{ENCODED_PASSWORD}@localhost:554/" in (specs / "gate.spec").read_text()
             assert f"rtsp://x:{ENCODED_PASSWORD}@localhost/" in (specs / "hall.spec").read_text()
             assert specs.stat().st_mode & 0o777 == 0o700
             mirror.run("reconcile", "gate")
-            wait_for(lambda: len(processes_of(str(specs))) == 2 and mirror.status()["gate"]["well"], seen=mirror.status)
+            wait_for(lambda: len(processes_of(str(specs))) == 2 and mirror.status()["gate"]["well"])
 
             children = processes_of(str(mirror.home)).keys() | processes_of(str(specs)).keys()
             assert len(children - {up.pid}) >= 5  # supervisord, two recorders, two ffmpegs

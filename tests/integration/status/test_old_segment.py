@@ -32,9 +32,7 @@ def test_a_segment_that_is_open_far_longer_than_one_lasts_is_not_well(mirror: Mi
         mirror.database.add(camera_id, segment_seconds=segment_seconds)
     with mirror.up():
         wait_until_recording(mirror, *seconds)
-        found = wait_for(
-            lambda: (s := mirror.status()) and all(c["segment"] for c in s.values()) and s, seen=mirror.status
-        )
+        found = wait_for(lambda: (s := mirror.status()) and all(c["segment"] for c in s.values()) and s)
         assert {name: camera["well"] for name, camera in found.items()} == {
             "old_short": False,
             "old_long": True,

@@ -34,15 +34,9 @@ def test_a_recorder_refuses_a_volume_that_lost_its_marker(used: Mirror) -> None:
         (used.root / MARKER).unlink()
         shutil.rmtree(used.root / "gate")
         restart(used, "gate")
-        wait_for(
-            lambda: f"ERROR cannot record: mirror root {used.root} has lost its marker" in log_of(used, "gate"),
-            seen=lambda: log_of(used, "gate"),
-        )
+        wait_for(lambda: f"ERROR cannot record: mirror root {used.root} has lost its marker" in log_of(used, "gate"))
         (used.root / MARKER).write_text("another\n")
-        wait_for(
-            lambda: "holds the marker of another volume or instance" in log_of(used, "gate"),
-            seen=lambda: log_of(used, "gate"),
-        )
+        wait_for(lambda: "holds the marker of another volume or instance" in log_of(used, "gate"))
         assert [path.name for path in used.root.iterdir()] == [MARKER]
         shown = used.run("status", code=1).stdout
         assert "gate: " in shown
@@ -64,7 +58,7 @@ def test_a_cameras_directory_that_is_a_link_is_refused(mirror: Mirror) -> None:
     mirror.database.add("hall")
     with mirror.up():
         wait_until_recording(mirror, "hall")
-        wait_for(lambda: "ERROR cannot record: " in log_of(mirror, "gate"), seen=lambda: log_of(mirror, "gate"))
+        wait_for(lambda: "ERROR cannot record: " in log_of(mirror, "gate"))
         assert str(mirror.root / "gate") in log_of(mirror, "gate")
         assert list(elsewhere.iterdir()) == []
 
@@ -92,7 +86,7 @@ def test_a_volume_that_is_gone_is_not_recorded_beside(mirror: Mirror) -> None:
             marker = (mirror.root / MARKER).read_text()
             unmount(mirror.root)
             restart(mirror, "gate")
-            wait_for(lambda: "has lost its marker" in log_of(mirror, "gate"), seen=lambda: log_of(mirror, "gate"))
+            wait_for(lambda: "has lost its marker" in log_of(mirror, "gate"))
             assert "is the volume mounted?" in mirror.run("reconcile", code=6).stderr
             assert list(mirror.root.iterdir()) == []
             with tmpfs(mirror.root, 200):
@@ -111,7 +105,7 @@ def test_up_with_the_volume_gone_says_so_and_writes_nothing(used: Mirror) -> Non
     used.root.mkdir()
     with used.up():
         assert "is the volume mounted?" in used.up_log()
-        wait_for(lambda: "has lost its marker" in log_of(used, "gate"), seen=lambda: log_of(used, "gate"))
+        wait_for(lambda: "has lost its marker" in log_of(used, "gate"))
         assert list(used.root.iterdir()) == []
         used.root.rmdir()
         held.rename(used.root)
@@ -126,5 +120,5 @@ def test_an_adopted_volume_is_recorded_to_by_itself(used: Mirror) -> None:
         before = wait_until_recording(used, "gate")["gate"]
         (used.root / MARKER).unlink()
         used.run("adopt-volume")
-        wait_for(lambda: recorders(used).get("gate") not in (None, before), seen=used.watch_log)
-        wait_for(lambda: used.run("status", code=None).returncode == 0, seen=used.status)
+        wait_for(lambda: recorders(used).get("gate") not in (None, before))
+        wait_for(lambda: used.run("status", code=None).returncode == 0)

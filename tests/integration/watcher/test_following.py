@@ -37,23 +37,20 @@ def test_a_committed_row_is_applied(watched: Mirror) -> None:
     watched.database.add("hall", mirror_enabled=0)
     before = wait_until_recording(watched, "gate")
     watching = rf"watching {watched.database.path} by (inotify|polling)"
-    wait_for(lambda: re.search(watching, watched.watch_log()), seen=watched.watch_log)
+    wait_for(lambda: re.search(watching, watched.watch_log()))
     watched.database.update("hall", mirror_enabled=1, segment_seconds=30)
     wait_until_recorded(watched, {"gate": 60, "hall": 30})
     watched.database.update("hall", segment_seconds=40)
     wait_until_recorded(watched, {"gate": 60, "hall": 40})
-    wait_for(lambda: watched.json("status")["well"], seen=watched.status)
+    wait_for(lambda: watched.json("status")["well"])
     watched.database.update("hall", enabled=0)
     wait_until_recorded(watched, {"gate": 60})
     stopped = {"camera_id": "hall", "wanted": False, "state": None, "segment": None, "well": True}
-    wait_for(
-        lambda: any(camera | stopped == camera for camera in published(watched)["cameras"]),
-        seen=lambda: published(watched),
-    )
+    wait_for(lambda: any(camera | stopped == camera for camera in published(watched)["cameras"]))
     assert recorders(watched) == before
     watched.database.execute("DELETE FROM cameras")
     wait_until_recorded(watched, {})
-    wait_for(lambda: published(watched)["cameras"] == [], seen=lambda: published(watched))
+    wait_for(lambda: published(watched)["cameras"] == [])
 
 
 def test_a_database_that_never_rests_is_followed_and_supervisord_is_not_asked(watched: Mirror) -> None:
@@ -92,7 +89,7 @@ def test_a_burst_of_changes_ends_right(watched: Mirror) -> None:
         expected = dict(kernel.execute("SELECT id, segment_seconds FROM cameras WHERE mirror_enabled"))
         assert expected
         wait_until_recorded(watched, expected)
-    wait_for(lambda: watched.json("status")["well"], seen=watched.status)
+    wait_for(lambda: watched.json("status")["well"])
 
 
 def test_a_commit_that_shows_only_after_its_event_is_followed(watched: Mirror) -> None:
@@ -150,10 +147,7 @@ def test_a_directory_that_goes_away_and_comes_back_is_followed(watched: Mirror) 
     shutil.copytree(directory, kept)
     try:
         shutil.rmtree(directory)
-        wait_for(
-            lambda: f"cannot read the cameras in {watched.database.path}" in str(published(watched)["problems"]),
-            seen=lambda: published(watched),
-        )
+        wait_for(lambda: f"cannot read the cameras in {watched.database.path}" in str(published(watched)["problems"]))
         assert recorders(watched) == before
         Database(kept / watched.database.path.name).add("hall")
     finally:
@@ -162,8 +156,8 @@ def test_a_directory_that_goes_away_and_comes_back_is_followed(watched: Mirror) 
     watched.database.update("hall", segment_seconds=30)
     wait_until_recorded(watched, {"gate": 60, "hall": 30})
     assert recorders(watched)["gate"] == before["gate"]
-    wait_for(lambda: watched.json("status")["well"], seen=watched.status)
-    wait_for(lambda: "database: all well again" in watched.watch_log(), seen=watched.watch_log)
+    wait_for(lambda: watched.json("status")["well"])
+    wait_for(lambda: "database: all well again" in watched.watch_log())
 
 
 def test_a_directory_that_is_not_there_yet_is_waited_for(mirror: Mirror) -> None:
@@ -171,9 +165,7 @@ def test_a_directory_that_is_not_there_yet_is_waited_for(mirror: Mirror) -> None
     mirror.database.add("gate")
     away = mirror.database.path.parent.rename(mirror.home / "away")
     with mirror.up(watched=True):
-        wait_for(
-            lambda: "cannot read the cameras in" in str(published(mirror)["problems"]), seen=lambda: published(mirror)
-        )
+        wait_for(lambda: "cannot read the cameras in" in str(published(mirror)["problems"]))
         assert recorders(mirror) == {}
         away.rename(mirror.database.path.parent)
         wait_until_recorded(mirror, {"gate": 60})
@@ -192,7 +184,7 @@ def test_a_link_to_the_database_is_followed_to_where_it_is_written(watched: Mirr
         directory.rename(real)
         directory.symlink_to(real)
     try:
-        wait_for(lambda: real.stat().st_ino in watched_directories(watcher(watched)), seen=watched.watch_log)
+        wait_for(lambda: real.stat().st_ino in watched_directories(watcher(watched)))
         watched.database.add("gate")
         wait_until_recorded(watched, {"gate": 60})
     finally:
@@ -203,7 +195,7 @@ def test_a_link_to_the_database_is_followed_to_where_it_is_written(watched: Mirr
         else:
             directory.unlink()
             real.rename(directory)
-    wait_for(lambda: directory.stat().st_ino in watched_directories(watcher(watched)), seen=watched.watch_log)
+    wait_for(lambda: directory.stat().st_ino in watched_directories(watcher(watched)))
 
 
 def watched_directories(pid: int) -> set[int]:

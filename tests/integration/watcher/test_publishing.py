@@ -17,7 +17,7 @@ def test_a_stopped_watcher_is_told_of_and_status_shows_what_it_can(watched: Mirr
     """Without a watcher `status` says that nothing follows the table, and still shows the cameras."""
     watched.database.add("gate")
     wait_until_recording(watched, "gate")
-    wait_for(lambda: watched.json("status")["well"], seen=watched.status)
+    wait_for(lambda: watched.json("status")["well"])
     watched.supervisorctl("stop", "watch")
     try:
         result = watched.run("status", code=1)
@@ -32,7 +32,7 @@ def test_a_stopped_watcher_is_told_of_and_status_shows_what_it_can(watched: Mirr
     finally:
         watched.supervisorctl("start", "watch")
     wait_until_recorded(watched, {"gate": 60, "hall": 60})
-    wait_for(lambda: watched.json("status")["well"], seen=watched.status)
+    wait_for(lambda: watched.json("status")["well"])
 
 
 def test_the_status_file_is_replaced_whole(watched: Mirror) -> None:

@@ -32,12 +32,12 @@ def test_sighup_reads_the_settings_again(watched: Mirror) -> None:
     wait_until_recording(watched, "gate")
     pid = watcher(watched)
     with read_anew(watched, "HELDAR_MIRROR_UMASK=022\n"):
-        wait_for(lambda: modes(watched, "gate") == {0o444}, seen=watched.watch_log)
+        wait_for(lambda: modes(watched, "gate") == {0o444})
         wait_until_recorded(watched, {"gate": 60})
     with read_anew(watched, "HELDAR_RECORDER_ENABLED=false\n"):
         wait_until_recorded(watched, {})
     wait_until_recorded(watched, {"gate": 60})
-    wait_for(lambda: modes(watched, "gate") == {0o440}, seen=watched.watch_log)
+    wait_for(lambda: modes(watched, "gate") == {0o440})
     assert watcher(watched) == pid
 
 
@@ -51,13 +51,12 @@ def test_bad_settings_are_told_and_those_of_before_stay(watched: Mirror) -> None
                 "HELDAR_MIRROR_UMASK='999': expected" in (problems := " ".join(published(watched)["problems"]))
                 and problems
             ),
-            seen=lambda: published(watched),
         )
         assert "The previous settings stay in force" in said
         watched.database.add("hall")
         wait_until_recorded(watched, {"gate": 60, "hall": 60})
         assert recorders(watched)["gate"] == before["gate"]
-    wait_for(lambda: watched.json("status")["well"], seen=watched.status)
+    wait_for(lambda: watched.json("status")["well"])
 
 
 def test_directories_of_new_settings_are_made(watched: Mirror) -> None:
@@ -69,9 +68,9 @@ def test_directories_of_new_settings_are_made(watched: Mirror) -> None:
         wait_for((logs / "mirror-gate.log").exists, seen=watched.watch_log)
         wait_until_recorded(watched, {"gate": 60})
         wait_for((status / "status.json").exists, seen=watched.watch_log)
-        wait_for(lambda: watched.json("status")["well"], seen=watched.status)
+        wait_for(lambda: watched.json("status")["well"])
     wait_until_recorded(watched, {"gate": 60})
-    wait_for(lambda: watched.json("status")["well"], seen=watched.status)
+    wait_for(lambda: watched.json("status")["well"])
 
 
 def test_sighup_is_heard_while_the_table_is_being_read(watched: Mirror) -> None:
@@ -86,4 +85,4 @@ def test_sighup_is_heard_while_the_table_is_being_read(watched: Mirror) -> None:
             Path(f"{watched.database.path}-wal").unlink()
             time.sleep(1.1)
             stack.enter_context(read_anew(watched, "HELDAR_MIRROR_UMASK=022\n"))
-        wait_for(lambda: modes(watched, "gate") == {0o444}, seen=watched.watch_log)
+        wait_for(lambda: modes(watched, "gate") == {0o444})

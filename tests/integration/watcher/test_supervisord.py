@@ -27,8 +27,7 @@ def test_what_a_person_removed_is_put_back_and_what_he_stopped_stays_stopped(wat
     watched.database.add("yard")
     wait_until_recorded(watched, {"gate": 60, "yard": 60})
     wait_for(
-        lambda: {camera["camera_id"] for camera in published(watched)["cameras"] if camera["well"]} == {"gate", "yard"},
-        seen=lambda: published(watched),
+        lambda: {camera["camera_id"] for camera in published(watched)["cameras"] if camera["well"]} == {"gate", "yard"}
     )
     hall = watched.status()["hall"]
     assert hall | {"wanted": True, "state": "STOPPED", "segment": None, "well": False} == hall
@@ -45,7 +44,7 @@ def test_a_watcher_that_is_killed_comes_back_and_goes_on(watched: Mirror) -> Non
     wait_until_recorded(watched, {"gate": 60, "hall": 60})
     assert watcher(watched) != pid
     assert recorders(watched)["gate"] == before["gate"]
-    wait_for(lambda: watched.json("status")["well"], seen=watched.status)
+    wait_for(lambda: watched.json("status")["well"])
 
 
 def test_a_stop_does_not_wait_for_what_the_watcher_waits_for(watched: Mirror) -> None:
@@ -80,7 +79,7 @@ def kill_and_see_greeting(mirror: Mirror, camera_id: str, methods: list[str]) ->
     kill(*ffmpegs(mirror, camera_id))
     # The greeting of a tick comes every 10 s, so without a wake-up one of two cameras in a row would be late.
     wait_for(lambda: methods.count(GREETING) > greeted, seconds=5)
-    wait_for(lambda: recorders(mirror).get(camera_id) not in (None, recorder), seen=mirror.watch_log)
+    wait_for(lambda: recorders(mirror).get(camera_id) not in (None, recorder))
     wait_until_recording(mirror, camera_id)
 
 
@@ -92,10 +91,7 @@ def test_supervisord_is_woken_where_a_recorder_ends_and_once_for_many(mirror: Mi
         mirror.database.add(camera_id)
     with mirror.up(watched=True):
         wait_until_recording(mirror, *alone, *together)
-        wait_for(
-            lambda: {camera["state"] for camera in published(mirror)["cameras"]} == {"RUNNING"},
-            seen=lambda: published(mirror),
-        )
+        wait_for(lambda: {camera["state"] for camera in published(mirror)["cameras"]} == {"RUNNING"})
         with overheard(mirror) as methods:
             for camera_id in alone:
                 kill_and_see_greeting(mirror, camera_id, methods)
@@ -116,7 +112,7 @@ def test_supervisord_is_woken_where_a_recorder_ends_and_once_for_many(mirror: Mi
 
             kill(watcher(mirror))
             wait_for(lambda: "supervisor.getAllProcessInfo" in methods, seen=lambda: methods)
-            wait_for(lambda: mirror.json("status")["well"], seen=mirror.status)
+            wait_for(lambda: mirror.json("status")["well"])
             for camera_id in together[:3]:
                 kill_and_see_greeting(mirror, camera_id, methods)
 

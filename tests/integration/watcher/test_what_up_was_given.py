@@ -33,7 +33,7 @@ def elsewhere() -> Iterator[Mirror]:
         (mirror.state / "status/status.json").touch()
         with working_in(mirror.home):
             stack.enter_context(mirror.up(watched=True, HELDAR_SECRET_KEY=KEY))
-        wait_for(status_file(mirror).exists, seen=mirror.watch_log)
+        wait_for(status_file(mirror).exists)
         yield mirror
 
 
@@ -52,7 +52,7 @@ def test_a_relative_database_begins_where_up_was_started(elsewhere: Mirror) -> N
     a SIGHUP."""
     elsewhere.database.add("gate")
     wait_until_recorded(elsewhere, {"gate": 60})
-    wait_for(lambda: f"watching {elsewhere.database.path} by " in elsewhere.watch_log(), seen=elsewhere.watch_log)
+    wait_for(lambda: f"watching {elsewhere.database.path} by " in elsewhere.watch_log())
     other = Database(elsewhere.database.path.with_name("other.db"))
     other.execute(f"PRAGMA journal_mode=WAL; {SCHEMA}")
     with read_anew(elsewhere, "HELDAR_DATABASE_URL=sqlite:heldar/other.db\n", "heldar.env"):
@@ -77,10 +77,7 @@ def test_a_secret_key_in_the_environment_of_up_reaches_the_watcher_alone(elsewhe
     # The key outlives the watcher, though supervisord gives the next one no key.
     kill(watcher(elsewhere))
     elsewhere.database.update("sealed", password=seal(b"another"))
-    wait_for(
-        lambda: "url=rtsp://admin:another@" in (elsewhere.state / "specs/sealed.spec").read_text(),
-        seen=elsewhere.watch_log,
-    )
+    wait_for(lambda: "url=rtsp://admin:another@" in (elsewhere.state / "specs/sealed.spec").read_text())
 
 
 @as_root
@@ -91,10 +88,7 @@ def test_anybody_can_read_the_status_and_it_holds_no_secret(elsewhere: Mirror) -
     elsewhere.database.add("gate")
     wait_until_recording(elsewhere, "gate")
     path = status_file(elsewhere)
-    wait_for(
-        lambda: (report := published(elsewhere))["well"] and len(report["cameras"]) == 1,
-        seen=lambda: published(elsewhere),
-    )
+    wait_for(lambda: (report := published(elsewhere))["well"] and len(report["cameras"]) == 1)
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o755
     shown = run_as(STRANGER_UID, [python_for_all(), "-m", "heldar_mirror", "status"], **elsewhere.env)
