@@ -72,7 +72,7 @@ def test_reading_changes_nothing_and_sees_the_newest_row(
     database: Database, state: str, reader: int, directory_mode: int
 ) -> None:
     """Whoever reads, and whatever state Heldar's kernel is in: files, bytes, owners and modes stay the same, the last
-    commit is seen, and the kernel can write afterwards."""
+    commit is seen, and Heldar's kernel can write afterwards."""
     database.add("old")
     path = give_to_heldar(database, directory_mode)
     with heldar_kernel(path) as running:
@@ -108,8 +108,8 @@ def test_reading_changes_nothing_and_sees_the_newest_row(
 @as_root
 @pytest.mark.parametrize("reader", [0, STRANGER_UID], ids=["root", "stranger"])
 def test_a_kernel_that_starts_and_stops_while_we_read_is_not_disturbed(database: Database, reader: int) -> None:
-    """While we read over and over and the -wal comes and goes, no commit is missed or lost, every file stays the
-    kernel's, and the kernel meets no error."""
+    """While we read over and over and the -wal comes and goes, no commit is missed or lost, every file stays Heldar's,
+    and Heldar's kernel meets no error."""
     path = give_to_heldar(database, 0o777)
     restless = subprocess.Popen(
         [python_for_all(), "-c", RESTLESS_KERNEL_PROGRAM, str(path), "300"],
