@@ -25,9 +25,9 @@ def script(path: Path, text: str) -> str:
 
 def test_a_segment_that_is_open_far_longer_than_one_lasts_is_not_well(mirror: Mirror) -> None:
     """A camera whose segment is open for too long is not well: no media come for it. What is too long depends on the
-    camera's segment length."""
+    camera's segment length. A segment of 60 s is overdue after 240 s, far longer than this test takes."""
     mirror.env["HELDAR_FFMPEG_BIN"] = script(mirror.home / "ffmpeg", AGED_FFMPEG)
-    seconds = {"old_short": 60, "old_long": 3600, "young_short": 2}
+    seconds = {"old_short": 60, "old_long": 3600, "young_short": 60}
     for camera_id, segment_seconds in seconds.items():
         mirror.database.add(camera_id, segment_seconds=segment_seconds)
     with mirror.up():
