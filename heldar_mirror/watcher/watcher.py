@@ -70,25 +70,37 @@ class Watcher:
     def __init__(self, settings: Settings, log: Log) -> None:
         self._settings = settings
         self._log = log
-        call = Threads().call
-        clock, wall_clock = time.monotonic, time.time
-        self._gateway = gateway = AsyncGateway(self._current, call)
-        self._problems = problems = Problems(log)
-        self._follower = follower = Follower(self._current, call, problems, log, clock)
+        call, clock, wall_clock = Threads().call, time.monotonic, time.time
         failures, last_errors = Failures(), LastErrors()
-        self._stalls = stalls = Stalls(gateway, last_errors, log, clock, wall_clock)
-        self._waker = waker = Waker(gateway)
-        self._programs = programs = ProgramTable(
-            self._current, gateway, failures, stalls, last_errors, waker, clock, wall_clock
+        gateway = AsyncGateway(self._current, call)
+        problems = Problems(log)
+        waker = Waker(gateway)
+        follower = Follower(self._current, call, problems, log, clock)
+        stalls = Stalls(gateway, last_errors, log, clock, wall_clock)
+        programs = ProgramTable(
+            settings=self._current,
+            gateway=gateway,
+            failures=failures,
+            stalls=stalls,
+            last_errors=last_errors,
+            waker=waker,
+            clock=clock,
+            wall_clock=wall_clock,
         )
-        self._publisher = publisher = Publisher(self._current, follower, programs, stalls, last_errors, problems)
-        self._volume = volume = VolumeGuard(
-            self._current, call, gateway, problems, log, lambda: publisher.segments, follower.request
+        publisher = Publisher(self._current, follower, programs, stalls, last_errors, problems)
+        volume = VolumeGuard(
+            settings=self._current,
+            call=call,
+            gateway=gateway,
+            problems=problems,
+            log=log,
+            recording=lambda: publisher.segments,
+            adopted=follower.request,
         )
         self._reviver = Reviver(
-            gateway,
-            failures,
-            problems,
+            gateway=gateway,
+            failures=failures,
+            problems=problems,
             active=lambda: programs.active(follower.mirrored),
             volume_usable=lambda: volume.usable,
             specs=lambda: follower.desired.specs,
@@ -97,6 +109,8 @@ class Watcher:
             rewrite=follower.request,
             clock=clock,
         )
+        self._gateway, self._problems, self._follower, self._programs = gateway, problems, follower, programs
+        self._stalls, self._waker, self._publisher, self._volume = stalls, waker, publisher, volume
         self._pruning = PruningProcess(self._current, self._note_pruning)
 
     def _current(self) -> Settings:
