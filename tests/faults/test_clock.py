@@ -1,14 +1,13 @@
 """The machine's clock jumps while recorders, supervisord and the watcher are at work."""
 
-import hashlib
 import time
-from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 from support.camera import Camera
 from support.mirror import Mirror
+from support.recordings import digests
 from support.running import ffmpegs, recorders
 from support.stepping_clock import HOUR, Clock
 from support.waiting import wait_for
@@ -23,10 +22,6 @@ def recorded(mirror: Mirror, since: float, until: float) -> dict[Path, str]:
         for path in mirror.segments("gate")
     }
     return digests([path for path, at in begun.items() if since <= at < until][:-1])
-
-
-def digests(paths: Iterable[Path]) -> dict[Path, str]:
-    return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
 @pytest.mark.slow

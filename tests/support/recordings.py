@@ -13,23 +13,20 @@ from support.waiting import COMMAND_SECONDS, wait_for
 FRAMES_PER_SECOND = 15
 
 
-def closed_digests(directory: Path) -> dict[str, str]:
-    """Return the digest of each closed segment, which is every segment but the last of its camera, by path."""
-    closed = [path for camera in directory.iterdir() if camera.is_dir() for path in sorted(camera.glob("*.mp4"))[:-1]]
-    return {str(path): _digest(path) for path in closed}
+def digests(paths: Iterable[Path]) -> dict[Path, str]:
+    """Return the digest of each file. Raises FileNotFoundError if one is missing."""
+    return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
-def harmed(digests: dict[str, str]) -> list[str]:
-    """Return the paths whose files are missing, or have a different digest by now.
+def closed_digests(directory: Path) -> dict[Path, str]:
+    """Return the digest of each closed segment, which is every segment but the last of its camera.
 
-    This does not list the directories anew: if a recorder has removed a stub, the last closed segment has become the
-    last one of all.
+    Compare it later with `digests` of the same paths, not with a new listing: if a recorder has removed a stub, the
+    last closed segment has become the last one of its camera.
     """
-    return [path for path, digest in digests.items() if not Path(path).exists() or _digest(Path(path)) != digest]
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return digests(
+        path for camera in directory.iterdir() if camera.is_dir() for path in sorted(camera.glob("*.mp4"))[:-1]
+    )
 
 
 def wait_until_grown(mirror: Mirror, *camera_ids: str) -> None:
