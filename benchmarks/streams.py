@@ -13,6 +13,7 @@ from fleet import new_mirror, running
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from support.camera import Camera
 from support.mirror import PASSWORD, Mirror, new_home
+from support.recordings import named_by_ffmpeg
 
 from heldar_mirror.heldar.camera_url import record_url
 from heldar_mirror.heldar.cameras import parse_camera
@@ -70,5 +71,8 @@ def loop_beside(mirror: Mirror) -> Iterator[Loop]:
             directory = root / camera.id
             directory.mkdir()
             ffmpeg = mirror.env["HELDAR_FFMPEG_BIN"]
-            commands[camera.id] = build_record_command(ffmpeg, camera, record_url(camera), str(directory))
+            commands[camera.id] = [
+                *build_record_command(ffmpeg, camera, record_url(camera)),
+                *named_by_ffmpeg(directory),
+            ]
         yield Loop(root, commands)

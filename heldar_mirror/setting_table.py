@@ -170,7 +170,7 @@ SETTINGS = (
         "mirror",
         kinds.umask,
         default="027",
-        meaning="the umask for directories and segments. Segments are read-only from the start: 0440",
+        meaning="the umask for directories and segments: 0750 and 0640",
     ),
     Setting(
         "HELDAR_MIRROR_PREFIX",

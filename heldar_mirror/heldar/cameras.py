@@ -25,9 +25,8 @@ COLUMNS = (
 
 Row = Mapping[str, object]
 
-# Two shorter segments could begin in the same second and get the same name: see "Segments last at least 4 s, although
-# Heldar allows 2" in docs/decisions.md.
-MIN_SEGMENT_SECONDS = 4
+# The bounds of Heldar's own.
+MIN_SEGMENT_SECONDS = 2
 MAX_SEGMENT_SECONDS = 86_400
 
 

@@ -54,6 +54,6 @@ def desired_state(rows: Iterable[Row], settings: Settings, volume: str = "") -> 
             volume=volume,
             url=url,
             secrets=camera_url.secrets(camera, url),
-            args=tuple(build_record_command(settings.ffmpeg, camera, url, f"{root}/{camera.id}")),
+            args=tuple(build_record_command(settings.ffmpeg, camera, url)),
         )
     return Desired(specs, frozenset(unwanted), tuple(unusable))

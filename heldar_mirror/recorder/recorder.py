@@ -1,4 +1,4 @@
-"""The recorder of one camera: it waits for the camera, runs one ffmpeg until that ends, and then logs one line.
+"""The recorder of one camera: it waits for the camera, runs one ffmpeg, names its segments, and logs how it ended.
 
 supervisord starts it as `python -I -S start_recorder.py SPEC GENERATION`, and restarts it: a recorder starts only one
 ffmpeg. Its memory is paid once per camera, so it imports only the few built-in modules that it needs; `os` alone would
@@ -12,7 +12,11 @@ A launch spec is a file of `key=value` lines:
     directory   the camera's directory, a child of the root
     secret      a text that must never be shown; any number of these lines
     url         the URL that is recorded
-    arg         one argument of ffmpeg's command line, which begins with ffmpeg itself; any number of these lines
+    arg         one argument of ffmpeg's command line, which begins with ffmpeg itself; any number of these lines. The
+                recorder appends where ffmpeg writes.
+
+ffmpeg numbers its files, `.new-UNIXTIME-NUMBER.mp4`, and lists on a pipe which ones it has closed. See
+docs/decisions.md, "The recorder names the segments".
 """
 
 import _socket
@@ -33,6 +37,8 @@ EROFS, ETIMEDOUT, EINPROGRESS = 30, 110, 115  # loading the module errno would c
 MARKER = ".heldar-mirror"
 LOCK = ".heldar-mirror.lock"
 SEGMENT_NAME = "%Y%m%d_%H%M%S.mp4"
+# So ffmpeg's files are called until they have their names: with the Unix time at which the run began, and a number.
+NUMBERED = ".new-"
 
 # With less free space no recording is begun, since ffmpeg crashes on a full volume and each attempt leaves a stub.
 MIN_FREE_BYTES = 64 << 20
@@ -59,8 +65,14 @@ KILL_AFTER_SECONDS = 7
 # To Linux this counts like a tenth of the machine's memory: more than supervisord uses, less than a program that leaks.
 OOM_SCORE_ADJ = b"100"
 
-# The last file of an ffmpeg began within this time, since ffmpeg cuts at keyframes, which are never further apart.
-STUB_SEARCH_SECONDS = 3600
+# The next file is looked for at least this often while it may appear.
+LOOK_MILLISECONDS = 250
+
+# A name is a second. If segments are cut faster for so long that names lie this far in the future, ffmpeg is ended.
+# A new one begins to count anew, so a camera's clock that has jumped is caught up with.
+AHEAD_SECONDS = 300
+AHEAD = "segments were cut more than once a second for so long that their names lie 5 minutes in the future"
+
 FIELDS = ("generation", "camera", "root", "volume", "directory", "secret", "url", "arg")
 
 
@@ -221,16 +233,29 @@ def lock_directory(directory: str) -> int:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise RefusedError(f"another recorder is writing to {directory}: see who holds {LOCK} there") from None
-    if not posix.fstat(fd).st_size:
-        # By this the pruner recognizes a camera directory, and leaves a copy of it alone, since a copy's name differs.
-        posix.write(fd, directory.rpartition("/")[2].encode())
     return fd
 
 
+def note_run(lock: int, directory: str, run: str) -> None:
+    """Write into the lock file whose directory it is, and which run's files may lack their names; none if it is empty.
+
+    By its first line the pruner recognizes a camera directory, and leaves a copy of it alone, since a copy's name
+    differs.
+    """
+    content = f"{directory.rpartition('/')[2]}\n{run}".encode()
+    posix.pwrite(lock, content, 0)
+    posix.ftruncate(lock, len(content))
+
+
+def unfinished_run(lock: int) -> str:
+    """Return the run whose files may lack their names, by the lock file, or no text."""
+    return posix.pread(lock, 300, 0).partition(b"\n")[2].decode(errors="replace")
+
+
 def exists(path: str) -> bool:
-    """Return whether there is a file at `path`. Raises OSError if that can't be seen."""
+    """Return whether there is a file at `path`, if only a link. Raises OSError if that can't be seen."""
     try:
-        posix.stat(path)
+        posix.lstat(path)
     except FileNotFoundError:
         return False
     return True
@@ -239,6 +264,56 @@ def exists(path: str) -> bool:
 def segment_path(directory: str, seconds: float) -> str:
     """Return the path of the segment that begins at a Unix time."""
     return f"{directory}/{time.strftime(SEGMENT_NAME, time.gmtime(seconds))}"
+
+
+def free_second(directory: str, seconds: float) -> int:
+    """Return the first second, from a Unix time on, of which no segment is named. Raises OSError."""
+    second = int(seconds)
+    while exists(segment_path(directory, second)):
+        second += 1
+    return second
+
+
+def is_numbered(name: str) -> bool:
+    """Return whether this is the name of a file that ffmpeg has numbered, and that has no name of its own yet."""
+    return name.startswith(NUMBERED) and name.endswith(".mp4")
+
+
+def name_file(directory: str, numbered: str, opened: float) -> str:
+    """Name a numbered file after the second at which it was opened (Unix time), or the next free one. Return its path.
+
+    The caller holds the directory's lock, so nobody takes the name between the look and the rename. Raises OSError.
+    """
+    path = segment_path(directory, free_second(directory, opened))
+    posix.rename(f"{directory}/{numbered}", path)
+    return path
+
+
+def name_leftovers(directory: str) -> None:
+    """Name the files that a recorder or a machine which was killed has left under their numbers; remove stubs.
+
+    The caller holds the directory's lock. A file was opened when the one before it was written last, but not before its
+    run began. Raises OSError, also if a file can't be named: then nothing may be recorded there.
+    """
+    names = posix.listdir(directory)
+    left = sorted(filter(is_numbered, names), key=run_and_number)
+    named = [name for name in names if len(name) == 19 and name[:8].isdecimal() and name.endswith(".mp4")]
+    before = f"{directory}/{max(named)}" if left and named else ""
+    for name in left:
+        path = f"{directory}/{name}"
+        if is_stub(path):
+            posix.unlink(path)
+            continue
+        opened = float(run_and_number(name)[0])
+        if before:
+            opened = max(opened, posix.stat(before).st_mtime)
+        before = name_file(directory, name, min(opened, posix.stat(path).st_mtime))
+
+
+def run_and_number(name: str) -> "tuple[int, int]":
+    """Return when the run began that wrote a numbered file (Unix time), and its number; zeros if it is not one."""
+    run, _, number = name[len(NUMBERED) : -len(".mp4")].partition("-")
+    return (int(run), int(number)) if run.isdecimal() and number.isdecimal() else (0, 0)
 
 
 def is_stub(path: str) -> bool:
@@ -326,16 +401,6 @@ def wait_for_camera(url: str, child: "Child") -> None:
         time.sleep(KNOCK_SECONDS)
 
 
-def remove_stub(directory: str, begun: float, ended: float) -> None:
-    """Remove the last file of an ffmpeg that ran from `begun` to `ended` (Unix time) if it is a stub."""
-    for seconds in range(int(ended), max(int(begun), int(ended) - STUB_SEARCH_SECONDS) - 1, -1):
-        path = segment_path(directory, seconds)
-        if exists(path):
-            if is_stub(path):
-                posix.unlink(path)
-            return
-
-
 def hide_credentials(pid: int, url: bytes, blotted: bytes) -> bool:
     """Overwrite the URL in what `ps` shows of process `pid`. Return False if this must be called again.
 
@@ -363,7 +428,10 @@ def hide_credentials(pid: int, url: bytes, blotted: bytes) -> bool:
 
 
 class Child:
-    """The one ffmpeg. It is sent at most one SIGTERM, since after a second one it would lose its last segment."""
+    """The one ffmpeg. It is sent at most one SIGTERM, since after a second one it would lose its last segment.
+
+    `stopping` says that the recorder is stopped, and `signalled` that ffmpeg was sent the SIGTERM.
+    """
 
     def __init__(self) -> None:
         self.pid = 0
@@ -378,6 +446,10 @@ class Child:
     def stop(self, *_: object) -> None:
         """End ffmpeg, or start none: the handler of SIGTERM."""
         self.stopping = True
+        self.end()
+
+    def end(self) -> None:
+        """End ffmpeg if it runs."""
         if self.pid and not self.signalled:
             self.signalled = True
             try:
@@ -392,18 +464,13 @@ class Child:
             posix.kill(self.pid, _signal.SIGKILL)
 
     def spawn(self, args: "list[str]", stderr: int) -> None:
-        """Start ffmpeg. It dies with this process, and can't write to a file that exists already."""
+        """Start ffmpeg. It dies with this process."""
         guard = ["setpriv", "--pdeathsig", "KILL"]
-        if posix.geteuid() == 0:
-            # Segments are created read-only. Root can write to them all the same, unless it lacks this capability.
-            guard += ["--bounding-set=-dac_override", "--inh-caps=-dac_override"]
         environment = {k: v for k, v in posix.environ.items() if not k.startswith(b"HELDAR_")}
         # If we die before the parent-death signal is armed it never arrives, so sh checks its parent first.
         begin = 'test "$PPID" = "$1" && shift && exec "$@"'
         guard += ["--", "sh", "-c", begin, "heldar-mirror", str(posix.getpid())]
         null = posix.open("/dev/null", posix.O_RDWR)
-        umask = posix.umask(0)
-        posix.umask(umask | 0o222)
         self.begun = time.monotonic()
         self.pid = posix.posix_spawnp(
             guard[0],
@@ -416,7 +483,6 @@ class Child:
             ],
             setsigdef=[_signal.SIGPIPE, _signal.SIGXFSZ],
         )
-        posix.umask(umask)
         posix.close(null)
         if self.stopping:
             self.stop()
@@ -428,72 +494,164 @@ class Child:
         return posix.waitstatus_to_exitcode(status)
 
 
-def drain(stderr: int, hide: "Callable[[], bool]", abandoned: "Callable[[], None]") -> bytes:
-    """Read `stderr` to its end and return the last whole lines, at most TAIL_BYTES.
+class Segments:
+    """The files of one run of ffmpeg. Each gets its name as soon as it is open.
 
-    `hide()` is called until it returns true, at first every 50 ms, later every second. `abandoned()` is called if
-    nobody reads our own output any more, because supervisord was killed before our parent-death signal was armed.
+    `path` is the file that was named last, and `is_ahead` whether its name lies too far in the future. `awaited` says
+    whether the next file may be there at any moment. `error` is the first error of naming one.
     """
-    tail, cut = b"", False
+
+    def __init__(self, directory: str, run: str) -> None:
+        self.directory = directory
+        self.run = run
+        self.number = 0
+        self.path = ""
+        self.awaited = True
+        self.is_ahead = False
+        self.error = ""
+        self._rest = b""
+
+    def pattern(self) -> str:
+        """Return the name that ffmpeg is given. In it each '%' but that of the number is doubled."""
+        return f"{self.directory.replace('%', '%%')}/{NUMBERED}{self.run}-%d.mp4"
+
+    def closed(self, listed: bytes) -> None:
+        """Take note of what ffmpeg has listed: the names of the files that it has closed, a line each."""
+        *lines, self._rest = (self._rest + listed).split(b"\n")
+        for line in lines:
+            _, last = run_and_number(line.decode(errors="replace"))
+            for number in range(self.number, last + 1):
+                self.look()
+                self.number = number + 1
+            self.awaited = True
+
+    def look(self) -> None:
+        """Name the next file if it is there."""
+        numbered = f"{NUMBERED}{self.run}-{self.number}.mp4"
+        try:
+            if not exists(f"{self.directory}/{numbered}"):
+                return
+            now = time.time()
+            self.path = name_file(self.directory, numbered, now)
+            self.is_ahead = self.path > segment_path(self.directory, now + AHEAD_SECONDS)
+        except OSError as error:
+            self.error = self.error or f"cannot name {numbered}: {error}"
+        self.number += 1
+        self.awaited = False
+
+    def finish(self) -> None:
+        """Name what ffmpeg left last, and remove it if it is a stub."""
+        self.look()
+        try:
+            if self.path and is_stub(self.path):
+                posix.unlink(self.path)
+        except OSError as error:
+            self.error = self.error or f"cannot see whether its last file is a stub: {error}"
+
+
+class Tail:
+    """The last whole lines of ffmpeg's stderr, at most TAIL_BYTES."""
+
+    def __init__(self) -> None:
+        self._bytes = b""
+        self._is_cut = False
+
+    def add(self, chunk: bytes) -> None:
+        """Add what ffmpeg has written."""
+        self._bytes += chunk
+        if len(self._bytes) > TAIL_BYTES:
+            self._bytes, self._is_cut = self._bytes[-TAIL_BYTES:], True
+
+    def lines(self, secrets: "list[str]") -> "list[str]":
+        """Return the lines, masked."""
+        # The first line may begin in the middle of a password, which could not be recognized then.
+        whole = self._bytes.partition(b"\n")[2] if self._is_cut else self._bytes
+        return mask(whole.decode(errors="replace"), secrets).splitlines()
+
+
+def follow(child: Child, stderr: int, listing: int, segments: Segments, hide: "Callable[[], bool]") -> Tail:
+    """Follow ffmpeg until its stderr is closed, and return the tail of that.
+
+    `listing` is the pipe on which ffmpeg lists the files that it has closed. `hide()` is called until it returns true.
+    ffmpeg is ended if nobody reads our own output any more, because supervisord was killed before our parent-death
+    signal was armed.
+    """
+    tail, hidden, wait = Tail(), False, 50.0
+    takers = {stderr: tail.add, listing: segments.closed}
     poll = select.poll()
-    poll.register(stderr, select.POLLIN)
+    for fd in takers:
+        poll.register(fd, select.POLLIN)
     poll.register(1, 0)
-    wait: float | None = 50
-    while True:
-        ready = dict(poll.poll(wait))
-        if wait and hide():
-            wait = None
-        elif wait:
-            wait = min(wait * 1.5, 1000)
-        if 1 in ready:
+    while stderr in takers:
+        ready = dict(poll.poll(wait if segments.awaited or not hidden else None))
+        hidden = hidden or hide()
+        wait = 5.0 if listing in ready else min(wait * 1.5, LOOK_MILLISECONDS)
+        if unread := ready.pop(1, 0):
             poll.unregister(1)
-            if ready[1] & select.POLLERR:
-                abandoned()
-        if stderr not in ready:
-            continue
-        chunk = posix.read(stderr, 65536)
-        if not chunk:
-            break
-        tail += chunk
-        if len(tail) > TAIL_BYTES:
-            tail, cut = tail[-TAIL_BYTES:], True
-        # If a camera's timestamps run backwards, ffmpeg writes a line per packet. Bulk reads keep that cheap.
-        time.sleep(0.1)
-    # The first line may begin in the middle of a password, which could not be recognized then.
-    return tail.partition(b"\n")[2] if cut else tail
+            if unread & select.POLLERR:
+                child.stop()
+        for fd in ready:
+            data = posix.read(fd, 65536)
+            takers[fd](data)
+            if not data:
+                poll.unregister(fd)
+                del takers[fd]
+        if segments.awaited:
+            segments.look()
+        if segments.is_ahead:
+            child.end()
+        if stderr in ready:
+            # If a camera's timestamps run backwards, ffmpeg writes a line per packet. Bulk reads keep that cheap.
+            time.sleep(0.1)
+    return tail
 
 
 def record(spec: "dict[str, list[str]]", child: Child) -> None:
     """Record until ffmpeg ends, and log how it ended. Raises RefusedError or OSError if recording can't start."""
-    directory, url, secrets = spec["directory"][0], spec["url"][0], spec["secret"]
-    wait_for_camera(url, child)
+    directory = spec["directory"][0]
+    wait_for_camera(spec["url"][0], child)
     volume = prove_volume(spec["root"][0], spec["volume"][0])
     check_room(spec["root"][0], volume)
-    for fd in (volume, lock_directory(directory)):
-        posix.set_inheritable(fd, True)
-    while not child.stopping and exists(segment_path(directory, time.time())):
-        time.sleep(0.05)  # ffmpeg's first file would get the name of an existing segment
+    lock = lock_directory(directory)
+    if unfinished_run(lock):
+        name_leftovers(directory)
+    now = time.time()
+    if free_second(directory, now) > now + AHEAD_SECONDS:
+        raise RefusedError(f"{AHEAD}. Recording begins again when the first of them has been reached")
     if child.stopping:
         return
-    reader, writer = posix.pipe()
-    begun = time.time()
-    child.spawn(spec["arg"], writer)
-    posix.close(writer)
-    url_bytes, blotted = url.encode(), blot(url, secrets).encode()
-    tail = drain(reader, lambda: hide_credentials(child.pid, url_bytes, blotted), child.stop)
-    status = child.wait()
-    lines = mask(tail.decode(errors="replace"), secrets).splitlines()
-    try:
-        remove_stub(directory, begun, time.time())
-    except OSError as error:
-        lines.append(f"cannot see whether its last file is a stub: {error}")
+    for fd in (volume, lock):
+        posix.set_inheritable(fd, True)
+    segments = Segments(directory, str(int(now)))
+    note_run(lock, directory, segments.run)
+    lines = run_ffmpeg(spec, segments, child)
+    if segments.error:
+        lines.append(segments.error)
+    else:
+        note_run(lock, directory, "")
+    if segments.is_ahead:
+        lines.append(AHEAD)
+    say("INFO" if child.stopping else "ERROR", " | ".join(line.strip() for line in lines if line.strip()))
 
+
+def run_ffmpeg(spec: "dict[str, list[str]]", segments: Segments, child: Child) -> "list[str]":
+    """Run ffmpeg to its end. Return how it ended, and then the tail of its stderr, masked, in lines."""
+    url, secrets = spec["url"][0], spec["secret"]
+    url_bytes, blotted = url.encode(), blot(url, secrets).encode()
+    (stderr, stderr_writer), (listing, listing_writer) = posix.pipe(), posix.pipe()
+    posix.set_inheritable(listing_writer, True)
+    output = ["-segment_list", f"pipe:{listing_writer}", "-segment_list_type", "flat", segments.pattern()]
+    child.spawn([*spec["arg"], *output], stderr_writer)
+    posix.close(stderr_writer)
+    posix.close(listing_writer)
+    tail = follow(child, stderr, listing, segments, lambda: hide_credentials(child.pid, url_bytes, blotted))
+    status = child.wait()
+    while listed := posix.read(listing, 65536):
+        segments.closed(listed)
+    segments.finish()
     how = f"signal {-status}" if status < 0 else f"exit status {status}"
-    say(
-        "INFO" if child.stopping else "ERROR",
-        f"{'stopped' if child.stopping else 'ffmpeg ended'} after {child.lasted():.0f} s, {how}"
-        + "".join(f" | {line.strip()}" for line in lines if line.strip()),
-    )
+    how = f"{'stopped' if child.stopping else 'ffmpeg ended'} after {child.lasted():.0f} s, {how}"
+    return [how, *tail.lines(secrets)]
 
 
 def offer_first() -> None:

@@ -127,15 +127,19 @@ def is_stub(root: int, camera_id: str, begun: int) -> bool:
 def is_recorders_directory(root: int, camera_id: str) -> bool:
     """Return whether a recorder has used a directory: its lock file then holds its name, which a copy's does not."""
     with suppress(OSError), camera_directory(root, camera_id) as fd, open_lock(fd) as lock:
-        return os.read(lock, 200) == camera_id.encode()
+        return os.read(lock, 200).partition(b"\n")[0] == camera_id.encode()
     return False
 
 
 def is_ours_alone(root: int, camera_id: str) -> bool:
-    """Return whether a directory holds nothing but segments and the recorders' lock file. Raises OSError."""
+    """Return whether a directory holds nothing but segments, named or not yet, and the recorders' lock file.
+
+    Raises OSError.
+    """
     with camera_directory(root, camera_id) as fd, os.scandir(fd) as entries:
         return all(
-            entry.is_file(follow_symlinks=False) and (entry.name == LOCK or segment_begun(entry.name) is not None)
+            entry.is_file(follow_symlinks=False)
+            and (entry.name == LOCK or segment_begun(entry.name) is not None or recorder.is_numbered(entry.name))
             for entry in entries
         )
 

@@ -21,7 +21,7 @@ import pytest
 from support.examples import KEY, seal
 from support.mirror import PASSWORD, Mirror, new_home
 from support.mounts import bindfs_volume, hung, tmpfs, waits_for_fuse
-from support.recordings import closed_digests, digests, gaps, packets, wait_until_grown
+from support.recordings import closed_digests, digests, gaps, named_by_ffmpeg, packets, wait_until_grown
 from support.running import ffmpegs, kill, wait_until_recording
 from support.side_by_side import AtOnce
 from support.stepping_clock import HOUR, Clock
@@ -181,7 +181,7 @@ def primary(mirror: Mirror, home: Path) -> Iterator[Mirror]:
     (sent.root / camera.id).mkdir(parents=True)
     url = camera_url.record_url(camera)
     process = subprocess.Popen(
-        build_record_command("ffmpeg", camera, url, str(sent.root / camera.id)),
+        [*build_record_command("ffmpeg", camera, url), *named_by_ffmpeg(sent.root / camera.id)],
         env=mirror.env | {"TZ": "UTC"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

@@ -31,7 +31,16 @@ def note(text):
     new = notes / f"{{camera.name}}.new"
     new.write_text(text)
     new.rename(notes / camera.name)
-def segment(data=b""): path = time.strftime(sys.argv[-1], time.gmtime()); Path(path).write_bytes(data); return path
+made = []
+def segment(data=b""):
+    # Like ffmpeg, list the last one as closed before the next one is opened.
+    if made: close(made[-1])
+    made.append(Path(sys.argv[-1].replace("%%", "%").replace("%d", str(len(made)))))
+    made[-1].write_bytes(data)
+    return str(made[-1])
+def close(path):
+    pipe = sys.argv[sys.argv.index("-segment_list") + 1].removeprefix("pipe:")
+    os.write(int(pipe), f"{{path.name}}\\n".encode())
 def box(kind, size=8): return size.to_bytes(4, "big") + kind + bytes(size - 8)
 def complain(data): sys.stderr.buffer.write(data); sys.stderr.flush()
 def until_told():
@@ -77,10 +86,9 @@ class Bench:
     def spec(self, camera: str = "gate", *, url: str = URL, args: list[str] | None = None, **fields: str) -> Path:
         """Write a launch spec and return its path."""
         directory = self.root / camera
-        output = f"{directory}/{recorder.SEGMENT_NAME}".replace(f"{self.root}", f"{self.root}".replace("%", "%%"))
         values = {"camera": camera, "root": str(self.root), "volume": "volume-1", "directory": str(directory)}
         lines = [f"{key}={value}" for key, value in (values | {"secret": PASSWORD, "url": url} | fields).items()]
-        lines += [f"arg={arg}" for arg in [*(args or [str(self.ffmpeg), "-i", url]), output]]
+        lines += [f"arg={arg}" for arg in args or [str(self.ffmpeg), "-i", url]]
         path = self.home / f"{camera}.spec"
         path.write_text("\n".join(["generation=1", *lines, ""]))
         path.chmod(0o644)

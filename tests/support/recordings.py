@@ -6,11 +6,17 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
+from heldar_mirror.recorder.recorder import SEGMENT_NAME
 from support.mirror import Mirror
 from support.waiting import COMMAND_SECONDS, wait_for
 
 # rtsp_camera.py and odd_camera.py send this many.
 FRAMES_PER_SECOND = 15
+
+
+def named_by_ffmpeg(directory: Path) -> list[str]:
+    """Return the arguments by which the primary's ffmpeg names its segments."""
+    return ["-strftime", "1", f"{str(directory).replace('%', '%%')}/{SEGMENT_NAME}"]
 
 
 def digests(paths: Iterable[Path]) -> dict[Path, str]:

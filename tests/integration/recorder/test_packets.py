@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from support.camera import Camera
 from support.mirror import Mirror
-from support.recordings import packets
+from support.recordings import named_by_ffmpeg, packets
 from support.waiting import wait_for
 
 from heldar_mirror.heldar import camera_url
@@ -24,7 +24,7 @@ def test_every_packet_of_the_mirror_is_in_the_primary(mirror: Mirror, camera: Ca
     gate = parse_camera(row, unseal=str)
     directory = tmp_path / "gate"
     directory.mkdir()
-    command = build_record_command("ffmpeg", gate, camera_url.record_url(gate), str(directory))
+    command = [*build_record_command("ffmpeg", gate, camera_url.record_url(gate)), *named_by_ffmpeg(directory)]
     with (tmp_path / "primary.log").open("wb") as log:
         # ffmpeg doesn't inherit stdin, since it would take what is typed there for commands.
         primary = subprocess.Popen(

@@ -1,8 +1,6 @@
 """The files that a recorder's ffmpeg leaves."""
 
-import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import pytest
 from support.bench import Bench
 from support.waiting import wait_for
 
+from heldar_mirror.footage.names import segment_begun
 from heldar_mirror.recorder import recorder
 
 
@@ -34,80 +33,115 @@ def test_the_stub_of_its_own_ffmpeg_is_removed(bench: Bench, data: str, *, stop:
     assert sorted(directory.glob("*.mp4")) == sorted(older)
 
 
-def test_a_segment_with_footage_is_kept(bench: Bench) -> None:
-    """A file with a fragment is kept as it is, and so are the files before it."""
-    bench.stand_in("""
-segment(box(b"ftyp", 28)); time.sleep(1.1)
-note(segment(box(b"ftyp", 28) + box(b"moov", 700) + box(b"moof", 100) + box(b"mdat", 5000)))
-""")
-    bench.run()
-    stub, kept = sorted((bench.root / "gate").glob("*.mp4"))
-    assert str(kept) == bench.noted()
-    assert (stub.stat().st_size, kept.stat().st_size) == (28, 5828)
+FOOTAGE = 'box(b"ftyp", 28) + box(b"moov", 700) + box(b"moof", 100) + box(b"mdat", 5000)'
 
 
-def test_a_file_of_the_current_second_is_waited_for(bench: Bench) -> None:
-    """ffmpeg is not started in a second whose file exists, since it would overwrite that file."""
+def named(bench: Bench) -> list[Path]:
+    """Return the camera's files. None of them may be left under a number."""
+    files = sorted((bench.root / "gate").glob("*.mp4"))
+    assert not [path for path in files if recorder.is_numbered(path.name)]
+    return files
+
+
+def fill(bench: Bench, seconds: range) -> dict[Path, str]:
+    """Give names of seconds from now on to files that anybody may write. Return their contents."""
     directory = bench.root / "gate"
     directory.mkdir()
     directory.chmod(0o777)
     now = int(time.time())
-    existing = [Path(recorder.segment_path(str(directory), now + second)) for second in range(4)]
-    for path in existing:
-        path.write_text("footage")
+    for second in seconds:
+        path = Path(recorder.segment_path(str(directory), now + second))
+        path.write_text(f"footage {second}")
         path.chmod(0o666)
-    bench.stand_in('note(segment(box(b"moof")))')
+    return {path: path.read_text() for path in directory.iterdir()}
+
+
+def test_a_segment_with_footage_is_kept(bench: Bench) -> None:
+    """A file with a fragment is kept as it is, and so are the files before it."""
+    bench.stand_in(f'segment(box(b"ftyp", 28)); note(segment({FOOTAGE}))')
     bench.run()
-    assert Path(bench.noted()) > existing[-1]
-    assert [path.read_text() for path in existing] == ["footage"] * 4
+    assert [path.stat().st_size for path in named(bench)] == [28, 5828]
 
 
-def test_segments_are_born_read_only(bench: Bench) -> None:
-    """A segment is written through the descriptor it was made with, and can't be opened for writing again."""
-    bench.stand_in("""
-path = segment(box(b"moof"))
-said = []
-for flags in (os.O_WRONLY, os.O_RDWR, os.O_WRONLY | os.O_CREAT | os.O_TRUNC):
-    try: os.open(path, flags, 0o666); said.append("opened")
-    except PermissionError: said.append("refused")
-note(" ".join(said))
+@pytest.mark.parametrize("pause", ["", "time.sleep(0.03)", "time.sleep(0.6)"])
+def test_each_cut_gives_a_segment_however_fast_they_follow(bench: Bench, pause: str) -> None:
+    """Ten cuts give ten segments in their order. Their names are ten seconds that no other file is named after."""
+    existing = fill(bench, range(1, 20, 3))
+    bench.stand_in(f"""
+for number in range(10): segment({FOOTAGE} + box(b"free", 8 + number)); {pause}
 """)
+    before = int(time.time())
+    assert "exit status 0" in bench.run()
+    made = [path for path in named(bench) if path not in existing]
+    assert [path.stat().st_size for path in made] == [5836 + number for number in range(10)]
+    assert made[0] >= Path(recorder.segment_path(str(bench.root / "gate"), before))
+    assert {path: path.read_text() for path in existing} == existing
+
+
+def test_a_segment_has_its_name_while_it_is_written(bench: Bench) -> None:
+    """A segment is named when it is opened, not when it is closed, and ffmpeg goes on writing to it."""
+    bench.stand_in(f"""
+path = Path(segment({FOOTAGE}))
+with path.open("ab") as file:
+    while path.exists(): time.sleep(0.01)
+    file.write(box(b"free", 100)); note("renamed"); file.flush(); until_told()
+""")
+    process = bench.start()
+    wait_for(lambda: bench.noted() == "ready")
+    (path,) = named(bench)
+    assert path.stat().st_size == 5928
+    assert abs(recorded_at(path) - time.time()) < 180
+    bench.end(process, 0, signal.SIGTERM)
+    assert named(bench) == [path]
+
+
+def recorded_at(path: Path) -> float:
+    begun = segment_begun(path.name)
+    assert begun is not None
+    return begun
+
+
+@pytest.mark.parametrize("killed", ["os.kill(os.getppid(), 9)", "os.kill(os.getppid(), 9); os.kill(os.getpid(), 9)"])
+def test_what_a_killed_recorder_left_is_named_by_the_next(bench: Bench, killed: str) -> None:
+    """Files that a killed recorder left under their numbers get names before the next ffmpeg starts; stubs go."""
+    bench.stand_in(f"""
+os.kill(os.getppid(), signal.SIGSTOP)
+for number in range(3): segment({FOOTAGE} + box(b"free", 8 + number))
+segment(box(b"ftyp", 28))
+note("left"); {killed}
+""")
+    first = bench.start()
+    assert bench.noted() == "left"
+    first.communicate(timeout=180)
+    bench.stand_in('note(" ".join(sorted(p.name for p in camera.iterdir())))')
+    (bench.notes / "gate").unlink()
+    wait_for(lambda: not bench.ffmpegs())
     bench.run()
-    assert bench.noted() == "refused refused refused"
-    (made,) = (bench.root / "gate").glob("*.mp4")
+    assert recorder.NUMBERED not in bench.noted()
+    assert [path.stat().st_size for path in named(bench)] == [5836, 5837, 5838]
+
+
+def test_names_do_not_run_away_into_the_future(bench: Bench) -> None:
+    """If names would lie more than five minutes ahead, ffmpeg is ended, and no recording is begun until the time has
+    caught up. All that was cut until then is kept."""
+    existing = fill(bench, range(298))
+    bench.stand_in(f"""
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+for number in range(40): segment({FOOTAGE} + box(b"free", 8 + number)); time.sleep(0.05)
+time.sleep(100)
+""")
+    assert recorder.AHEAD in bench.run()
+    assert {path: path.read_text() for path in existing} == existing
+    made = [path for path in named(bench) if path not in existing]
+    assert [path.stat().st_size for path in made] == [5836 + number for number in range(len(made))]
+    assert 1 < len(made) < 40
+    assert f"cannot record: {recorder.AHEAD}" in bench.run()
+
+
+def test_the_modes_are_those_of_the_umask(bench: Bench) -> None:
+    """Directory, lock file and segments have the modes that the umask 027 leaves."""
+    bench.stand_in(f"segment({FOOTAGE})")
+    bench.run()
+    (made,) = named(bench)
     modes = {path: path.stat().st_mode & 0o777 for path in (made, made.parent, made.parent / recorder.LOCK)}
-    assert list(modes.values()) == [0o440, 0o750, 0o640]
-
-
-@pytest.mark.slow
-def test_no_file_is_overwritten_when_the_clock_steps_back(bench: Bench) -> None:
-    """If the clock steps back to names that exist, a real ffmpeg ends and overwrites none of them."""
-    clock, pid = bench.home / "clock", bench.notes / "pid"
-    clock.write_text("+0")
-    found = ["faketime", "-f", "+0", "printenv", "LD_PRELOAD"]
-    library = subprocess.run(found, capture_output=True, text=True, check=True).stdout.strip()
-    # ffmpeg paces its frames by the monotonic clock, which never steps.
-    faked = [f"LD_PRELOAD={library}", f"FAKETIME_TIMESTAMP_FILE={clock}", "FAKETIME_DONT_FAKE_MONOTONIC=1"]
-    shell = ["/bin/sh", "-c", f'echo $$ >"{pid}"; exec "$@"', "sh", "env", *faked, "FAKETIME_NO_CACHE=1"]
-    source = ["-re", "-f", "lavfi", "-i", "testsrc=size=64x48:rate=10", "-c:v", "libx264", "-preset", "ultrafast"]
-    segments = ["-g", "10", "-f", "segment", "-segment_time", "2", "-segment_format", "mp4", "-segment_format_options"]
-    options = ["movflags=+frag_keyframe+empty_moov+default_base_moof", "-reset_timestamps", "1", "-strftime", "1"]
-    process = bench.start(bench.spec(args=[*shell, "ffmpeg", "-loglevel", "warning", *source, *segments, *options]))
-    directory = bench.root / "gate"
-    try:
-        wait_for(lambda: process.poll() is not None or len(list(directory.glob("*.mp4"))) > 3)
-        assert process.poll() is None, process.communicate()
-        owner = directory.stat()
-        for second in range(int(time.time()) - 3610, int(time.time()) - 3430):
-            path = Path(recorder.segment_path(str(directory), second))
-            path.write_bytes(b"footage")
-            path.chmod(0o440)
-            os.chown(path, owner.st_uid, owner.st_gid)
-        *closed, _being_written = sorted(directory.glob("*.mp4"))
-        before = {path: path.read_bytes() for path in closed}
-        clock.write_text("-3600")
-        assert "Permission denied" in bench.end(process, recorder.FAILED_SOON)
-        assert {path: path.read_bytes() for path in closed} == before
-    finally:
-        for left in Path("/dev/shm").glob(f"*faketime_s*_{pid.read_text().strip()}"):
-            left.unlink()
+    assert list(modes.values()) == [0o640, 0o750, 0o640]

@@ -3,12 +3,9 @@
 import signal
 import subprocess
 import time
-from pathlib import Path
 
 from support.bench import Bench
 from support.waiting import wait_for, wait_for_none
-
-from heldar_mirror.recorder import recorder
 
 
 def test_ffmpeg_is_told_to_stop_once(bench: Bench) -> None:
@@ -47,23 +44,6 @@ def test_a_stop_at_any_moment_of_the_start_is_obeyed(bench: Bench) -> None:
         assert "ERROR" not in output
         assert "Traceback" not in output
     assert not wait_for_none(str(bench.home))
-
-
-def test_a_stop_while_it_waits_starts_nothing(bench: Bench) -> None:
-    """A SIGTERM ends a recorder that waits for a free second, and no ffmpeg is started."""
-    bench.stand_in("until_told()")
-    directory = bench.root / "gate"
-    directory.mkdir()
-    directory.chmod(0o777)
-    now = int(time.time())
-    for second in range(now - 1, now + 300):
-        Path(recorder.segment_path(str(directory), second)).touch()
-    process = bench.start()
-    wait_for((directory / recorder.LOCK).exists)
-    process.terminate()
-    output, _ = process.communicate(timeout=180)
-    assert (process.returncode, output) == (0, "")
-    assert not (bench.notes / "gate").exists()
 
 
 def test_ffmpeg_dies_with_its_recorder(bench: Bench) -> None:

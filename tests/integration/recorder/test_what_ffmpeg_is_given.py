@@ -12,7 +12,7 @@ from heldar_mirror.recorder import recorder
 
 def test_ffmpeg_gets_a_clean_environment(bench: Bench) -> None:
     """ffmpeg sees UTC and no variable of Heldar's. It has /dev/null for input and output, its two locks, and no other
-    file."""
+    file but the pipe on which it lists what it has closed."""
     bench.env |= {"TZ": "Asia/Tokyo", "HELDAR_SECRET_KEY": "c2VjcmV0", "HELDAR_X": "1", "OTHER": "kept"}
     bench.stand_in("""
 files = []

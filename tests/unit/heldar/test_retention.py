@@ -159,8 +159,8 @@ def policy_row(**columns: object) -> dict[str, object]:
         ({"storage_quota_bytes": 2**63 - 1}, Policy(86_400, 2**63 - 1, 60)),
         ({"storage_quota_bytes": 0}, Policy(86_400, None, 60)),
         ({"storage_quota_bytes": -1}, Policy(86_400, None, 60)),
-        ({"segment_seconds": 0}, Policy(86_400, None, 4)),
-        ({"segment_seconds": -1}, Policy(86_400, None, 4)),
+        ({"segment_seconds": 0}, Policy(86_400, None, 2)),
+        ({"segment_seconds": -1}, Policy(86_400, None, 2)),
         ({"segment_seconds": 86_400}, Policy(86_400, None, 86_400)),
     ],
 )
