@@ -8,8 +8,11 @@ import pytest
 
 from heldar_mirror.footage.names import segment_name
 from heldar_mirror.pruning.remover import DeletingRemover, PretendingRemover, Removal, Remover
-from heldar_mirror.recorder.recorder import LOCK
+from heldar_mirror.recorder.recorder import LOCK, NUMBERED
 from heldar_mirror.volume.room import Room
+
+# A box of an mp4 file by which it is no stub.
+MOOF = (8).to_bytes(4, "big") + b"moof"
 
 
 class FakeRoom:
@@ -113,3 +116,13 @@ def test_a_dry_run_removes_nothing_and_counts_what_it_would_give(volume: FakeRoo
     assert names(tmp_path) == {segment_name(60), segment_name(120)}
     (tmp_path / "gate/note.txt").touch()
     assert not remover.remove_directory(root, "gate")
+
+
+def test_footage_that_has_no_name_yet_keeps_its_directory(remover: DeletingRemover, root: int, tmp_path: Path) -> None:
+    """What a killed recorder left under a number is named, so that it expires like all footage. A stub is removed."""
+    remover.remove_segments(root, "gate", {60: 10, 120: 10})
+    (tmp_path / "gate" / LOCK).write_text("gate\n60")
+    (tmp_path / "gate" / f"{NUMBERED}60-0.mp4").write_bytes(MOOF)
+    (tmp_path / "gate" / f"{NUMBERED}60-1.mp4").touch()
+    assert not remover.remove_directory(root, "gate")
+    assert names(tmp_path) == {LOCK, segment_name(60)}
