@@ -38,7 +38,7 @@ AFTER_SECONDS = 12.0
 
 def lost_seconds(directory: Path, witnessed: dict[str, int]) -> list[float]:
     """Return the length of each gap of a recording, in seconds. `witnessed` numbers the packets of the witness."""
-    recorded = packets([path for path in sorted(directory.glob("*.mp4")) if path.stat().st_size])
+    recorded = packets([path for path in sorted(directory.glob("[0-9]*.mp4")) if path.stat().st_size])
     numbers = [witnessed[packet] for packet in recorded if packet in witnessed]
     lost = [(after - before - 1) / FRAMES_PER_SECOND for before, after in pairwise(numbers) if after != before + 1]
     if len(lost) != 2:
@@ -77,7 +77,7 @@ def main() -> None:
         finally:
             witness.terminate()
             witness.wait()
-        witnessed = {packet: number for number, packet in enumerate(packets(sorted(seen.glob("*.mp4"))))}
+        witnessed = {packet: number for number, packet in enumerate(packets(sorted(seen.glob("[0-9]*.mp4"))))}
         lost = [zip(*(lost_seconds(root / one, witnessed) for one in cameras), strict=True) for root in roots]
     figures = [
         Figure(

@@ -113,7 +113,7 @@ class Mirror:
         ).stdout
 
     def segments(self, camera_id: str) -> list[Path]:
-        return sorted((self.root / camera_id).glob("*.mp4"))
+        return sorted((self.root / camera_id).glob("[0-9]*.mp4"))
 
     @contextlib.contextmanager
     def up(self, *, watched: bool = False, **env: str) -> Iterator["subprocess.Popen[bytes]"]:

@@ -31,7 +31,7 @@ def closed_digests(directory: Path) -> dict[Path, str]:
     last closed segment has become the last one of its camera.
     """
     return digests(
-        path for camera in directory.iterdir() if camera.is_dir() for path in sorted(camera.glob("*.mp4"))[:-1]
+        path for camera in directory.iterdir() if camera.is_dir() for path in sorted(camera.glob("[0-9]*.mp4"))[:-1]
     )
 
 

@@ -63,7 +63,7 @@ def test_two_cameras_are_recorded_at_once(mirror: Mirror, camera: Camera, ffmpeg
         assert all(re.fullmatch(r"\d{8}_\d{6}\.mp4", segment.name) for segment in segments)
         today = {time.strftime("%Y%m%d", time.gmtime(time.time() - age)) for age in (0, 600)}
         assert {segment.name[:8] for segment in segments} <= today
-        assert {segment.stat().st_mode & 0o777 for segment in segments} == {0o440}
+        assert {segment.stat().st_mode & 0o777 for segment in segments} == {0o640}
         # A segment is cut at the first keyframe after its four seconds, and a keyframe comes every second.
         assert all(4 * FRAMES_PER_SECOND <= frames(segment) <= 6 * FRAMES_PER_SECOND for segment in middle)
         assert frames(first) > 0

@@ -28,7 +28,7 @@ def test_modes_do_not_depend_on_the_umask(mirror: Mirror) -> None:
     try:
         with mirror.up():
             wait_until_recording(mirror, "gate")
-            assert mode(mirror.segments("gate")[0]) == 0o440
+            assert mode(mirror.segments("gate")[0]) == 0o640
             assert mode(mirror.root) == mode(mirror.root / "gate") == 0o750
             assert mode(mirror.state) == mode(mirror.state / "specs") == 0o700
             assert mode(mirror.state / "specs/gate.spec") == 0o600
@@ -46,7 +46,7 @@ def test_the_umask_is_a_setting(mirror: Mirror) -> None:
     mirror.database.add("gate")
     with mirror.up():
         wait_until_recording(mirror, "gate")
-        assert mode(mirror.segments("gate")[0]) == 0o400
+        assert mode(mirror.segments("gate")[0]) == 0o600
         assert mode(mirror.root / "gate") == 0o700
 
 

@@ -32,12 +32,12 @@ def test_sighup_reads_the_settings_again(watched: Mirror) -> None:
     wait_until_recording(watched, "gate")
     pid = watcher(watched)
     with read_anew(watched, "HELDAR_MIRROR_UMASK=022\n"):
-        wait_for(lambda: modes(watched, "gate") == {0o444})
+        wait_for(lambda: modes(watched, "gate") == {0o644})
         wait_until_recorded(watched, {"gate": 60})
     with read_anew(watched, "HELDAR_RECORDER_ENABLED=false\n"):
         wait_until_recorded(watched, {})
     wait_until_recorded(watched, {"gate": 60})
-    wait_for(lambda: modes(watched, "gate") == {0o440})
+    wait_for(lambda: modes(watched, "gate") == {0o640})
     assert watcher(watched) == pid
 
 
@@ -85,4 +85,4 @@ def test_sighup_is_heard_while_the_table_is_being_read(watched: Mirror) -> None:
             Path(f"{watched.database.path}-wal").unlink()
             time.sleep(1.1)
             stack.enter_context(read_anew(watched, "HELDAR_MIRROR_UMASK=022\n"))
-        wait_for(lambda: modes(watched, "gate") == {0o444})
+        wait_for(lambda: modes(watched, "gate") == {0o644})
