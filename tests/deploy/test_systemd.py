@@ -36,7 +36,7 @@ while True:
         kill -SEGV $$ ;;
     */slow*)
         trap 'sleep 4; exit 0' TERM
-        exec 9>"$(date -u +"$output")"
+        exec 9>"${output/[%]d/0}"
         while :; do sleep 0.2 9>&-; done ;;
 esac
 exec /usr/bin/ffmpeg "$@"

@@ -14,7 +14,7 @@ TEN_FFMPEGS = f"""#!/bin/sh
 for output; do :; done
 camera=$(basename "$(dirname "$output")")
 cd "$(dirname "$0")/told"
-exec 9>"$(date -u +"$output")"
+exec 9>"$(printf "$output" 0)"
 trap 'touch "$camera"; for _ in $(seq 60); do
     [ "$(ls | wc -l)" -ge 10 ] && {{ touch "../together/$camera"; exit 255; }}; sleep 0.1
 done; exit 255' TERM

@@ -53,7 +53,7 @@ def test_a_damaged_launch_spec_is_healed(running: Mirror) -> None:
         plan = running.run("reconcile", "--dry-run")
         assert plan_counts(plan) == {"changed": 1, "unchanged": 1}
         assert plan_counts(running.run("reconcile")) == {"changed": 1, "unchanged": 1}
-        assert spec.read_text().endswith(f"arg={running.root}/gate/%Y%m%d_%H%M%S.mp4\n")
+        assert spec.read_text().endswith("arg=-reset_timestamps\narg=1\n")
     after = wait_until_recording(running, "gate")
     assert after["gate"] != before["gate"]
     assert after["hall"] == before["hall"]

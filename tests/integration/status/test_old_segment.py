@@ -11,7 +11,7 @@ AGED_FFMPEG = f"""#!/bin/sh
 [ "$1" != -version ] || exec {FAKE_FFMPEG} -version
 for output; do :; done
 case $output in */old_*) age=1000 ;; *) age=60 ;; esac
-exec 9>"$(date -u -d "$age seconds ago" +"$output")"
+exec 9>"$(dirname "$output")/$(date -u -d "$age seconds ago" +%Y%m%d_%H%M%S.mp4)"
 trap 'exit 255' TERM
 while :; do sleep 0.2; done
 """
