@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from heldar_mirror.heldar.cameras import COLUMNS, Row
+from heldar_mirror.heldar.damage import check
 from heldar_mirror.heldar.database import ask
 from heldar_mirror.heldar.retention import CAMERA_COLUMNS, LOCK_COLUMNS
 
@@ -29,11 +30,10 @@ def read_locked(path: Path) -> list[Row]:
 
 def _cameras(connection: sqlite3.Connection, columns: Sequence[str]) -> list[Row]:
     _expect(connection, "cameras", columns)
-    # If a disk wrote a valid page of a different table over one of this table, SQLite omits rows without an error.
-    for (problem,) in connection.execute("PRAGMA integrity_check(cameras)"):
-        if problem != "ok":
-            raise sqlite3.DatabaseError(f"the table cameras is damaged: {problem}")
-    return [dict(row) for row in connection.execute(f"SELECT {', '.join(columns)} FROM cameras ORDER BY id")]  # noqa: S608
+    check(connection, "cameras")
+    # No index: its collation may be one that only Heldar's kernel defines.
+    select = f"SELECT {', '.join(columns)} FROM cameras NOT INDEXED ORDER BY id COLLATE BINARY"  # noqa: S608
+    return [dict(row) for row in connection.execute(select)]
 
 
 def _locked(connection: sqlite3.Connection) -> list[Row]:
