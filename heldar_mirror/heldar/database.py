@@ -5,32 +5,23 @@ at the files first, and opens the database in the one of three ways that suits t
 three ways" in `docs/decisions.md`.
 """
 
-import fcntl
 import os
 import shutil
 import sqlite3
-import stat
 import tempfile
 import threading
 import time
 import urllib.parse
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from heldar_mirror.errors import DatabaseError
-
-# The bytes of a SQLite database on which every connection holds a shared lock; to delete the `-wal`, a process needs
-# an exclusive lock on them (SQLite's os.h: SHARED_FIRST, SHARED_SIZE).
-SHARED_FIRST = 0x40000000 + 2
-SHARED_SIZE = 510
+from heldar_mirror.heldar.sqlite_files import BUSY_SECONDS, AloneError, check_alone, look, read_lock
 
 # The caller of a read gives up on it after this long.
 READ_TIMEOUT_SECONDS = 20.0
-# A read waits this long for a lock that a writer has.
-BUSY_SECONDS = 2.0
-
 # A read is repeated if Heldar is starting or ending. The first pause lets Heldar finish its start; the others grow.
 ATTEMPTS = 5
 STARTING_SECONDS = 0.2
@@ -93,7 +84,7 @@ def _read_repeatedly(path: Path, what: str, query: Query[T]) -> T:
         try:
             # SQLite looks for the `-wal` beside the file that a link leads to, so we do as well.
             return _read(Path(os.path.realpath(path)), query, attempt)
-        except (_ChangedError, OSError, sqlite3.Error) as error:
+        except (_ChangedError, AloneError, OSError, sqlite3.Error) as error:
             reason: Exception = error
             if not _may_pass(path, error):
                 break
@@ -104,10 +95,10 @@ def _read_repeatedly(path: Path, what: str, query: Query[T]) -> T:
 def _may_pass(path: Path, error: Exception) -> bool:
     """Return whether the error may come from Heldar starting or ending, so that a later attempt may succeed.
 
-    Then the `-wal` has just been deleted, or the `-shm` is still empty.
+    Then the `-wal` has just been deleted or is about to be made, or the `-shm` is still empty.
     """
     return (
-        isinstance(error, _ChangedError)
+        isinstance(error, (_ChangedError, AloneError))
         or (isinstance(error, FileNotFoundError) and path.exists())
         or "readonly" in str(error)
     )
@@ -116,6 +107,8 @@ def _may_pass(path: Path, error: Exception) -> bool:
 def _next_step(path: Path, error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return "Is HELDAR_DATABASE_URL the one that Heldar has? A relative path begins at the working directory."
+    if isinstance(error, AloneError):
+        return "Mount the directory that it lies in, not the file alone, so that its -wal and -shm are seen as well."
     if isinstance(error, PermissionError) or "unable to open" in str(error):
         return f"It must be readable to this user, with its -wal and -shm, and so must {path.parent} be."
     if "locked" in str(error) or isinstance(error, _ChangedError):
@@ -124,12 +117,13 @@ def _next_step(path: Path, error: Exception) -> str:
 
 
 def _read(path: Path, query: Query[T], attempt: int) -> T:
-    with _read_lock(path):
-        before = _look(path)
+    with read_lock(path) as fd:
+        before = look(path)
         if Path(f"{path}-journal").exists():
             raise sqlite3.DatabaseError(f"{path.name}-journal exists: a writer is at work or has crashed")
         try:
             if not before.wal:
+                check_alone(fd)
                 return _query(path, "immutable=1", query)
             if before.shm:
                 # readonly_shm, since SQLite would write the `-shm` otherwise, which belongs to Heldar.
@@ -139,26 +133,10 @@ def _read(path: Path, query: Query[T], attempt: int) -> T:
                 raise _ChangedError
             return _query_copy(path, query)
         finally:
-            if _look(path) != before:
+            if look(path) != before:
                 raise _ChangedError
-
-
-class _Look(NamedTuple):
-    """Which files are beside a database, and the versions of the files that must not change during a read.
-
-    With `-wal` and `-shm` no version matters: Heldar runs and may write, and SQLite's locking handles that.
-    """
-
-    wal: bool
-    shm: bool
-    versions: tuple[object, ...]
-
-
-def _look(path: Path) -> _Look:
-    wal, shm = Path(f"{path}-wal"), Path(f"{path}-shm")
-    present = wal.exists(), shm.exists()
-    files = () if all(present) else (path.stat(), wal.stat()) if present[0] else (path.stat(),)
-    return _Look(*present, tuple((file.st_ino, file.st_size, file.st_mtime_ns) for file in files))
+            if not before.wal:
+                check_alone(fd)
 
 
 def _query_copy(path: Path, query: Query[T]) -> T:
@@ -168,31 +146,6 @@ def _query_copy(path: Path, query: Query[T]) -> T:
         for suffix in ("", "-wal"):
             shutil.copyfile(f"{path}{suffix}", f"{copy}{suffix}")
         return _query(copy, "mode=rw", query)
-
-
-@contextmanager
-def _read_lock(path: Path) -> Iterator[None]:
-    """Hold the lock that SQLite's readers hold, so that Heldar does not delete its `-wal` if it ends meanwhile."""
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise sqlite3.DatabaseError("it is not a file")
-        deadline = time.monotonic() + BUSY_SECONDS
-        while not _try_read_lock(fd):
-            if time.monotonic() > deadline:
-                raise sqlite3.OperationalError("database is locked")
-            time.sleep(0.02)
-        yield
-    finally:
-        os.close(fd)
-
-
-def _try_read_lock(fd: int) -> bool:
-    try:
-        fcntl.lockf(fd, fcntl.LOCK_SH | fcntl.LOCK_NB, SHARED_SIZE, SHARED_FIRST)
-    except (BlockingIOError, PermissionError):  # POSIX allows either error for a lock that a different process has
-        return False
-    return True
 
 
 def _connect(path: Path, options: str) -> sqlite3.Connection:

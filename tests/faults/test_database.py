@@ -326,3 +326,35 @@ def test_behind_a_link_the_last_commit_is_seen(followed: Followed) -> None:
     finally:
         followed.put(path.parent)
     followed.wait_until_applied()
+
+
+@as_root
+@pytest.mark.slow
+def test_a_file_that_is_mounted_without_its_wal_stops_nothing_and_is_followed_again(followed: Followed) -> None:
+    """If the database's file is mounted alone, as into a container, and Heldar's kernel has it open, the file is stale:
+    this is reported, and no mirror is changed by it. When the kernel has ended the file is whole, and is applied."""
+    path, before, said = followed.database.path, recorders(followed), times_logged(followed, UNREADABLE)
+    real = followed.home / "mounted_alone"
+    followed.put(real)
+    path.with_name("nobodys").touch()
+    path.with_name("nobodys").rename(path)
+    with heldar_kernel(real / path.name, os.geteuid()) as running:
+        # Only the kernel's -wal says so.
+        followed.seconds += 1
+        running.tell(lengthen(followed.seconds))
+        try:
+            subprocess.run(["mount", "--bind", str(real / path.name), str(path)], check=True)
+            nudge(followed)
+            wait_until_shown(followed, "its -wal is not beside it", "2 of 2 mirrors record")
+            assert "its -wal is not beside it" in followed.run("reconcile", code=4).stderr
+            assert recorders(followed) == before
+            running.end()
+            nudge(followed)
+            followed.wait_until_applied()
+            assert times_logged(followed, "its -wal is not beside it") == 1
+        finally:
+            unmount(path)
+    followed.put(path.parent)
+    followed.wait_until_applied()
+    assert recorders(followed)["hall"] == before["hall"]
+    assert times_logged(followed, UNREADABLE) > said

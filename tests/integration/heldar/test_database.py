@@ -4,18 +4,31 @@ Heldar's kernel and the reader are separate processes: in one process, closing a
 """
 
 import contextlib
+import fcntl
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from support.heldar_kernel import database_files, give_to_heldar, heldar_kernel
 from support.mirror import SCHEMA, Database, Mirror, new_home
 from support.running import recorders, wait_until_recording
-from support.users import HELDAR_UID, STRANGER_UID, MirrorForAll, as_root, identity, new_mirror, python_for_all, run_as
+from support.users import (
+    HELDAR_UID,
+    PYTHONPATH,
+    STRANGER_UID,
+    MirrorForAll,
+    as_root,
+    identity,
+    new_mirror,
+    python_for_all,
+    run_as,
+)
+
+from heldar_mirror.heldar.sqlite_files import SHARED_FIRST, SHARED_SIZE, read_lock
 
 # Opens, writes and closes, over and over: each time the -wal and the -shm come and go.
 RESTLESS_KERNEL_PROGRAM = """
@@ -189,6 +202,89 @@ def test_a_wal_that_this_user_may_not_read_is_told(database: Database) -> None:
         (line,) = read_as(STRANGER_UID, path)
         assert line.startswith("DatabaseError:")
         assert "must be readable to this user" in line
+
+
+def hide_by_bind_mount(path: Path, alone: Path) -> list[str]:
+    """Have the reader run where the file is mounted alone, as a container has it."""
+    alone.touch()
+    script = 'mount --bind "$0" "$1" && shift && exec "$@"'
+    return ["unshare", "--mount", "sh", "-c", script, str(path), str(alone)]
+
+
+def hide_by_hard_link(path: Path, alone: Path) -> list[str]:
+    alone.hardlink_to(path)
+    return ["env"]
+
+
+def hide_by_deleting_the_wal(path: Path, alone: Path) -> list[str]:
+    Path(f"{path}-wal").unlink()
+    alone.symlink_to(path)
+    return ["env"]
+
+
+HIDING = [hide_by_bind_mount, hide_by_hard_link, hide_by_deleting_the_wal]
+
+
+def read_alone(command: list[str], alone: Path) -> str:
+    reader = [python_for_all(), "-c", READER_PROGRAM, str(alone), "1"]
+    result = subprocess.run(
+        [*command, *reader], env={**os.environ, "PYTHONPATH": PYTHONPATH}, capture_output=True, text=True, check=True
+    )
+    return result.stdout.rstrip("\n")
+
+
+@as_root
+@pytest.mark.parametrize("hide", HIDING)
+def test_a_file_whose_wal_is_elsewhere_is_not_taken_for_the_whole(
+    database: Database, home: Path, hide: Callable[[Path, Path], list[str]]
+) -> None:
+    """While Heldar's kernel has the database open and its -wal can't be seen, the file is stale: an error says so."""
+    database.add("old")
+    path = give_to_heldar(database, 0o755)
+    with heldar_kernel(path) as running:
+        running.add("only_in_the_wal")
+        alone = home / "alone.db"
+        line = read_alone(hide(path, alone), alone)
+        assert line.startswith(f"DatabaseError: cannot read the cameras in {alone}: a process has it open in WAL mode")
+        assert "Mount the directory that it lies in, not the file alone" in line
+
+
+@as_root
+@pytest.mark.parametrize("hide", HIDING[:2])
+def test_a_file_that_nobody_has_open_is_the_whole(
+    database: Database, home: Path, hide: Callable[[Path, Path], list[str]]
+) -> None:
+    """When Heldar's kernel has ended everything is in the file, wherever it is mounted. Other readers don't count."""
+    path = give_to_heldar(database, 0o755)
+    with heldar_kernel(path) as running:
+        running.add("only_in_the_wal")
+        running.end()
+    alone = home / "alone.db"
+    command = hide(path, alone)
+    with read_lock(path):
+        assert read_alone(command, alone) == "only_in_the_wal"
+
+
+@as_root
+def test_a_rollback_journal_needs_no_other_file(database: Database, home: Path) -> None:
+    """In a journal mode other than WAL a reader's lock says nothing: every commit is in the file."""
+    database.add("old")
+    database.execute("PRAGMA journal_mode=DELETE")
+    alone = home / "alone.db"
+    command = hide_by_bind_mount(database.path, alone)
+    with database.path.open("rb") as reader:
+        fcntl.lockf(reader, fcntl.LOCK_SH, SHARED_SIZE, SHARED_FIRST)
+        assert read_alone(command, alone) == "old"
+
+
+@as_root
+def test_a_file_that_was_replaced_behind_its_mount_is_not_read(database: Database, home: Path) -> None:
+    """A mounted file stays the old one when a new one is moved over its name, as by a restore."""
+    database.add("old")
+    (home / "alone.db").touch()
+    script = 'mount --bind "$0" "$1" && cp "$0" "$0.new" && mv "$0.new" "$0" && shift && exec "$@"'
+    command = ["unshare", "--mount", "sh", "-c", script, str(database.path), str(home / "alone.db")]
+    assert "the file was deleted or replaced where it came from" in read_alone(command, home / "alone.db")
 
 
 def test_a_further_column_does_not_matter(mirror: Mirror) -> None:

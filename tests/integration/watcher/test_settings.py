@@ -12,7 +12,7 @@ from support.mirror import Mirror
 from support.running import recorders, wait_until_recording
 from support.waiting import wait_for
 
-from heldar_mirror.heldar.database import SHARED_FIRST, SHARED_SIZE
+from heldar_mirror.heldar.sqlite_files import SHARED_FIRST, SHARED_SIZE
 
 pytestmark = pytest.mark.slow
 
