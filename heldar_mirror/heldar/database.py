@@ -6,25 +6,22 @@ three ways" in `docs/decisions.md`.
 """
 
 import os
-import shutil
 import sqlite3
-import tempfile
 import threading
 import time
-import urllib.parse
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
 from heldar_mirror.errors import DatabaseError
-from heldar_mirror.heldar.sqlite_files import BUSY_SECONDS, AloneError, check_alone, look, read_lock
+from heldar_mirror.heldar.read_in_place import read_in_place
+from heldar_mirror.heldar.sqlite_files import AloneError, check_alone, connect, look, read_lock
 
 # The caller of a read gives up on it after this long.
 READ_TIMEOUT_SECONDS = 20.0
-# A read is repeated if Heldar is starting or ending. The first pause lets Heldar finish its start; the others grow.
+# A read is repeated if Heldar is starting or ending. The pauses grow.
 ATTEMPTS = 5
-STARTING_SECONDS = 0.2
 CHANGING_SECONDS = 0.03
 
 T = TypeVar("T")
@@ -83,7 +80,7 @@ def _read_repeatedly(path: Path, what: str, query: Query[T]) -> T:
     for attempt in range(ATTEMPTS):
         try:
             # SQLite looks for the `-wal` beside the file that a link leads to, so we do as well.
-            return _read(Path(os.path.realpath(path)), query, attempt)
+            return _read(Path(os.path.realpath(path)), query)
         except (_ChangedError, AloneError, OSError, sqlite3.Error) as error:
             reason: Exception = error
             if not _may_pass(path, error):
@@ -116,7 +113,7 @@ def _next_step(path: Path, error: Exception) -> str:
     return "Is HELDAR_DATABASE_URL Heldar's database, and is it whole?"
 
 
-def _read(path: Path, query: Query[T], attempt: int) -> T:
+def _read(path: Path, query: Query[T]) -> T:
     with read_lock(path) as fd:
         before = look(path)
         if Path(f"{path}-journal").exists():
@@ -124,14 +121,12 @@ def _read(path: Path, query: Query[T], attempt: int) -> T:
         try:
             if not before.wal:
                 check_alone(fd)
+            if not before.wal or os.fstat(fd).st_size == 0:  # SQLite deletes the `-wal` of an empty database
                 return _query(path, "immutable=1", query)
             if before.shm:
                 # readonly_shm, since SQLite would write the `-shm` otherwise, which belongs to Heldar.
                 return _query(path, "mode=ro&readonly_shm=1", query)
-            if attempt == 0:
-                time.sleep(STARTING_SECONDS)  # Heldar may be just starting, and is about to create its `-shm`
-                raise _ChangedError
-            return _query_copy(path, query)
+            return read_in_place(path, query)
         finally:
             if look(path) != before:
                 raise _ChangedError
@@ -139,23 +134,6 @@ def _read(path: Path, query: Query[T], attempt: int) -> T:
                 check_alone(fd)
 
 
-def _query_copy(path: Path, query: Query[T]) -> T:
-    """Read a private copy, since SQLite would delete a `-wal` without `-shm` afterwards, even if opened read-only."""
-    with tempfile.TemporaryDirectory(prefix="heldar-mirror-") as directory:
-        copy = Path(directory, path.name)
-        for suffix in ("", "-wal"):
-            shutil.copyfile(f"{path}{suffix}", f"{copy}{suffix}")
-        return _query(copy, "mode=rw", query)
-
-
-def _connect(path: Path, options: str) -> sqlite3.Connection:
-    uri = f"file:{urllib.parse.quote(os.fsencode(path))}?{options}"
-    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
-    connection.text_factory = lambda data: data.decode(errors="surrogateescape")
-    connection.row_factory = sqlite3.Row
-    return connection
-
-
 def _query(path: Path, options: str, query: Query[T]) -> T:
-    with closing(_connect(path, options)) as connection:
+    with closing(connect(path, options)) as connection:
         return query(connection)

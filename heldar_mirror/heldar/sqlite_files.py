@@ -1,4 +1,4 @@
-"""The files of a SQLite database: its lock, and what lies beside it. SQLite itself has no part in this module."""
+"""The files of a SQLite database: how they are opened and locked, and what lies beside the database."""
 
 import fcntl
 import os
@@ -6,6 +6,7 @@ import sqlite3
 import stat
 import struct
 import time
+import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,15 @@ VERSIONS, WAL = slice(18, 20), b"\2\2"
 
 class AloneError(Exception):
     """The file of the database can be seen alone, and the newest rows are in a `-wal` that is elsewhere."""
+
+
+def connect(path: Path, options: str) -> sqlite3.Connection:
+    """Return a connection whose rows have names. Bytes that are not UTF-8 become surrogates."""
+    uri = f"file:{urllib.parse.quote(os.fsencode(path))}?{options}"
+    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+    connection.text_factory = lambda data: data.decode(errors="surrogateescape")
+    connection.row_factory = sqlite3.Row
+    return connection
 
 
 class Look(NamedTuple):

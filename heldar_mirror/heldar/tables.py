@@ -1,7 +1,8 @@
-"""The queries that are made of Heldar's tables."""
+"""The queries that are made of Heldar's tables. They can be pickled, for a read in a process of its own."""
 
 import sqlite3
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from heldar_mirror.heldar.cameras import COLUMNS, Row
@@ -15,12 +16,12 @@ def read_cameras(path: Path) -> list[Row]:
 
     Raises DatabaseError if they can't be read, with the reason and the next step.
     """
-    return ask(path, "cameras", lambda connection: _cameras(connection, COLUMNS))
+    return ask(path, "cameras", partial(_cameras, columns=COLUMNS))
 
 
 def read_policies(path: Path) -> list[Row]:
     """Return all rows of `cameras`, with the columns that retention needs. Raises DatabaseError, as `read_cameras`."""
-    return ask(path, "cameras", lambda connection: _cameras(connection, CAMERA_COLUMNS))
+    return ask(path, "cameras", partial(_cameras, columns=CAMERA_COLUMNS))
 
 
 def read_locked(path: Path) -> list[Row]:

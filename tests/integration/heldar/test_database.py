@@ -8,6 +8,7 @@ import fcntl
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,8 +28,17 @@ from support.users import (
     python_for_all,
     run_as,
 )
+from support.waiting import processes_of, wait_for
 
 from heldar_mirror.heldar.sqlite_files import SHARED_FIRST, SHARED_SIZE, read_lock
+
+# Reads for ever, with a query that can be handed to a different process.
+ENDLESS_READER_PROGRAM = """
+import operator, pathlib, sys
+from heldar_mirror.heldar.database import ask
+count = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n, cameras"
+ask(pathlib.Path(sys.argv[1]), "cameras", operator.methodcaller("execute", count), 600)
+"""
 
 # Opens, writes and closes, over and over: each time the -wal and the -shm come and go.
 RESTLESS_KERNEL_PROGRAM = """
@@ -171,6 +181,59 @@ def test_a_wal_without_valid_frames_is_left_alone(
     before = snapshot(path.parent)
     assert read_as(reader, path) == ["old"]
     assert snapshot(path.parent) == before
+
+
+@as_root
+@pytest.mark.parametrize("others", [("-wal",), ("-wal", "-shm")], ids=["no -shm", "-shm"])
+def test_the_wal_of_an_emptied_database_is_left_alone(database: Database, others: tuple[str, ...]) -> None:
+    """SQLite deletes the -wal of an empty file, though it may hold the whole database. The reader leaves it."""
+    path = give_to_heldar(database, 0o777)
+    with heldar_kernel(path) as running:
+        running.add("only_in_the_wal")
+        running.crash()
+    os.truncate(path, 0)
+    if "-shm" not in others:
+        Path(f"{path}-shm").unlink()
+    before = snapshot(path.parent)
+    (line,) = read_as(0, path)
+    assert "it has no table cameras" in line
+    assert snapshot(path.parent) == before
+
+
+@as_root
+@pytest.mark.parametrize("killed", ["who waits", "who reads"])
+def test_a_read_that_is_killed_leaves_nothing(database: Database, home: Path, killed: str) -> None:
+    """A -wal without a -shm is read where it lies: no copy is made, so none can outlive its reader."""
+    database.add("old")
+    path = give_to_heldar(database, 0o777)
+    with heldar_kernel(path) as running:
+        running.add("only_in_the_wal")
+        running.crash()
+    Path(f"{path}-shm").unlink()
+    before = snapshot(path.parent)
+    (home / "tmp").mkdir()
+
+    command = [python_for_all(), "-c", ENDLESS_READER_PROGRAM, str(path)]
+    env = {**os.environ, "PYTHONPATH": PYTHONPATH, "TMPDIR": str(home / "tmp")}
+    with subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) as waiting:
+        (reading,) = wait_for(
+            lambda: [pid for pid in processes_of("heldar.read_in_place") if has_open(pid, f"{path}-wal")]
+        )
+        assert snapshot(path.parent) == before
+        assert not list((home / "tmp").iterdir())
+        os.kill(waiting.pid if killed == "who waits" else reading, signal.SIGKILL)
+        _, errors = waiting.communicate(timeout=60)
+    assert killed == "who waits" or "its reader ended with -9" in errors
+    wait_for(lambda: not Path(f"/proc/{reading}").exists())
+    assert snapshot(path.parent) == before
+    assert not list((home / "tmp").iterdir())
+    assert read_as(0, path) == ["old only_in_the_wal"]
+
+
+def has_open(pid: int, name: str) -> bool:
+    with contextlib.suppress(OSError):
+        return any(str(fd.readlink()) == name for fd in Path(f"/proc/{pid}/fd").iterdir())
+    return False
 
 
 @as_root
