@@ -54,9 +54,17 @@ class Look(NamedTuple):
 def look(path: Path) -> Look:
     """Return what lies beside the database now. Raises OSError."""
     wal, shm = Path(f"{path}-wal"), Path(f"{path}-shm")
-    present = wal.exists(), shm.exists()
+    present = _is_there(wal), _is_there(shm)
     files = () if all(present) else (path.stat(), wal.stat()) if present[0] else (path.stat(),)
     return Look(*present, tuple((file.st_ino, file.st_size, file.st_mtime_ns) for file in files))
+
+
+def _is_there(path: Path) -> bool:
+    """A file that is mounted by itself can still be seen when Heldar has deleted it. Nothing in it counts then."""
+    try:
+        return path.stat().st_nlink > 0
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager

@@ -268,10 +268,10 @@ def test_a_wal_that_this_user_may_not_read_is_told(database: Database) -> None:
 
 
 def hide_by_bind_mount(path: Path, alone: Path) -> list[str]:
-    """Have the reader run where the file is mounted alone, as a container has it."""
+    """Have the reader run where the file is mounted alone and other processes can't be seen, as in a container."""
     alone.touch()
     script = 'mount --bind "$0" "$1" && shift && exec "$@"'
-    return ["unshare", "--mount", "sh", "-c", script, str(path), str(alone)]
+    return ["unshare", "--mount", "--pid", "--fork", "sh", "-c", script, str(path), str(alone)]
 
 
 def hide_by_hard_link(path: Path, alone: Path) -> list[str]:
@@ -326,6 +326,38 @@ def test_a_file_that_nobody_has_open_is_the_whole(
     command = hide(path, alone)
     with read_lock(path):
         assert read_alone(command, alone) == "only_in_the_wal"
+
+
+@as_root
+def test_a_wal_that_was_deleted_behind_its_mount_does_not_count(database: Database, home: Path) -> None:
+    """The -wal is mounted as well, and Heldar's kernel is started anew: it deletes that one and makes another."""
+    path, alone = give_to_heldar(database, 0o755), home / "alone.db"
+    for suffix in ("", "-wal"):
+        Path(f"{alone}{suffix}").touch()
+    script = """
+        mount --bind "$0" "$1" && mount --bind "$0-wal" "$1-wal" && echo mounted && read -r ended
+        shift && exec "$@"
+    """
+    reader = [python_for_all(), "-c", READER_PROGRAM, str(alone), "1"]
+    with heldar_kernel(path) as running, contextlib.ExitStack() as stack:
+        running.add("first")
+        command = ["unshare", "--mount", "sh", "-c", script, str(path), str(alone), *reader]
+        container = stack.enter_context(
+            subprocess.Popen(
+                command,
+                env={**os.environ, "PYTHONPATH": PYTHONPATH},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        )
+        assert container.stdout
+        assert container.stdout.readline() == "mounted\n"
+        running.end()
+        with heldar_kernel(path) as anew:
+            anew.add("second")
+            seen, _ = container.communicate("ended\n", timeout=60)
+    assert "its -wal is not beside it" in seen
 
 
 @as_root
