@@ -76,15 +76,15 @@ class FloorKeeper:
             if not self.policies.refresh_locks(pruned):
                 pruned.add_shortage(OLD_LOCKS)
             self.progress("making room", 0, max(int(lack.bytes), 1))
-            count = pruned.segments
-            chosen = self._choose(root, lack, limit, pruned)
-            trial.removed += self._remove(root, chosen, pruned)
-            room = self.remover.room(root)
-            if pruned.segments > count:
+            if chosen := self._choose(root, lack, limit, pruned):
+                # Each of them is forgotten or kept after that, also if none was there any more. So this ends.
+                trial.removed += self._remove(root, chosen, pruned)
+                room = self.remover.room(root)
                 trial, limit = self._judge(trial, room)
-            elif not chosen and list_again and self.inventory.may_list_again():
+            elif list_again and self.inventory.may_list_again():
                 list_again()
                 list_again = None
+                room = self.remover.room(root)
             else:
                 if is_final and lack.is_below_floor:
                     pruned.add_shortage(_nothing_more(pruned.floor))
@@ -107,6 +107,8 @@ class FloorKeeper:
             if camera_id in inventory.footage:
                 chosen.append((camera_id, index))
                 lacking_bytes -= inventory.footage[camera_id].sizes[index]
+        if found and not chosen:  # the directories of all of them can't be read, and are forgotten now
+            return self._choose(root, lack, limit, pruned)
         return _by_camera(chosen)
 
     def _remove(self, root: int, chosen: dict[str, list[int]], pruned: Pruned) -> int:

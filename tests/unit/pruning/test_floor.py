@@ -210,6 +210,22 @@ def test_segments_that_are_gone_already_give_no_room_so_others_are_removed(stand
     assert pruned.shortages == []
 
 
+def test_if_all_segments_of_a_step_are_gone_the_next_ones_are_removed(stand: Stand) -> None:
+    """That nothing was removed does not mean that nothing is left."""
+    stand.put("gate", 100)
+    stand.volume.gone = {OLD + 60 * each for each in range(FIRST_STEP)}
+    pruned = stand.keep()
+    assert pruned.segments == 30
+    assert pruned.shortages == []
+    assert stand.listed == 0
+
+
+def test_if_no_segment_of_a_step_can_be_removed_the_next_ones_are(stand: Stand) -> None:
+    stand.put("gate", 100)
+    stand.volume.stuck = {OLD + 60 * each for each in range(FIRST_STEP)}
+    assert stand.keep().segments == 30
+
+
 def test_segments_that_can_not_be_removed_are_passed_over(stand: Stand) -> None:
     stand.put("gate", 100)
     stand.volume.stuck = {OLD, OLD + 60}
