@@ -14,7 +14,7 @@ from heldar_mirror.pruning.inventory import Inventory
 from heldar_mirror.pruning.outcome import Progress, Pruned, no_progress
 from heldar_mirror.pruning.policies import Policies
 from heldar_mirror.pruning.remover import Remover
-from heldar_mirror.pruning.rules import oldest_first
+from heldar_mirror.pruning.rules import newest_removable, oldest_first
 from heldar_mirror.units import shown_size
 from heldar_mirror.volume.room import Room
 
@@ -62,7 +62,7 @@ class FloorKeeper:
 
         `list_again` lists the volume anew. It is called at most once, if the segments of the last listing are not
         enough. It is None in the middle of a listing or a sweep: then nothing is listed, and a shortage is not reported
-        yet.
+        yet. The newest closed segment of a camera goes only if nothing else can, and only for the floor itself.
         """
         room = self.remover.room(root)
         pruned.floor = self.gauge.floor(room)
@@ -76,19 +76,23 @@ class FloorKeeper:
             if not self.policies.refresh_locks(pruned):
                 pruned.add_shortage(OLD_LOCKS)
             self.progress("making room", 0, max(int(lack.bytes), 1))
-            if chosen := self._choose(root, lack, limit, pruned):
-                # Each of them is forgotten or kept after that, also if none was there any more. So this ends.
-                trial.removed += self._remove(root, chosen, pruned)
-                room = self.remover.room(root)
-                trial, limit = self._judge(trial, room)
-            elif list_again and self.inventory.may_list_again():
+            chosen = self._choose(root, lack, limit, pruned)
+            if not chosen and list_again and self.inventory.may_list_again():
                 list_again()
                 list_again = None
                 room = self.remover.room(root)
-            else:
-                if is_final and lack.is_below_floor:
+                continue
+            may_report = is_final and lack.is_below_floor
+            if not chosen and may_report:
+                chosen = self._choose_newest(root, pruned)
+            if not chosen:
+                if may_report:
                     pruned.add_shortage(_nothing_more(pruned.floor))
                 break
+            # Each of them is forgotten or kept after that, also if none was there any more. So this ends.
+            trial.removed += self._remove(root, chosen, pruned)
+            room = self.remover.room(root)
+            trial, limit = self._judge(trial, room)
         self.gauge.look(room.free)
 
     def _choose(self, root: int, lack: Lack, limit: int, pruned: Pruned) -> dict[str, list[int]]:
@@ -110,6 +114,23 @@ class FloorKeeper:
         if found and not chosen:  # the directories of all of them can't be read, and are forgotten now
             return self._choose(root, lack, limit, pruned)
         return _by_camera(chosen)
+
+    def _choose_newest(self, root: int, pruned: Pruned) -> dict[str, list[int]]:
+        """Return the camera and the index of the largest segment that is its camera's newest and closed, if any is.
+
+        The largest one costs the fewest cameras their last footage.
+        """
+        inventory = self.inventory
+        policies = {camera_id: self.policies.of(camera_id) for camera_id in inventory.footage}
+        newest = newest_removable(inventory.footage, policies, self.policies.locks, inventory.kept, self.clocks.wall())
+        closed = {name: index for name, index in newest.items() if inventory.is_closed(root, name, index)}
+        for camera_id, index in closed.items():
+            inventory.measure_or_forget(root, camera_id, [index], pruned)
+        sizes = {
+            name: inventory.footage[name].sizes[index] for name, index in closed.items() if name in inventory.footage
+        }
+        largest = max(sizes, key=sizes.__getitem__, default=None)
+        return {} if largest is None else {largest: [closed[largest]]}
 
     def _remove(self, root: int, chosen: dict[str, list[int]], pruned: Pruned) -> int:
         return sum(
@@ -147,7 +168,7 @@ class _Trial:
 def _nothing_more(floor: int) -> str:
     return (
         f"less than the floor of {shown_size(floor)} is free, and nothing more may be deleted: what is "
-        "left is locked in Heldar, the newest of its camera, or can't be deleted. Make room there"
+        "left is locked in Heldar, being recorded, or can't be deleted. Make room there"
     )
 
 

@@ -6,6 +6,7 @@ It is no error if a remembered segment is not there any more.
 import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from heldar_mirror.errors import MirrorError
@@ -16,6 +17,7 @@ from heldar_mirror.pruning.outcome import Progress, Pruned, Tally, no_progress
 from heldar_mirror.pruning.remover import Remover
 from heldar_mirror.volume.listing import (
     camera_directories,
+    has_recorder,
     is_recorders_directory,
     is_stub,
     list_footage,
@@ -45,7 +47,7 @@ class Inventory:
 
     `footage` holds the segments by camera. `kept` holds by camera the segments that must stay, given by when they
     began, because they are open or can't be removed. `directories` are all directories that are named like a camera.
-    With `list_once` only a sweep lists the volume.
+    With `list_once` only a sweep lists the volume. `has_recorder` returns whether a recorder uses a camera directory.
     """
 
     def __init__(
@@ -62,10 +64,12 @@ class Inventory:
         self._find_open = find_open
         self._monotonic = monotonic
         self._list_once = list_once
+        self._open: Mapping[str, int] = {}
         self._stuck: dict[tuple[str, str], list[int]] = {}
         self._listed_at = -math.inf
         self._listing_seconds = 0.0
         self._removed_since = True
+        self.has_recorder: Callable[[int, str], bool] = has_recorder
         self.directories: frozenset[str] = frozenset()
         self.footage: dict[str, Footage] = {}
         self.kept: defaultdict[str, set[int]] = defaultdict(set)
@@ -90,7 +94,7 @@ class Inventory:
                 pruned.add_problem(f"cannot look into {self._mirror_root / name}: {error.strerror}")
             between("listing", number + 1, len(names))
         # This must come last: no segment is opened twice, so a listed one that is not open by now is closed for good.
-        open_now = self._find_open()
+        self._open = open_now = self._find_open()
         self.footage, self._stuck = found, {}
         self.kept = defaultdict(set, {camera_id: {begun} for camera_id, begun in open_now.items()})
         self._listed_at, self._removed_since = self._monotonic(), False
@@ -100,6 +104,18 @@ class Inventory:
         """Whether the last listing was long enough ago, given how long it took and whether it was of use."""
         share = USEFUL_LISTING_SHARE if self._removed_since else LISTING_SHARE
         return not self._list_once and (self._monotonic() - self._listed_at) * share > self._listing_seconds
+
+    def is_closed(self, root: int, camera_id: str, index: int) -> bool:
+        """Whether a segment is certainly closed, even if it is the newest and its recorder is of a different checkout.
+
+        It is if its camera has a different one open, or no recorder.
+        """
+        begun = self.footage[camera_id].begun[index]
+        if camera_id in self._open:
+            return begun != self._open[camera_id]
+        with suppress(OSError):
+            return not self.has_recorder(root, camera_id)
+        return False
 
     def forget(self, camera_id: str) -> None:
         """Forget a camera until the next listing."""

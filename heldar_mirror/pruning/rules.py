@@ -99,6 +99,23 @@ def oldest_first(
     return heapq.merge(*itertools.starmap(removable_of, footage.items()))
 
 
+def newest_removable(
+    footage: Mapping[str, Footage],
+    policies: Mapping[str, Policy],
+    locks: Mapping[str, Spans],
+    kept: Mapping[str, Collection[int]],
+    now: float,
+) -> dict[str, int]:
+    """Return by camera the index of its newest segment, if only that keeps it: it is neither in `kept` nor locked."""
+    found = {}
+    for camera_id, own in footage.items():
+        policy, newest = policies.get(camera_id, Policy()), _first_ahead(own, now) - 1
+        may_go = _unprotected(own, policy, locks.get(camera_id, Spans()), kept.get(camera_id, ()))
+        if newest >= 0 and may_go(newest):
+            found[camera_id] = newest
+    return found
+
+
 def _first_ahead(footage: Footage, now: float) -> int:
     """Return the index of the first segment whose name is too far in the future.
 
@@ -122,11 +139,19 @@ def _removable(
     It may not if it is kept, locked, or the newest of its camera, unless all footage of the camera is deleted.
     """
     newest = _first_ahead(footage, now) - 1
+    unprotected = _unprotected(footage, policy, locks, kept)
 
     def removable(index: int) -> bool:
-        begun = footage.begun[index]
-        if begun in kept or (index == newest and not policy.delete_all):
-            return False
-        return not (locks and locks.overlap(begun, _end(footage, policy, index)))
+        return (index != newest or policy.delete_all) and unprotected(index)
 
     return removable
+
+
+def _unprotected(footage: Footage, policy: Policy, locks: Spans, kept: Collection[int]) -> Callable[[int], bool]:
+    """Return a function that returns whether the segment at an index is neither kept nor locked."""
+
+    def unprotected(index: int) -> bool:
+        begun = footage.begun[index]
+        return begun not in kept and not (locks and locks.overlap(begun, _end(footage, policy, index)))
+
+    return unprotected

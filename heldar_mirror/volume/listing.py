@@ -5,6 +5,7 @@ which something is mounted is entered. Only files named like a segment, and the 
 """
 
 import errno
+import fcntl
 import os
 import re
 import stat
@@ -128,6 +129,19 @@ def is_recorders_directory(root: int, camera_id: str) -> bool:
     """Return whether a recorder has used a directory: its lock file then holds its name, which a copy's does not."""
     with suppress(OSError), camera_directory(root, camera_id) as fd, open_lock(fd) as lock:
         return os.read(lock, 200).partition(b"\n")[0] == camera_id.encode()
+    return False
+
+
+def has_recorder(root: int, camera_id: str) -> bool:
+    """Return whether a recorder, of whatever instance, uses a camera directory: it holds the lock of it.
+
+    Raises OSError, also if there is no lock file.
+    """
+    with camera_directory(root, camera_id) as fd, open_lock(fd) as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
     return False
 
 

@@ -1,6 +1,7 @@
 """Made-up footage on real directories and real file systems, for tests of what is deleted."""
 
 import contextlib
+import fcntl
 import json
 import os
 import subprocess
@@ -37,6 +38,16 @@ def camera_directory(mirror: Mirror, camera_id: str) -> Path:
     directory.mkdir(exist_ok=True)
     (directory / LOCK).write_text(camera_id)
     return directory
+
+
+@contextlib.contextmanager
+def recorded(mirror: Mirror, *camera_ids: str) -> Iterator[None]:
+    """Hold the locks of cameras' directories, as their recorders do, until the block ends."""
+    with contextlib.ExitStack() as stack:
+        for camera_id in camera_ids:
+            lock = stack.enter_context((camera_directory(mirror, camera_id) / LOCK).open())
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
 
 
 def make_segment(directory: Path, begun: float, size: int = 1000) -> Path:

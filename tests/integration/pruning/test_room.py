@@ -25,6 +25,7 @@ from support.made_footage import (
     make_segment,
     mounted_volume,
     pruner_of,
+    recorded,
     removed_counts,
     run_prune,
     snapshot,
@@ -133,7 +134,7 @@ def test_a_volume_that_is_listed_slowly_is_listed_again_while_that_is_of_use(mir
         if what == "listing":
             time.sleep(0.3)
 
-    with mounted_volume(mirror, "tmpfs") as root:
+    with mounted_volume(mirror, "tmpfs") as root, recorded(mirror, "gate", "hall"):
         for number in range(3):
             make_segment(camera_directory(mirror, "gate"), NOW - HOUR + number, 4 * MIB)
         with (root / "ballast").open("xb") as ballast:
@@ -184,6 +185,20 @@ def test_what_may_be_removed_is_and_what_is_still_lacking_is_reported(mirror: Mi
         assert len(report["problems"]) == 1
         assert "less than the floor of 128.0 MiB is free, and nothing more may be deleted" in report["problems"][0]
         assert free_bytes(root) < FLOOR_BYTES
+
+
+@pytest.mark.parametrize("args", [["--dry-run"], []])
+def test_a_segment_that_has_filled_the_volume_goes_when_nothing_else_can(mirror: Mirror, args: list[str]) -> None:
+    """It is the newest of its camera, and closed. While its recorder runs it stays, and that is reported."""
+    with mounted_volume(mirror, "tmpfs") as root:
+        make_segment(camera_directory(mirror, "gate"), NOW - HOUR, 4 * MIB)
+        endless = make_segment(camera_directory(mirror, "hall"), NOW - 2 * HOUR, free_bytes(root) - 60 * MIB)
+        with recorded(mirror, "gate", "hall"):
+            assert "nothing more may be deleted" in run_prune(mirror, *args, code=1)["problems"][0]
+        report = run_prune(mirror, *args)
+        assert removed_counts(report) == {("hall", "floor"): 1}
+        assert endless.exists() == bool(args)
+        assert len(mirror.segments("gate")) == 1
 
 
 @pytest.mark.parametrize("args", [["--dry-run"], []])

@@ -22,12 +22,15 @@ OLD = int(NOW) - 100 * HOUR
 
 
 class Stand:
-    """A floor keeper with all its collaborators. Nothing is locked, and every camera keeps its newest segment."""
+    """A floor keeper with all its collaborators. Nothing is locked, and every camera has a recorder, or only those in
+    `recorded`, so that it keeps its newest segment."""
 
     def __init__(self, volume: FakeVolume) -> None:
         self.time = FakeTime()
         self.volume = volume
+        self.recorded: set[str] | None = None
         self.inventory = Inventory(Path("/mirror"), volume, dict, self.time.clocks.monotonic)
+        self.inventory.has_recorder = self.has_recorder
         self.locked: Callable[[], list[Row]] = list
         self.policies = Policies(Path("/db"), self.time.clocks.monotonic, lambda _: [], lambda _: self.locked())
         self.gauge = Gauge(FLOOR, self.time.clocks.monotonic)
@@ -44,6 +47,9 @@ class Stand:
     def put(self, camera_id: str, count: int, size: int = MIB, first: int = OLD) -> None:
         """Put segments of a camera, a minute apart."""
         self.inventory.footage[camera_id] = footage_of(*[(first + 60 * each, size) for each in range(count)])
+
+    def has_recorder(self, _root: int, camera_id: str) -> bool:
+        return self.recorded is None or camera_id in self.recorded
 
     def list_again(self) -> None:
         self.listed += 1
@@ -121,6 +127,54 @@ def test_locked_open_and_newest_segments_stay(stand: Stand) -> None:
     assert stand.listed == 1
     assert len(pruned.shortages) == 1
     assert pruned.shortages[0].startswith("less than the floor of 1000.0 MiB is free, and nothing more may be deleted")
+
+
+def test_the_newest_segments_that_are_closed_go_last_the_largest_first(stand: Stand) -> None:
+    """A camera whose one segment has filled the volume is the first that loses it, and others keep theirs then. Its
+    recorder has ended, since nothing can be written."""
+    stand.recorded = {"hall"}
+    stand.put("gate", 1, size=415 * MIB, first=OLD + HOUR)
+    stand.put("hall", 3)
+    stand.put("yard", 3, first=OLD + 30)
+    stand.volume.free = FLOOR - 30 * MIB
+    pruned = stand.keep()
+    assert sorted(stand.volume.removed[:4]) == [
+        *(("hall", OLD), ("hall", OLD + 60)),
+        *(("yard", OLD + 30), ("yard", OLD + 90)),
+    ]
+    assert stand.volume.removed[4:] == [("gate", OLD + HOUR)]
+    assert pruned.shortages == []
+    assert stand.listed == 1
+
+
+def test_a_newest_segment_stays_if_it_is_recorded_locked_or_can_not_be_removed(stand: Stand) -> None:
+    stand.recorded = {"gate"}
+    for name in ("gate", "hall", "yard", "door"):
+        stand.put(name, 1)
+    stand.locked = lambda: [{"camera_id": "hall", "start_time": "1970-01-01T00:00:00Z", "end_time": None}]
+    stand.inventory.kept["yard"] = {OLD}
+    pruned = stand.keep()
+    assert stand.volume.removed == [("door", OLD)]
+    assert "nothing more may be deleted" in pruned.shortages[0]
+
+
+def test_no_newest_segment_goes_for_headroom_or_in_the_middle_of_a_sweep(stand: Stand) -> None:
+    stand.recorded = set()
+    stand.put("gate", 1)
+    assert stand.keep(final=False).segments == 0
+    stand.volume.free = FLOOR
+    stand.gauge.look(FLOOR + 10 * MIB)
+    stand.time.advance(10)
+    assert stand.keep().segments == 0
+
+
+def test_newest_segments_do_not_go_in_vain(stand: Stand) -> None:
+    """If deleting gives no room, it ends after a few times."""
+    stand.recorded, stand.volume.gives = set(), 0.0
+    for number in range(20):
+        stand.put(f"camera-{number}", 1, size=100 * MIB)
+    assert stand.keep().shortages == [FUTILE]
+    assert stand.count == FUTILE_TIMES
 
 
 def test_what_a_second_listing_finds_is_removed(stand: Stand) -> None:

@@ -1,5 +1,6 @@
 """What lies on the volume, on real directories."""
 
+import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -230,3 +231,16 @@ def test_a_dry_run_lists_once(tmp_path: Path) -> None:
     stand.time.advance(1e6)
     assert not stand.inventory.may_list_again()
     os.close(stand.root)
+
+
+def test_a_segment_is_closed_if_its_camera_has_another_one_open_or_no_recorder(stand: Stand) -> None:
+    """A recorder of a different checkout is known by the lock that it holds. Without a lock file nothing is known."""
+    for name in "abcd":
+        stand.put(name, 60, 120)
+    stand.open = {"a": 60}
+    (stand.path / "c" / LOCK).unlink()
+    stand.list_all("abcd")
+    with (stand.path / "d" / LOCK).open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        is_closed = {name: [stand.inventory.is_closed(stand.root, name, index) for index in (0, 1)] for name in "abcd"}
+    assert is_closed == {"a": [False, True], "b": [True, True], "c": [False, False], "d": [False, False]}

@@ -11,7 +11,7 @@ from support.examples import footage_of
 from heldar_mirror.footage.footage import Footage
 from heldar_mirror.footage.spans import Spans
 from heldar_mirror.heldar.retention import Policy
-from heldar_mirror.pruning.rules import STUB_SECONDS, choose, locked_bytes, oldest_first, over_quota
+from heldar_mirror.pruning.rules import STUB_SECONDS, choose, locked_bytes, newest_removable, oldest_first, over_quota
 
 NOW = 1_800_000_000
 HOUR = 3600
@@ -235,3 +235,13 @@ def test_room_is_made_oldest_first_across_cameras(many: dict[str, Camera]) -> No
 def test_a_camera_that_is_not_known_keeps_its_newest_when_room_is_made() -> None:
     """Without a policy, locks or open segments, every segment but the newest is offered."""
     assert list(oldest_first({"a": footage_of((1, 5), (2, 5))}, {}, {}, {}, 0)) == [(1, "a", 0)]
+
+
+@given(cameras())
+def test_the_newest_segment_may_go_if_only_that_keeps_it(camera: Camera) -> None:
+    newest = len(camera.footage.begun) - 1
+    may_go = newest >= 0 and camera.footage.begun[newest] not in camera.kept and not camera.locked(newest)
+    found = newest_removable(
+        {"gate": camera.footage}, {"gate": camera.policy}, {"gate": camera.locks}, {"gate": camera.kept}, NOW
+    )
+    assert found == ({"gate": newest} if may_go else {})
