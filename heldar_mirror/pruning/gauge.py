@@ -18,6 +18,10 @@ HEADROOM_SHARE = 0.25
 MIN_INODES = 10_000
 INODES_SHARE = 0.01
 
+# What deleting gave is judged after this many deleted bytes, or after this share of a small volume.
+JUDGED_BYTES = 64 << 20
+JUDGED_SHARE = 1 / 64
+
 
 @dataclass(frozen=True)
 class Lack:
@@ -75,10 +79,17 @@ class Gauge:
         """Return the bytes to keep free: those of the settings, but at most half of the volume."""
         return min(self._min_free_bytes, room.total // 2) if room.total else self._min_free_bytes
 
+    def headroom(self, room: Room) -> float:
+        """Return the bytes to keep free beyond the floor: what may be written until the next look, twice."""
+        return min(HEADROOM_TICKS * self.tick * self.bytes_per_second, self.floor(room) * HEADROOM_SHARE)
+
     def lack(self, room: Room) -> Lack:
         """Return what a volume with this room lacks. A volume that does not report its size lacks no bytes."""
-        floor = self.floor(room)
-        headroom = min(HEADROOM_TICKS * self.tick * self.bytes_per_second, floor * HEADROOM_SHARE)
-        floor_bytes = floor - room.free if room.total else 0
+        floor_bytes = self.floor(room) - room.free if room.total else 0
         inodes = min(MIN_INODES, room.inodes * INODES_SHARE) - room.free_inodes if room.inodes else 0
-        return Lack(floor_bytes + headroom if room.total else 0, floor_bytes, inodes)
+        return Lack(floor_bytes + self.headroom(room) if room.total else 0, floor_bytes, inodes)
+
+
+def judged_bytes(room: Room) -> float:
+    """Return after how many deleted bytes it is judged what that gave."""
+    return min(JUDGED_BYTES, room.total * JUDGED_SHARE) if room.total else JUDGED_BYTES

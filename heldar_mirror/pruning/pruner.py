@@ -18,6 +18,7 @@ from heldar_mirror.pruning.policies import Policies
 from heldar_mirror.pruning.remover import DeletingRemover, PretendingRemover, Remover
 from heldar_mirror.pruning.rules import choose, locked_bytes
 from heldar_mirror.pruning.settings import PruningSettings
+from heldar_mirror.pruning.writes import Writes
 from heldar_mirror.state.locks import locked
 from heldar_mirror.state.volumes import remembered_volume
 from heldar_mirror.volume.apart import check_apart
@@ -52,6 +53,7 @@ def make_pruner(
         list_once=dry_run,  # a second listing would find what the first pretended to remove
     )
     gauge = Gauge(settings.min_free_bytes, clocks.monotonic)
+    writes = Writes(settings.mirror_root, remover, gauge)
     return Pruner(
         settings=settings,
         policies=policies,
@@ -59,7 +61,7 @@ def make_pruner(
         inventory=inventory,
         gauge=gauge,
         remover=remover,
-        floor_keeper=FloorKeeper(inventory, policies, remover, gauge, clocks, progress),
+        floor_keeper=FloorKeeper(inventory, policies, remover, gauge, writes, clocks, progress),
         monotonic=clocks.monotonic,
         check_apart=partial(check_apart, settings.mirror_root, settings.recordings_dir),
         alone=nullcontext if dry_run else partial(locked, settings, "prune.lock"),
@@ -131,6 +133,7 @@ class Pruner:
         policies, memory, inventory = self.policies, self.memory, self.inventory
         self.floor_keeper.allow_again()
         self._list(root, pruned)
+        self.floor_keeper.writes.try_cameras(root, inventory.footage)
         if not policies.refresh(pruned):
             return
         memory.note_cameras(policies.cameras, inventory.footage, inventory.directories, policies.locks)

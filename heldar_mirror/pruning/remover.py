@@ -1,10 +1,12 @@
 """Removing segments and directories, or, for a dry run, only pretending to."""
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from heldar_mirror.volume.listing import is_ours_alone
+from heldar_mirror.volume import trial
+from heldar_mirror.volume.listing import camera_directory, is_ours_alone
 from heldar_mirror.volume.removal import remove_camera_directory, remove_segments
 from heldar_mirror.volume.room import Room, room_of, settle
 
@@ -28,6 +30,15 @@ class Remover(Protocol):
 
     def room(self, root: int, /) -> Room:
         """Return the volume's room, including the room of all that was removed."""
+
+    def settle(self, root: int, /) -> None:
+        """Have the file system give back the room of all that was removed."""
+
+    def refusal(self, root: int, camera_id: str, size: int, /) -> str:
+        """Return why so many bytes find no room in a camera's directory, or no text. An empty id means the mirror root.
+
+        Raises OSError if they can't be written for any other reason.
+        """
 
     def remove_segments(self, root: int, camera_id: str, sizes: Mapping[int, int], /) -> Removal:
         """Remove segments of a camera. `sizes` gives their bytes by when they began (Unix seconds)."""
@@ -59,6 +70,13 @@ class DeletingRemover:
         self._free, self._removed_bytes = room.free, 0
         return room
 
+    def settle(self, root: int) -> None:
+        self._settle(root)
+
+    def refusal(self, root: int, camera_id: str, size: int) -> str:
+        with camera_directory(root, camera_id) if camera_id else nullcontext(root) as directory:
+            return trial.refusal(directory, size)
+
     def remove_segments(self, root: int, camera_id: str, sizes: Mapping[int, int]) -> Removal:
         removal = Removal(*remove_segments(root, camera_id, sizes))
         self._removed_bytes += sum(sizes[begun] for begun in removal.removed)
@@ -82,6 +100,12 @@ class PretendingRemover:
     def room(self, root: int) -> Room:
         room = self._room_of(root)
         return replace(room, free=room.free + self._bytes, free_inodes=room.free_inodes + self._segments)
+
+    def settle(self, _root: int) -> None:
+        pass
+
+    def refusal(self, _root: int, _camera_id: str, _size: int) -> str:
+        return ""  # a trial writes
 
     def remove_segments(self, _root: int, _camera_id: str, sizes: Mapping[int, int]) -> Removal:
         self._bytes += sum(sizes.values())

@@ -19,6 +19,7 @@ from heldar_mirror.footage.footage import UNMEASURED, Footage
 from heldar_mirror.footage.names import CAMERA_ID, segment_begun, segment_name
 from heldar_mirror.recorder import recorder
 from heldar_mirror.recorder.recorder import LOCK, MARKER
+from heldar_mirror.volume.trial import TRIAL
 
 MOUNT_ID = re.compile(r"^mnt_id:\s*(\d+)$", re.MULTILINE)
 
@@ -146,14 +147,16 @@ def has_recorder(root: int, camera_id: str) -> bool:
 
 
 def is_ours_alone(root: int, camera_id: str) -> bool:
-    """Return whether a directory holds nothing but segments, named or not yet, and the recorders' lock file.
+    """Return whether a directory holds nothing but segments, named or not yet, the lock file and a trial file.
 
     Raises OSError.
     """
     with camera_directory(root, camera_id) as fd, os.scandir(fd) as entries:
         return all(
             entry.is_file(follow_symlinks=False)
-            and (entry.name == LOCK or segment_begun(entry.name) is not None or recorder.is_numbered(entry.name))
+            and (
+                entry.name in {LOCK, TRIAL} or segment_begun(entry.name) is not None or recorder.is_numbered(entry.name)
+            )
             for entry in entries
         )
 

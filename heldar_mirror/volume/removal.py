@@ -9,6 +9,7 @@ from heldar_mirror.footage.names import segment_name
 from heldar_mirror.recorder import recorder
 from heldar_mirror.recorder.recorder import LOCK
 from heldar_mirror.volume.listing import camera_directory, is_ours_alone, open_lock
+from heldar_mirror.volume.trial import TRIAL
 
 
 def remove_segments(root: int, camera_id: str, begun: Collection[int]) -> tuple[set[int], dict[str, list[int]]]:
@@ -42,6 +43,8 @@ def remove_camera_directory(root: int, camera_id: str) -> bool:
     if not is_ours_alone(root, camera_id):
         return False
     with suppress(BlockingIOError), camera_directory(root, camera_id) as fd:
+        with suppress(FileNotFoundError):
+            os.unlink(TRIAL, dir_fd=fd)
         if LOCK in os.listdir(fd):
             with open_lock(fd) as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -12,8 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from support.made_footage import MIB, make_segment
 from support.mirror import Mirror
 from support.mounts import bindfs_volume, hung, mount, mounted, tmpfs, waits_for_fuse
+from support.quotas import btrfs_quota
 from support.recordings import closed_digests, digests, wait_until_grown
 from support.running import ffmpegs, kill, recorders, wait_until_recording
 from support.side_by_side import AtOnce
@@ -117,6 +119,34 @@ def test_with_too_little_room_nothing_is_begun(mirror: Mirror, port: int) -> Non
             assert not (mirror.root / "hall").exists()
             big.unlink()
             well_again(mirror, "gate", "hall")
+
+
+@at_once
+def test_a_quota_that_the_volume_does_not_show(mirror: Mirror, port: int) -> None:
+    """Writes fail while the volume shows room. While all footage is locked that is reported. Unlocked, the oldest goes,
+    and recording goes on by itself."""
+    mirror.env["HELDAR_MIRROR_MIN_FREE_GB"] = "0.125"
+    with btrfs_quota(mirror) as root:
+        real(mirror, port, "gate", "hall")
+        for name in ("gate", "hall"):
+            columns = "id, camera_id, path, start_time, evidence_locked"
+            mirror.database.execute(f"INSERT INTO segments ({columns}) VALUES (?1, ?1, ?1, '2020-01-01', 1)", name)  # noqa: S608
+        with mirror.up(watched=True):
+            wait_until_grown(mirror, "gate", "hall")
+            closed = closed_digests(mirror.root)
+            old = [make_segment(root / "gate", time.time() - 36_000 + 60 * each, 4 * MIB) for each in range(20)]
+            with contextlib.suppress(OSError), (root / "gate/20200101_000000.mp4").open("wb", buffering=0) as file:
+                while file.write(os.urandom(65536)):
+                    pass
+            told(mirror, "a write fails though the volume shows room, and nothing more may be deleted")
+            wait_for(lambda: not any(ffmpegs(mirror, name) for name in ("gate", "hall")))
+            assert all(path.exists() for path in old)
+            mirror.database.execute("DELETE FROM segments")
+            wait_for(lambda: published(mirror)["well"] and one_writer_each(mirror, "gate", "hall"))
+            wait_until_grown(mirror, "gate", "hall")
+            assert not (root / "gate/20200101_000000.mp4").exists()
+            assert old[-1].exists()
+            assert digests(closed) == closed
 
 
 @at_once

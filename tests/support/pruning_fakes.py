@@ -33,7 +33,8 @@ class FakeVolume:
     """A remover that has no files: removing gives `gives` of the bytes, and one inode for each segment.
 
     `removed` are the segments that were removed, in that order. `stuck` can't be removed, and `gone` were removed by
-    somebody else; both are given by when they began. `asked` is called before the room is looked at.
+    somebody else; both are given by when they began. `asked` is called before the room is looked at. `refuse`
+    returns why a place has no room for so many bytes, or no text.
     """
 
     total: int
@@ -45,6 +46,7 @@ class FakeVolume:
     gone: set[int] = field(default_factory=set)
     removed: list[tuple[str, int]] = field(default_factory=list)
     asked: Callable[[], None] = lambda: None
+    refuse: Callable[[str, int], str] = lambda _place, _size: ""
 
     def start(self, root: int) -> Room:
         return self.room(root)
@@ -52,6 +54,12 @@ class FakeVolume:
     def room(self, _root: int) -> Room:
         self.asked()
         return Room(self.total, self.free, self.inodes, self.free_inodes)
+
+    def settle(self, _root: int) -> None:
+        pass
+
+    def refusal(self, _root: int, camera_id: str, size: int) -> str:
+        return self.refuse(camera_id, size)
 
     def remove_segments(self, _root: int, camera_id: str, sizes: Mapping[int, int]) -> Removal:
         removed = sizes.keys() - self.stuck - self.gone

@@ -33,8 +33,8 @@ from support.made_footage import (
 from support.mirror import Mirror
 from support.users import as_root, new_mirror
 
-from heldar_mirror.pruning.floor import FUTILE_TIMES
 from heldar_mirror.pruning.gauge import TICK_SECONDS
+from heldar_mirror.pruning.need import FUTILE_TIMES
 from heldar_mirror.pruning.pruner import Pruner
 
 pytestmark = as_root

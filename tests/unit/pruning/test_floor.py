@@ -10,11 +10,13 @@ from support.pruning_fakes import HOUR, NOW, FakeTime, FakeVolume, footage_of
 from heldar_mirror.errors import DatabaseError
 from heldar_mirror.footage.spans import Spans
 from heldar_mirror.heldar.cameras import Row
-from heldar_mirror.pruning.floor import FIRST_STEP, FUTILE, FUTILE_TIMES, OLD_LOCKS, STEP, FloorKeeper
+from heldar_mirror.pruning.floor import FIRST_STEP, OLD_LOCKS, STEP, FloorKeeper
 from heldar_mirror.pruning.gauge import Gauge
 from heldar_mirror.pruning.inventory import Inventory
+from heldar_mirror.pruning.need import FUTILE, FUTILE_TIMES
 from heldar_mirror.pruning.outcome import Pruned
 from heldar_mirror.pruning.policies import Policies
+from heldar_mirror.pruning.writes import Writes
 
 MIB = 1 << 20
 FLOOR = 1000 * MIB
@@ -35,8 +37,15 @@ class Stand:
         self.policies = Policies(Path("/db"), self.time.clocks.monotonic, lambda _: [], lambda _: self.locked())
         self.gauge = Gauge(FLOOR, self.time.clocks.monotonic)
         self.steps: list[int] = []
-        progress = lambda *_: self.steps.append(self.count)  # noqa: E731
-        self.keeper = FloorKeeper(self.inventory, self.policies, volume, self.gauge, self.time.clocks, progress)
+        self.keeper = FloorKeeper(
+            self.inventory,
+            self.policies,
+            volume,
+            self.gauge,
+            Writes(Path("/mirror"), volume, self.gauge),
+            self.time.clocks,
+            lambda *_: self.steps.append(self.count),
+        )
         self.listed = 0
         self.on_listing: Callable[[], None] = lambda: None
 

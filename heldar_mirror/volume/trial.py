@@ -1,0 +1,76 @@
+"""Trying whether a directory can be written to.
+
+A volume's free space does not say so: a quota, or a full branch of a union of file systems, does not show there.
+"""
+
+import ctypes
+import errno
+import os
+from contextlib import suppress
+from functools import cache
+
+# The name of the trial file where a file system knows no file without a name. What a killed pruner left is replaced.
+TRIAL = ".heldar-mirror.trial"
+
+# So much is really written; the rest is only reserved.
+TRIAL_BYTES = 1 << 20
+
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+# What an O_TMPFILE gives where it is unknown, by file system and age of Linux.
+NO_TMPFILE = {errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL, errno.ENOSYS}
+NO_FALLOCATE = {errno.EOPNOTSUPP, errno.ENOSYS}
+
+
+def refusal(directory: int, size: int = TRIAL_BYTES) -> str:
+    """Return why `size` bytes find no room in a directory, in Linux's words, or no text if they do.
+
+    `directory` is a descriptor. What is written is removed at once, and it is random, so that no compression hides
+    its size. Raises OSError if the write fails for any other reason.
+    """
+    try:
+        _write(directory, size)
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            return str(error.strerror)
+        raise
+    return ""
+
+
+def _write(directory: int, size: int) -> None:
+    name = ""
+    try:
+        fd = os.open(".", os.O_WRONLY | os.O_TMPFILE, 0o600, dir_fd=directory)
+    except OSError as error:
+        if error.errno not in NO_TMPFILE:
+            raise
+        name = TRIAL
+        with suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=directory)
+        fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=directory)
+    try:
+        try:
+            left = memoryview(_random())[:size]
+            while left:
+                left = left[os.write(fd, left) :]
+            _reserve(fd, size)
+        finally:
+            if not name:
+                os.ftruncate(fd, 0)  # XFS gives its room back at once only for this, and late for a file that is gone
+            os.close(fd)  # NFS reports only now that there is no room
+    finally:
+        if name:
+            os.unlink(name, dir_fd=directory)
+
+
+@cache
+def _random() -> bytes:
+    return os.urandom(TRIAL_BYTES)
+
+
+def _reserve(fd: int, size: int) -> None:
+    """Have the file system reserve `size` bytes, if it can; `os.posix_fallocate` would write them where it can't."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.fallocate64(fd, 0, ctypes.c_int64(0), ctypes.c_int64(size)):
+        code = ctypes.get_errno()
+        if code not in NO_FALLOCATE:
+            raise OSError(code, os.strerror(code))

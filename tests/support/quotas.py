@@ -1,0 +1,69 @@
+"""Volumes that refuse writes for want of room though they show room, mounted as a mirror root and adopted."""
+
+import contextlib
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from heldar_mirror.reconcile.adopt import adopt_volume
+from heldar_mirror.state.directory import prepare
+from support.made_footage import MIB, settings_of
+from support.mirror import Mirror
+from support.mounts import mounted, tmpfs
+
+
+def run(*command: object) -> None:
+    subprocess.run([str(part) for part in command], check=True, capture_output=True)
+
+
+def adopt(mirror: Mirror) -> None:
+    """Make what is mounted at the mirror root the mirror's."""
+    settings = settings_of(mirror)
+    prepare(settings)
+    adopt_volume(settings, take_over=True)
+
+
+@contextlib.contextmanager
+def btrfs_quota(mirror: Mirror, mebibytes: int = 120, of: int = 600) -> Iterator[Path]:
+    """Mount a subvolume as the mirror root that may hold so much, of a btrfs that is larger. Yields the mirror root."""
+    image, whole = mirror.home / "image.btrfs", mirror.home / "btrfs"
+    with image.open("xb") as file:
+        file.truncate(of * MIB)
+    run("mkfs.btrfs", "-q", image)
+    with mounted(whole, "-o", "loop", image):
+        run("btrfs", "subvolume", "create", whole / "mirror")
+        run("btrfs", "quota", "enable", whole)
+        limit_btrfs(mirror, mebibytes)
+        with mounted(mirror.root, "--bind", whole / "mirror"):
+            adopt(mirror)
+            yield mirror.root
+
+
+def limit_btrfs(mirror: Mirror, mebibytes: int) -> None:
+    """Set the quota of such a mirror root."""
+    run("btrfs", "qgroup", "limit", f"{mebibytes}M", mirror.home / "btrfs/mirror")
+
+
+@contextlib.contextmanager
+def union(mirror: Mirror, *, small: int = 100, large: int = 600, needs: int = 20) -> Iterator[tuple[Path, Path]]:
+    """Mount a union of two file systems, of so many MiB, as the mirror root. Yields both of them.
+
+    A camera is recorded where its directory is. A file system with less than `needs` MiB of free space gets no new one.
+    """
+    parts = mirror.home / "small", mirror.home / "large"
+    with tmpfs(parts[0], small), tmpfs(parts[1], large):
+        mirror.root.mkdir(exist_ok=True)
+        options = f"minfreespace={needs}M,category.create=epmfs"
+        run("mergerfs", "-o", options, ":".join(map(str, parts)), mirror.root)
+        with mounted_already(mirror.root):
+            adopt(mirror)
+            yield parts
+
+
+@contextlib.contextmanager
+def mounted_already(directory: Path) -> Iterator[None]:
+    """Unmount a directory at the end."""
+    try:
+        yield
+    finally:
+        run("umount", "--lazy", directory)
