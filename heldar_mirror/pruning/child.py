@@ -1,9 +1,10 @@
 """The child process that prunes for the watcher: both ends of the protocol between the two.
 
 The watcher writes one line to the child's standard input, the settings as a JSON object, and keeps that pipe open: the
-child ends when it is closed. Whenever its problems change, the child writes all of them in one line to its standard
-output, as a JSON list of texts. After an upgrade the child may be newer than its watcher, so it ignores settings whose
-names are new to it, and uses the default of a setting that is missing.
+child ends when it is closed. Each later line is a JSON list of cameras whose recordings ended because a write found no
+room: the child tries that at once. Whenever its problems change, the child writes all of them in one line to its
+standard output, as a JSON list of texts. After an upgrade the child may be newer than its watcher, so it ignores
+settings whose names are new to it, and uses the default of a setting that is missing.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, asdict, fields
 from pathlib import Path
@@ -108,7 +109,8 @@ def run_child(settings: PruningSettings, log: Callable[[str], None]) -> None:
     def publish(problems: list[str]) -> None:
         os.write(1, json.dumps(problems).encode() + b"\n")
 
-    PruningLoop(make_pruner(settings), settings.retention_interval, log, publish, _input_ended).run()
+    pruner = make_pruner(settings)
+    PruningLoop(pruner, settings.retention_interval, log, publish, LaterLines(0, pruner.suspect).wait).run()
 
 
 def receive_settings(fd: int, seconds: float = SETTINGS_SECONDS) -> PruningSettings:
@@ -129,8 +131,24 @@ def receive_settings(fd: int, seconds: float = SETTINGS_SECONDS) -> PruningSetti
     return decode_settings(received)
 
 
-def _input_ended(seconds: float) -> bool:
-    return bool(select.select([0], [], [], seconds)[0])
+class LaterLines:
+    """What the watcher writes after the settings. `suspect` is called with the cameras in it."""
+
+    def __init__(self, fd: int, suspect: Callable[[list[str]], None]) -> None:
+        self._fd = fd
+        self._suspect = suspect
+        self._rest = b""
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for a line, at most so long. Return whether the input has ended."""
+        if not select.select([self._fd], [], [], seconds)[0]:
+            return False
+        chunk = os.read(self._fd, 1 << 16)
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        for line in lines:
+            if (camera_ids := _texts_of(line)) is not None:  # else the watcher is newer than we are
+                self._suspect(camera_ids)
+        return not chunk
 
 
 # The watcher's end.
@@ -155,6 +173,8 @@ class PruningProcess:
         self._command = command
         self._restart_seconds = restart_seconds
         self._process: asyncio.subprocess.Process | None = None
+        self._has_reported = False
+        self._noted: dict[str, float] = {}
 
     async def keep_running(self) -> None:
         """Run the child, and start it again `restart_seconds` after it ended, until this is cancelled."""
@@ -170,8 +190,20 @@ class PruningProcess:
         if self._process and self._process.returncode is None:
             self._process.terminate()
 
+    def note_failed(self, failed: Mapping[str, float]) -> None:
+        """Take note of the cameras whose recordings ended because a write found no room, and when (Unix seconds).
+
+        The child is told of each of them once, as soon as it has begun and reads its input.
+        """
+        new = [camera_id for camera_id, at in failed.items() if self._noted.get(camera_id) != at]
+        stdin = self._process.stdin if self._process and self._has_reported else None
+        if new and stdin and not stdin.transport.get_write_buffer_size():
+            stdin.write(json.dumps(new).encode() + b"\n")
+            self._noted.update(failed)
+
     async def _run(self) -> None:
         """Run a child to its end. Raises OSError if it can't be started, or writes a line that is too long."""
+        self._has_reported, self._noted = False, {}
         self._process = process = await asyncio.create_subprocess_exec(
             *self._command,
             stdin=asyncio.subprocess.PIPE,
@@ -185,6 +217,7 @@ class PruningProcess:
             process.stdin.write(encode_settings(PruningSettings.of(self._settings())))
             while line := await _read_line(process.stdout):
                 if line.endswith(b"\n"):  # a killed child may have written half a line
+                    self._has_reported = True
                     self._report(_problems_of(line))
             code = await process.wait()
         finally:
@@ -205,10 +238,15 @@ async def _read_line(stdout: asyncio.StreamReader) -> bytes:
 
 def _problems_of(line: bytes) -> list[str]:
     """Return the problems in a line from the child, which may be newer than we are."""
+    unknown = "pruning reports in a format that this watcher does not know: restart heldar-mirror"
+    found = _texts_of(line)
+    return [unknown] if found is None else found
+
+
+def _texts_of(line: bytes) -> list[str] | None:
+    """Return the texts of a JSON list of texts, or None if the line is none."""
     try:
         found = json.loads(line)
     except (ValueError, RecursionError):
-        found = None
-    if isinstance(found, list) and all(isinstance(text, str) for text in found):
-        return found
-    return ["pruning reports in a format that this watcher does not know: restart heldar-mirror"]
+        return None
+    return found if isinstance(found, list) and all(isinstance(text, str) for text in found) else None

@@ -1,7 +1,7 @@
 """Pruning a mirror root: segments over their time or quota are removed, and the oldest if the volume would fill."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -90,11 +90,16 @@ class Pruner:
     alone: Callable[[], AbstractContextManager[None]]
     progress: Progress = no_progress
     _apart_at: float | None = field(default=None, init=False)
+    _suspects: set[str] = field(default_factory=set, init=False)
 
     @property
     def tick(self) -> float:
         """The time until the next prune, in seconds."""
         return self.gauge.tick
+
+    def suspect(self, camera_ids: Iterable[str]) -> None:
+        """Have the next prune try whether writes find room in these cameras' directories."""
+        self._suspects.update(camera_ids)
 
     def prune(self, *, sweep: bool = True) -> Pruned:
         """Make room if there is too little.
@@ -112,6 +117,8 @@ class Pruner:
         self._check_apart()
         with self.alone(), _as_mirror_error(root_path), opened_root(root_path, volume_id) as root:
             self.gauge.start(self.remover.start(root).free)
+            self.floor_keeper.writes.try_cameras(root, self._suspects)
+            self._suspects.clear()
             if sweep:
                 try:
                     self._sweep(root, pruned)

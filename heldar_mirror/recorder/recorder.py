@@ -42,6 +42,8 @@ NUMBERED = ".new-"
 
 # With less free space no recording is begun, since ffmpeg crashes on a full volume and each attempt leaves a stub.
 MIN_FREE_BYTES = 64 << 20
+# One of these texts is in the last words of a recording that ended, or did not begin, because a write found no room.
+NO_ROOM = ("is full:", "No space left on device", "Disk quota exceeded")
 
 # Exit status after a run shorter than START_SECONDS (the stanza's startsecs), or if the camera did not answer for that
 # long. The stanza expects it, so supervisord doesn't restart at once, even if it is so busy that it notices late.

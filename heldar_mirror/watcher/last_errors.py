@@ -3,6 +3,7 @@
 import operator
 from collections.abc import Iterable
 
+from heldar_mirror.recorder.recorder import NO_ROOM
 from heldar_mirror.settings import Settings
 from heldar_mirror.status.recorder_log import last_errors
 
@@ -31,3 +32,8 @@ class LastErrors:
             # A stall that the watcher noticed may be newer than the last line of the log.
             self.found[camera_id] = max(error, self.found.get(camera_id, error), key=operator.itemgetter(0))
         self._unread.clear()
+
+    def without_room(self, camera_ids: Iterable[str]) -> dict[str, float]:
+        """Return those of the cameras whose last error is that a write found no room, and when (Unix seconds)."""
+        errors = {camera_id: self.found[camera_id] for camera_id in camera_ids if camera_id in self.found}
+        return {name: at for name, (at, text) in errors.items() if any(words in text for words in NO_ROOM)}

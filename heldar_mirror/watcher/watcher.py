@@ -111,6 +111,7 @@ class Watcher:
         )
         self._gateway, self._problems, self._follower, self._programs = gateway, problems, follower, programs
         self._stalls, self._waker, self._publisher, self._volume = stalls, waker, publisher, volume
+        self._last_errors = last_errors
         self._pruning = PruningProcess(self._current, self._note_pruning)
 
     def _current(self) -> Settings:
@@ -155,6 +156,8 @@ class Watcher:
     async def _tick(self) -> None:
         """Check what no event reports: the volume, the growth of files, and whether programs are missing."""
         await self._volume.check()
+        ended = self._programs.active(self._follower.mirrored).keys() - self._publisher.segments.keys()
+        self._pruning.note_failed(self._last_errors.without_room(ended))
         hung = HUNG.format(database=self._settings.database) if self._follower.is_hung() else None
         self._problems.note("following", hung)
         try:

@@ -15,7 +15,7 @@ import pytest
 from support.made_footage import MIB, make_segment
 from support.mirror import Mirror
 from support.mounts import bindfs_volume, hung, mount, mounted, tmpfs, waits_for_fuse
-from support.quotas import btrfs_quota
+from support.quotas import btrfs_quota, union
 from support.recordings import closed_digests, digests, wait_until_grown
 from support.running import ffmpegs, kill, recorders, wait_until_recording
 from support.side_by_side import AtOnce
@@ -147,6 +147,33 @@ def test_a_quota_that_the_volume_does_not_show(mirror: Mirror, port: int) -> Non
             assert not (root / "gate/20200101_000000.mp4").exists()
             assert old[-1].exists()
             assert digests(closed) == closed
+
+
+@at_once
+def test_a_full_branch_of_a_union(mirror: Mirror, port: int) -> None:
+    """A camera's directory is on a full branch, and the volume shows room. Its oldest footage goes and it is recorded
+    again by itself, long before the next sweep; the other camera goes on and loses nothing."""
+    mirror.env["HELDAR_MIRROR_MIN_FREE_GB"] = "0.125"
+    with union(mirror) as (small, large):
+        real(mirror, port, "gate", "hall")
+        (small / "gate").mkdir()
+        (large / "hall").mkdir()
+        with mirror.up(watched=True):
+            wait_until_grown(mirror, "gate", "hall")
+            others = {
+                path: digest for path, digest in closed_digests(mirror.root).items() if path.parent.name == "hall"
+            }
+            old = [make_segment(mirror.root / "gate", time.time() - 36_000 + 60 * each, 4 * MIB) for each in range(15)]
+            with contextlib.suppress(OSError), (small / "big").open("wb", buffering=0) as file:
+                while file.write(bytes(65536)):
+                    pass
+            wait_for(lambda: any(words in log_of(mirror, "gate") for words in recorder.NO_ROOM))
+            wait_for(lambda: not old[0].exists())
+            wait_until_grown(mirror, "gate")
+            wait_for(lambda: published(mirror)["well"] and one_writer_each(mirror, "gate", "hall"))
+            assert old[-1].exists()
+            assert digests(others) == others
+            assert "ERROR" not in log_of(mirror, "hall")
 
 
 @at_once

@@ -9,7 +9,7 @@ from heldar_mirror.reconcile.adopt import adopt_volume
 from heldar_mirror.state.directory import prepare
 from support.made_footage import MIB, settings_of
 from support.mirror import Mirror
-from support.mounts import mounted, tmpfs
+from support.mounts import mounted, tmpfs, unmount
 
 
 def run(*command: object) -> None:
@@ -54,16 +54,11 @@ def union(mirror: Mirror, *, small: int = 100, large: int = 600, needs: int = 20
     with tmpfs(parts[0], small), tmpfs(parts[1], large):
         mirror.root.mkdir(exist_ok=True)
         options = f"minfreespace={needs}M,category.create=epmfs"
-        run("mergerfs", "-o", options, ":".join(map(str, parts)), mirror.root)
-        with mounted_already(mirror.root):
+        # Relative paths, so that its process is not found by the test's directory and taken for one of the mirror.
+        command = ["mergerfs", "-o", options, f"{parts[0].name}:{parts[1].name}", mirror.root.name]
+        subprocess.run(command, cwd=mirror.home, check=True, capture_output=True)
+        try:
             adopt(mirror)
             yield parts
-
-
-@contextlib.contextmanager
-def mounted_already(directory: Path) -> Iterator[None]:
-    """Unmount a directory at the end."""
-    try:
-        yield
-    finally:
-        run("umount", "--lazy", directory)
+        finally:
+            unmount(mirror.root)

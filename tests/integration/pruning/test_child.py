@@ -78,6 +78,31 @@ def test_a_restart_hands_over_the_new_settings_and_is_no_problem(tmp_path: Path)
     assert kept.reports == [[], []]
 
 
+def test_a_child_is_told_once_of_each_recording_that_found_no_room(tmp_path: Path) -> None:
+    """But not before it reads its input, and anew after it was started again."""
+    kept = Kept(f"read line; echo '[]'; while read line; do echo \"$line\" >> {tmp_path}/lines; done")
+
+    def lines() -> list[object]:
+        path = tmp_path / "lines"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def fail(count: int, **failed: float) -> Callable[[], bool]:
+        """Note these again and again, as the watcher does, until the child has so many lines."""
+
+        def noted() -> bool:
+            kept.pruning.note_failed(failed)
+            return len(lines()) == count
+
+        return noted
+
+    def restart() -> bool:
+        kept.pruning.restart()
+        return True
+
+    kept.until(fail(1, gate=1.0), fail(2, gate=1.0, hall=1.0), fail(3, gate=2.0), restart, fail(4, gate=2.0, hall=1.0))
+    assert lines() == [["gate"], ["hall"], ["gate"], ["gate", "hall"]]
+
+
 def test_a_restart_of_what_does_not_run_does_nothing() -> None:
     Kept("true").pruning.restart()
 

@@ -162,6 +162,18 @@ def test_a_full_branch_of_a_union_has_room_made_where_it_is(mirror: Mirror) -> N
         assert not list(mirror.root.rglob(TRIAL))
 
 
+def test_a_camera_whose_recording_found_no_room_is_tried_at_once(mirror: Mirror) -> None:
+    """Not only at the next sweep."""
+    with union(mirror) as (small, _):
+        (small / "gate").mkdir()
+        fill(mirror, "gate")
+        pruner = pruner_of(mirror)
+        assert pruner.prune(sweep=False).segments == 0
+        pruner.suspect(["gate", "hall"])
+        assert pruner.prune(sweep=False).segments > 0
+        assert has_room(mirror.root / "gate")
+
+
 @pytest.mark.parametrize("mount", [btrfs_quota, union])
 def test_a_trial_tells_room_from_none_and_leaves_nothing(
     mirror: Mirror, mount: Callable[[Mirror], AbstractContextManager[object]]

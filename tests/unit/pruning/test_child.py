@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from heldar_mirror.pruning.child import (
     MAX_LINE,
+    LaterLines,
     decode_settings,
     encode_settings,
     receive_settings,
@@ -205,3 +206,20 @@ def test_settings_are_read_while_the_pipe_stays_open() -> None:
 def test_settings_that_do_not_come_are_not_waited_for_for_ever() -> None:
     with pipe_of(b'{"mirror', closed=False) as fd, pytest.raises(ValueError, match="within 0 s"):
         receive_settings(fd, seconds=0.1)
+
+
+def test_later_lines_name_cameras_until_the_input_ends() -> None:
+    """They may arrive in parts. A line in another format is ignored."""
+    reader, writer = os.pipe()
+    suspects: list[list[str]] = []
+    lines = LaterLines(reader, suspects.append)
+    assert not lines.wait(0)
+    os.write(writer, b'["gate", "h')
+    assert not lines.wait(0)
+    assert suspects == []
+    os.write(writer, b'all"]\n{"future": 1}\n\xff\n["yard"]\n')
+    assert not lines.wait(0)
+    assert suspects == [["gate", "hall"], ["yard"]]
+    os.close(writer)
+    assert lines.wait(0)
+    os.close(reader)

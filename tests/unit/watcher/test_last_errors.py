@@ -47,6 +47,23 @@ def test_the_later_error_counts(place: Settings) -> None:
     assert errors.found == {"gate": (20.0, "newer")}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cannot record: mirror root /mirror is full: expected at least 64 MiB of free space. Make room there",
+        "ffmpeg ended after 3 s, exit status 1 | av_interleaved_write_frame(): No space left on device",
+        "ffmpeg ended after 3 s, exit status 228 | [mp4 @ 0x1] Error writing trailer: Disk quota exceeded",
+    ],
+)
+def test_last_words_that_tell_of_no_room_are_found(text: str) -> None:
+    """Of the cameras that are asked for, and only if nothing else was wrong since."""
+    errors = LastErrors()
+    for name in ("gate", "hall", "yard"):
+        errors.add(name, 10.0, text)
+    errors.add("yard", 20.0, "401 Unauthorized")
+    assert errors.without_room(["gate", "yard", "door"]) == {"gate": 10.0}
+
+
 def test_logs_that_cannot_be_read_are_read_later(place: Settings) -> None:
     """Nothing is forgotten because of an error."""
     errors = LastErrors()
