@@ -1,9 +1,12 @@
 """Volumes that refuse writes for want of room though they show room, mounted as a mirror root and adopted."""
 
 import contextlib
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from heldar_mirror.reconcile.adopt import adopt_volume
 from heldar_mirror.state.directory import prepare
@@ -42,6 +45,28 @@ def btrfs_quota(mirror: Mirror, mebibytes: int = 120, of: int = 600) -> Iterator
 def limit_btrfs(mirror: Mirror, mebibytes: int) -> None:
     """Set the quota of such a mirror root."""
     run("btrfs", "qgroup", "limit", f"{mebibytes}M", mirror.home / "btrfs/mirror")
+
+
+@contextlib.contextmanager
+def user_quota(home: Path, kind: str, uid: int, mebibytes: int) -> Iterator[Path]:
+    """Mount an ext4 or XFS of 400 MiB, on which a user may hold so much. Yields a directory of that user.
+
+    The test is skipped if Linux was built without quotas for that file system.
+    """
+    image, directory = home / f"image.{kind}", home / "of-user"
+    with image.open("xb") as file:
+        file.truncate(400 * MIB)
+    run(f"mkfs.{kind}", "-q", *(["-O", "quota"] if kind == "ext4" else []), image)
+    directory.mkdir()
+    found = subprocess.run(["mount", "-o", "loop,usrquota", image, directory], capture_output=True, check=False)
+    if found.returncode:
+        pytest.skip(f"this Linux has no quotas of users on {kind}: {found.stderr.decode().strip()}")
+    try:
+        run("xfs_quota", "-f", "-x", "-c", f"limit -u bhard={mebibytes}m {uid}", directory)
+        os.chown(directory, uid, uid)
+        yield directory
+    finally:
+        unmount(directory)
 
 
 @contextlib.contextmanager

@@ -24,8 +24,8 @@ from support.made_footage import (
     snapshot,
 )
 from support.mirror import Mirror
-from support.quotas import btrfs_quota, limit_btrfs, union
-from support.users import as_root
+from support.quotas import btrfs_quota, limit_btrfs, union, user_quota
+from support.users import HELDAR_UID, as_root, python_for_all, run_as
 
 from heldar_mirror.volume.trial import TRIAL, TRIAL_BYTES, refusal
 
@@ -192,3 +192,29 @@ def test_a_trial_tells_room_from_none_and_leaves_nothing(
             assert [path.name for path in directory.iterdir()] == [".heldar-mirror.lock"]
         finally:
             os.close(fd)
+
+
+FILL_AND_TRY = """
+import os, sys
+from heldar_mirror.volume.trial import refusal
+with open("fill", "wb", buffering=0) as file:
+    try:
+        while len(sys.argv) > 1:
+            file.write(os.urandom(65536))
+    except OSError:
+        pass
+print(refusal(os.open(".", os.O_RDONLY)))
+"""
+
+
+@pytest.mark.parametrize("kind", ["ext4", "xfs"])
+def test_the_quota_of_the_recorders_user_counts(home: Path, kind: str) -> None:
+    """It binds the user alone, and the volume shows room."""
+    with user_quota(home, kind, HELDAR_UID, 40) as directory:
+        as_user = run_as(HELDAR_UID, ["env", "-C", str(directory), python_for_all(), "-c", FILL_AND_TRY, "fill"])
+        assert as_user.stdout == "Disk quota exceeded\n", as_user.stderr
+        assert free_bytes(directory) > FLOOR_BYTES
+        (directory / "fill").unlink()
+        fd = os.open(directory, os.O_RDONLY)
+        assert refusal(fd) == ""
+        os.close(fd)
