@@ -9,7 +9,9 @@ from heldar_mirror.heldar.cameras import Camera, CameraError
 # No camera needs nearly as much. There is a limit because the secrets to mask grow with the square of the length.
 MAX_URL = 2048
 
-SCHEMES = ("rtsp", "rtsps", "http", "https")
+# The schemes that the recording command can record. Heldar also takes http and https, for which ffmpeg has no
+# `-rtsp_transport`, so it ends with "Option not found" even if the camera sends what it can read.
+SCHEMES = ("rtsp", "rtsps")
 PATHS = {
     ("hikvision", "main"): "/Streaming/Channels/101",
     ("hikvision", "sub"): "/Streaming/Channels/102",
@@ -28,18 +30,25 @@ VALUE_END = re.compile(r"[&;?#/'\"]|_[a-z]+=|$", re.IGNORECASE)
 
 
 def record_url(camera: Camera) -> str:
-    """Return the URL that Heldar records `camera` from. Raises CameraError if there is none, or it can't be used."""
+    """Return the URL that Heldar records `camera` from, its scheme in lower case, as ffmpeg expects it.
+
+    Raises CameraError if there is none, or it can't be used.
+    """
     url = camera.stream_url or _built_url(camera)
     if len(url) > MAX_URL:
         raise CameraError(f"its URL has {len(url)} characters, expected at most {MAX_URL}; shorten it in Heldar")
-    scheme = url.partition("://")[0].lower()
-    if "://" not in url or scheme not in SCHEMES:
-        shown = scheme if "://" in url and re.fullmatch(r"[a-z0-9+.-]{1,20}", scheme) else "none"
-        raise CameraError(f"the scheme of {camera.stream}_stream_url is {shown}, expected one of {', '.join(SCHEMES)}")
+    scheme, separator, rest = url.partition("://")
+    scheme = scheme.lower()
+    if not separator or scheme not in SCHEMES:
+        shown = scheme if separator and re.fullmatch(r"[a-z0-9+.-]{1,20}", scheme) else "none"
+        raise CameraError(
+            f"the scheme of {camera.stream}_stream_url is {shown}, expected {' or '.join(SCHEMES)}: the recording "
+            "command can record no other; set the camera's RTSP URL"
+        )
     if " " in url or not url.isprintable():  # isprintable() refuses all white space but the blank
         where = f"{camera.stream}_stream_url" if camera.stream_url else "address"
         raise CameraError(f"{where} holds white space or control characters; percent-encode them, or take them out")
-    return url
+    return f"{scheme}://{rest}"
 
 
 def _built_url(camera: Camera) -> str:

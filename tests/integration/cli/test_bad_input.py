@@ -56,7 +56,7 @@ BAD_IDS = {
 
 WHOLE = "expected a whole number, "
 WHITE = "main_stream_url holds white space or control characters"
-SCHEME = "expected one of rtsp, rtsps, http, https"
+OF_SCHEME, SCHEME = "the scheme of main_stream_url is", "expected rtsp or rtsps"
 BAD_COLUMNS: dict[str, tuple[dict[str, Any], str]] = {
     "port_null": ({"rtsp_port": None}, f"rtsp_port is NULL, {WHOLE}1 to 65535"),
     "port_text": ({"rtsp_port": "many"}, f"rtsp_port is 'many', {WHOLE}1 to 65535"),
@@ -71,11 +71,13 @@ BAD_COLUMNS: dict[str, tuple[dict[str, Any], str]] = {
     "enabled_two": ({"enabled": 2}, "enabled is 2, expected 0 or 1"),
     "audio_huge": ({"record_audio": 2**62}, "record_audio is 4611686018427387904, expected 0 or 1"),
     "stream_third": ({"record_stream": "third"}, "record_stream is 'third', expected main or sub"),
-    "scheme_file": ({"main_stream_url": "file:///etc/passwd"}, f"main_stream_url is file, {SCHEME}"),
-    "scheme_concat": ({"main_stream_url": "concat:/etc/passwd"}, f"main_stream_url is none, {SCHEME}"),
-    "scheme_rtmp": ({"main_stream_url": "rtmp://127.0.0.1/x"}, f"main_stream_url is rtmp, {SCHEME}"),
-    "scheme_none": ({"main_stream_url": "/etc/passwd"}, f"main_stream_url is none, {SCHEME}"),
-    "scheme_blank": ({"main_stream_url": "rtsp ://127.0.0.1/x"}, f"main_stream_url is none, {SCHEME}"),
+    "scheme_file": ({"main_stream_url": "file:///etc/passwd"}, f"{OF_SCHEME} file, {SCHEME}"),
+    "scheme_concat": ({"main_stream_url": "concat:/etc/passwd"}, f"{OF_SCHEME} none, {SCHEME}"),
+    "scheme_rtmp": ({"main_stream_url": "rtmp://127.0.0.1/x"}, f"{OF_SCHEME} rtmp, {SCHEME}"),
+    "scheme_http": ({"main_stream_url": "http://u:p@127.0.0.1/x"}, f"{OF_SCHEME} http, {SCHEME}"),
+    "scheme_https": ({"main_stream_url": "HTTPS://127.0.0.1/x"}, f"{OF_SCHEME} https, {SCHEME}"),
+    "scheme_none": ({"main_stream_url": "/etc/passwd"}, f"{OF_SCHEME} none, {SCHEME}"),
+    "scheme_blank": ({"main_stream_url": "rtsp ://127.0.0.1/x"}, f"{OF_SCHEME} none, {SCHEME}"),
     "url_blank": ({"main_stream_url": "rtsp://127.0.0.1/a b"}, WHITE),
     "url_comment": ({"main_stream_url": "rtsp://127.0.0.1/a ;b #c"}, WHITE),
     "url_newline": ({"main_stream_url": "rtsp://127.0.0.1/a\narg=-y"}, WHITE),
@@ -114,8 +116,14 @@ BAD_COLUMNS: dict[str, tuple[dict[str, Any], str]] = {
         {"main_stream_url": tampered(seal(b"rtsp://127.0.0.1/"))},
         "main_stream_url is sealed and can't be opened: HELDAR_SECRET_KEY",
     ),
-    "sealed_file": ({"main_stream_url": seal(b"file:///etc/passwd")}, f"main_stream_url is file, {SCHEME}"),
+    "sealed_file": (
+        {"main_stream_url": seal(b"file:///etc/passwd")},
+        f"{OF_SCHEME} file, {SCHEME}",
+    ),
 }
+
+# One of each kind, for a camera that ran before.
+BECOMES_UNUSABLE = ["mirror_null", "url_newline", "seconds_huge", "sealed_tampered", "address_none", "scheme_http"]
 
 # These are strange, but can be used.
 GOOD_COLUMNS: dict[str, dict[str, Any]] = {
@@ -243,7 +251,7 @@ def test_a_key_that_does_not_fit_costs_the_sealed_cameras_alone(goes_on: Mirror,
     assert key.strip() in ("", "!") or key not in result.stdout + result.stderr
 
 
-@pytest.mark.parametrize("camera_id", ["mirror_null", "url_newline", "seconds_huge", "sealed_tampered", "address_none"])
+@pytest.mark.parametrize("camera_id", BECOMES_UNUSABLE)
 def test_a_running_camera_whose_row_becomes_unusable_goes_on(goes_on: Mirror, camera_id: str) -> None:
     """A row that can't be understood does not stop a recorder. It goes on until the row clearly asks for no mirror."""
     goes_on.database.add(camera_id)

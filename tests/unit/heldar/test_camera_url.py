@@ -90,7 +90,7 @@ def test_an_ipv6_address_stands_in_brackets(address: str, host: str) -> None:
 
 @pytest.mark.parametrize("vendor", ["hikvision", "generic"])
 @pytest.mark.parametrize("stream", ["main", "sub"])
-@pytest.mark.parametrize("url", ["rtsp://10.0.0.9/x", "RTSPS://h/%20?a='\"\\;#%d", "http://h", "https://h/é"])
+@pytest.mark.parametrize("url", ["rtsp://10.0.0.9/x", "rtsps://h/%20?a='\"\\;#%d", "rtsp://h", "rtsps://h/é"])
 def test_an_explicit_url_is_used_instead_of_a_built_one(url: str, stream: str, vendor: str) -> None:
     """The recorded stream's explicit URL is used for any vendor, trimmed and otherwise unchanged."""
     columns = {f"{stream}_stream_url": f" \t{url}\n", "vendor": vendor, "record_stream": stream}
@@ -98,8 +98,23 @@ def test_an_explicit_url_is_used_instead_of_a_built_one(url: str, stream: str, v
 
 
 @pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("RTSP://10.0.0.9/Live", "rtsp://10.0.0.9/Live"),
+        ("RtspS://U:P@H/X?u=RTSP://x", "rtsps://U:P@H/X?u=RTSP://x"),
+    ],
+)
+def test_a_scheme_is_written_in_lower_case(url: str, expected: str) -> None:
+    """ffmpeg knows no other spelling. All else of the URL stays as it is."""
+    assert record_url(camera(main_stream_url=url)) == expected
+
+
+@pytest.mark.parametrize(
     ("url", "shown"),
     [
+        *((f"{scheme}://h/live", scheme) for scheme in ("http", "https", "rtmp", "udp", "rtp", "srt", "satip")),
+        *((f"{scheme}://h/live", scheme) for scheme in ("rtspu", "rtspt", "rtsph", "rtsp+tcp")),
+        ("HTTP://u:hidden@h/live", "http"),
         *(("file:///etc/passwd", "file"), ("concat://a", "concat"), ("rtspx://h", "rtspx"), ("://h", "none")),
         *(
             ("rtsp:/h", "none"),
@@ -115,7 +130,10 @@ def test_another_scheme_is_refused(url: str, shown: str) -> None:
     """The message names the scheme, if there is a valid one, and the expected schemes."""
     with pytest.raises(CameraError) as caught:
         record_url(camera(main_stream_url=url))
-    assert str(caught.value) == (f"the scheme of main_stream_url is {shown}, expected one of rtsp, rtsps, http, https")
+    assert str(caught.value) == (
+        f"the scheme of main_stream_url is {shown}, expected rtsp or rtsps: the recording command can record no other; "
+        "set the camera's RTSP URL"
+    )
 
 
 def test_a_url_that_is_too_long_is_refused() -> None:
