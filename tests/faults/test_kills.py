@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from support.breakable_mirror import Watched, kill_at_step, new_watched, processes, script
+from support.breakable_mirror import Watched, kill_at_step, new_watched, processes
 from support.inspection import (
     frozen_watcher,
     hikvision,
@@ -26,6 +26,7 @@ from support.inspection import (
 from support.listeners import answering
 from support.mirror import Mirror
 from support.running import ffmpegs, kill, plan_counts, recorders
+from support.scripts import script
 from support.users import new_mirror
 from support.waiting import wait_for
 

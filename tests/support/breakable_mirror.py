@@ -5,13 +5,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from support import HERE
 from support.inspection import Wanted, hikvision, wait_until_right
 from support.listeners import answering
 from support.mirror import GROWING_FFMPEG, Mirror
 from support.running import ffmpegs, recorders
+from support.scripts import script
 from support.users import new_mirror
 
 KILL_AT_STEP = HERE / "kill_at_step.py"
@@ -25,13 +25,6 @@ camera=$(basename "$(dirname "$output")")
 [ ! -e "$(dirname "$0")/broken/$camera" ] || exit 1
 exec {GROWING_FFMPEG} "$@"
 """
-
-
-def script(path: Path, text: str) -> str:
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(text)
-    path.chmod(0o755)
-    return str(path)
 
 
 @dataclass

@@ -6,14 +6,9 @@ from pathlib import Path
 
 from support.mirror import FAKE_FFMPEG, Mirror
 from support.running import plan_counts, wait_until_recording
+from support.scripts import script
 from support.users import MirrorForAll, as_root, new_mirror
 from support.waiting import processes_of
-
-
-def script(path: Path, text: str) -> str:
-    path.write_text(text)
-    path.chmod(0o755)
-    return str(path)
 
 
 def mode(path: Path) -> int:

@@ -1,10 +1,10 @@
 """Changes that concern every camera at once."""
 
 import re
-from pathlib import Path
 
 from support.mirror import FAKE_FFMPEG, Mirror
 from support.running import plan_counts, recorders, wait_until_recording
+from support.scripts import script
 from support.waiting import wait_for
 
 # A stand-in for ffmpeg. It ends when all ten were told to, or after six seconds. In the first case it adds a file to
@@ -20,12 +20,6 @@ trap 'touch "$camera"; for _ in $(seq 60); do
 done; exit 255' TERM
 while :; do sleep 0.2; done
 """
-
-
-def script(path: Path, text: str) -> str:
-    path.write_text(text)
-    path.chmod(0o755)
-    return str(path)
 
 
 def test_a_changed_prefix_renames_every_program(mirror: Mirror) -> None:

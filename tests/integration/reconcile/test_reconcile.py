@@ -6,12 +6,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from support.in_step import assert_in_step
 from support.mirror import FAKE_FFMPEG, PASSWORD, Mirror
 from support.running import ffmpegs, file_contents, plan_counts, recorders, wait_until_recording
+from support.scripts import script
 from support.users import new_mirror
 from support.waiting import wait_for
 
@@ -37,12 +37,6 @@ def unreachable(mirror: Mirror) -> dict[str, str]:
         "HELDAR_MIRROR_SUPERVISOR_URL": NOWHERE,
         "HELDAR_MIRROR_PROGRAMS_FILE": str(mirror.state / "programs.conf"),
     }
-
-
-def script(path: Path, text: str) -> str:
-    path.write_text(text)
-    path.chmod(0o755)
-    return str(path)
 
 
 @pytest.fixture(scope="module")

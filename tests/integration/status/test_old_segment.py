@@ -1,9 +1,8 @@
 """`status` of a camera whose segment is open for too long."""
 
-from pathlib import Path
-
 from support.mirror import FAKE_FFMPEG, Mirror
 from support.running import wait_until_recording
+from support.scripts import script
 from support.waiting import wait_for
 
 # A stand-in for ffmpeg. The segment of a camera named old_… is of long ago, that of any other camera of a minute ago.
@@ -15,12 +14,6 @@ exec 9>"$(dirname "$output")/$(date -u -d "$age seconds ago" +%Y%m%d_%H%M%S.mp4)
 trap 'exit 255' TERM
 while :; do sleep 0.2; done
 """
-
-
-def script(path: Path, text: str) -> str:
-    path.write_text(text)
-    path.chmod(0o755)
-    return str(path)
 
 
 def test_a_segment_that_is_open_far_longer_than_one_lasts_is_not_well(mirror: Mirror) -> None:
