@@ -15,8 +15,8 @@ from heldar_mirror.recorder.recorder import blot, mask
 PLACES = [
     "rtsp://admin:{}@10.0.0.1:554/live",
     "rtsp://admin:{}@10.0.0.1/live@2?x=@",
-    "http://10.0.0.1/live?user=admin&password={}&channel=1",
-    "http://10.0.0.1/live?channel=1&PWD={}",
+    "rtsp://10.0.0.1/live?user=admin&password={}&channel=1",
+    "rtsp://10.0.0.1/live?channel=1&PWD={}",
     "rtsp://10.0.0.1/user=admin_password={}_channel=1_stream=0.sdp",
 ]
 # Replaces the stars that masking wrote. No text in Heldar's database can hold this character.
