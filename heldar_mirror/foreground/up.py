@@ -43,11 +43,15 @@ def up(settings: Settings, say: Callable[[str], None]) -> int:
         with locked(settings):
             was_up_before = settings.programs_file.exists()
             try:
-                plan, problem = write(desired_state(read_rows(settings), settings), settings)
+                written = write(desired_state(read_rows(settings), settings), settings)
+                plan, problem = written.plan, written.problem
                 if problem and not was_up_before:
                     raise problem  # there is no last known good to go on with
                 # supervisord isn't up yet, so what the plan removes can't be running.
-                remove_specs(plan.removed, settings)
+                try:
+                    remove_specs(plan.removed, settings)
+                except StateError as error:
+                    problem = problem or error
                 say(f"cameras to mirror to {settings.mirror_root}: {len(plan.generations)}")
                 for text in (*(f"camera {bad.camera_id}: {bad.reason}" for bad in plan.unusable), problem):
                     if text:

@@ -79,20 +79,19 @@ def make_plan(
     saved: Mapping[str, Saved],
     now: int,
     forced: Collection[str] = (),
-    *,
-    removals_only: bool = False,
+    waiting: Collection[str] = (),
 ) -> Plan:
     """Return the plan that leads from the `saved` launch specs to the `desired` ones.
 
     `now` is in Unix seconds. The generation of a changed launch spec is `now`, or the old generation plus one if that
-    is greater. Cameras in `forced` get a new generation whether or not they changed. With `removals_only` nothing is
-    added or changed, because the volume can't be used. What runs for an unusable camera goes on: a mirror stops only
-    if its row clearly asks for none, or was deleted.
+    is greater. Cameras in `forced` get a new generation whether or not they changed. Those in `waiting` are neither
+    added nor changed, because the volume can't be used or the state can't be written. What runs for an unusable camera
+    goes on: a mirror stops only if its row clearly asks for none, or was deleted.
 
     The launch spec of a camera to be removed gets a new generation as well. If the camera returns before its removal is
     complete, its stanza has changed, and it is restarted.
     """
-    wanted = {} if removals_only else desired.specs
+    wanted = {camera_id: spec for camera_id, spec in desired.specs.items() if camera_id not in waiting}
     added, changed, unchanged = [], [], []
     generations = {}
     for camera_id, spec in sorted(wanted.items()):

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from heldar_mirror.errors import MirrorError, SupervisordError, VolumeError
+from heldar_mirror.errors import MirrorError, StateError, SupervisordError, VolumeError
 from heldar_mirror.heldar.cameras import Row
 from heldar_mirror.heldar.tables import read_cameras
 from heldar_mirror.proc.recorders import recorders_of
@@ -46,6 +46,16 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Written:
+    """What was written into the state: the plan that can be applied, and why it is not all that the table asks for, or
+    None. Without `has_programs` the programs file could not be written, so the plan only removes."""
+
+    plan: Plan
+    problem: MirrorError | None = None
+    has_programs: bool = True
+
+
+@dataclass(frozen=True)
 class Reconciled:
     """What one reconcile read, planned and did.
 
@@ -64,7 +74,7 @@ def reconcile(settings: Settings, forced: Collection[str] = (), table: Table | N
     """Have supervisord run what the table asks for, and restart the cameras in `forced` in any case.
 
     `table` is what the caller has just read, if it has. Raises MirrorError if there is no plan: the table or the state
-    directory can't be read, or the plan can't be saved. What runs goes on then.
+    directory can't be read. What runs goes on then.
     """
     # The table is read before the lock is taken, so that other reconciles don't wait for a database that hangs.
     table = table or read_table(settings)
@@ -73,14 +83,18 @@ def reconcile(settings: Settings, forced: Collection[str] = (), table: Table | N
         if current_fingerprint(settings) != table.fingerprint:
             table = read_table(settings)
         before = read_programs(settings)
-        plan, problem = write(table.desired, settings, forced)
+        written = write(table.desired, settings, forced)
+        plan, problem = written.plan, written.problem
         gateway = Gateway(settings)
         try:
-            complete = _is_active(plan, gateway, settings)
-            if not complete:
+            complete = written.has_programs and _is_active(plan, gateway, settings)
+            if not written.has_programs:
+                _stop(plan, gateway, settings)
+            elif not complete:
                 _apply(plan, before, gateway, settings)
-                set_applied(settings)
             remove_specs(plan.removed, settings)
+            if written.has_programs and not complete:
+                set_applied(settings)
             return Reconciled(table, plan, problem, complete, fingerprint(settings))
         except MirrorError as error:
             return Reconciled(table, plan, problem or error)
@@ -100,22 +114,40 @@ def current_fingerprint(settings: Settings) -> Fingerprint | None:
     return None
 
 
-def write(desired: Desired, settings: Settings, forced: Collection[str] = ()) -> tuple[Plan, VolumeError | None]:
-    """Write the launch specs and the programs file that the desired state asks for. Raises MirrorError.
+def write(desired: Desired, settings: Settings, forced: Collection[str] = ()) -> Written:
+    """Write the launch specs and the programs file that the desired state asks for. Raises MirrorError if the state
+    can't be read.
 
-    Return the plan, and the reason why the volume can't be used, or None. With a reason, the plan only removes.
+    If the volume can't be used, what would be added or changed waits. If the state can't be written, the cameras wait
+    whose specs can't be, or all if the programs file can't be. What is to be removed never waits.
     """
-    volume_id, problem = "", None
+    volume_id = ""
+    problem: MirrorError | None = None
     # With HELDAR_RECORDER_ENABLED off nothing is recorded, so the volume need not be there.
     if settings.recorder_enabled:
         try:
             volume_id = open_volume(settings)
-        except VolumeError as error:
+        except (VolumeError, StateError) as error:
             problem = error
-    plan = _plan(desired.on_volume(volume_id), settings, forced, removals_only=problem is not None)
-    write_specs(plan.written, settings)
-    write_programs(render_programs(plan.generations, settings), settings)
-    return plan, problem
+    desired = desired.on_volume(volume_id)
+    _check_known(forced, desired)
+    saved, now = read_saved(settings), int(time.time())
+    everything = desired.specs.keys()
+    waiting = everything if problem else frozenset()
+    plan = make_plan(desired, saved, now, forced, waiting)
+    failed = write_specs(plan.written, settings)
+    if unwritten := failed.keys() & everything:
+        plan = make_plan(desired, saved, now, forced, waiting | unwritten)
+        problem = problem or _waits(failed[min(unwritten)])
+    try:
+        write_programs(render_programs(plan.generations, settings), settings)
+    except StateError as error:
+        return Written(make_plan(desired, saved, now, forced, everything), problem or _waits(error), has_programs=False)
+    return Written(plan, problem)
+
+
+def _waits(error: StateError) -> StateError:
+    return StateError(f"{error}. What is to be stopped does not wait for that; the rest is tried again")
 
 
 def dry_run(settings: Settings, forced: Collection[str] = ()) -> Plan:
@@ -125,7 +157,9 @@ def dry_run(settings: Settings, forced: Collection[str] = ()) -> Plan:
     check_apart_or_remembered(settings, remembered)
     if remembered and settings.recorder_enabled:
         prove(settings.mirror_root, remembered)
-    return _plan(desired_state(read_rows(settings), settings, remembered or "new"), settings, forced)
+    desired = desired_state(read_rows(settings), settings, remembered or "new")
+    _check_known(forced, desired)
+    return make_plan(desired, read_saved(settings), int(time.time()), forced)
 
 
 def read_rows(settings: Settings) -> list[Row]:
@@ -133,12 +167,12 @@ def read_rows(settings: Settings) -> list[Row]:
     return read_cameras(settings.database) if settings.recorder_enabled else []
 
 
-def _plan(desired: Desired, settings: Settings, forced: Collection[str], *, removals_only: bool = False) -> Plan:
+def _check_known(forced: Collection[str], desired: Desired) -> None:
+    """Raise MirrorError if one of the cameras to be restarted wants no mirror or can't have one."""
     if unknown := sorted(set(forced) - desired.specs.keys()):
         reasons = {bad.camera_id: bad.reason for bad in desired.unusable}
         reasons |= dict.fromkeys(desired.unwanted, "its row asks for no mirror")
         raise MirrorError("\n".join(f"{name}: {reasons.get(name, 'no such camera in the table')}" for name in unknown))
-    return make_plan(desired, read_saved(settings), int(time.time()), forced, removals_only=removals_only)
 
 
 def _is_active(plan: Plan, gateway: Gateway, settings: Settings) -> bool:
@@ -160,6 +194,19 @@ def _apply(plan: Plan, before: Collection[str], gateway: Gateway, settings: Sett
     left = gateway.remove((difference.changed | difference.removed) & ours)
     fresh = (difference.added | difference.changed) & ours
     gateway.add(sorted(fresh - left))
+    _check_stopped(left)
+
+
+def _stop(plan: Plan, gateway: Gateway, settings: Settings) -> None:
+    """Take out of supervisord what the plan removes, though the programs file still names it. Raises SupervisordError.
+
+    Should supervisord be started again meanwhile, that file starts them again: then their recorders end, since their
+    launch specs are gone.
+    """
+    _check_stopped(gateway.remove(program_name(change.camera_id, settings) for change in plan.removed))
+
+
+def _check_stopped(left: Collection[str]) -> None:
     if left:
         raise SupervisordError(
             f"did not stop within {STOP_TIMEOUT_SECONDS} s: {', '.join(sorted(left))}. All else was applied. "

@@ -1,6 +1,7 @@
 """Making, checking and writing to the directories of state, launch specs, logs and status."""
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -52,7 +53,8 @@ def prepare(settings: Settings) -> None:
                         raise PermissionError(f"it belongs to user {os.fstat(fd).st_uid}")
                     continue
                 _claim(fd, directory, ids)
-                os.fchmod(fd, mode)
+                if stat.S_IMODE(os.fstat(fd).st_mode) != mode:  # a read-only file system refuses even the same mode
+                    os.fchmod(fd, mode)
             finally:
                 os.close(fd)
         except OSError as error:
@@ -87,7 +89,8 @@ def _all_of_root(directory: Path) -> bool:
 
 def _claim(fd: int, directory: Path, ids: tuple[int, int] | None) -> None:
     if ids:
-        os.fchown(fd, *ids)
+        if (os.fstat(fd).st_uid, os.fstat(fd).st_gid) != ids:
+            os.fchown(fd, *ids)
     elif os.geteuid() == 0 != os.fstat(fd).st_uid:
         raise StateError(
             f"{directory} belongs to user {os.fstat(fd).st_uid}, who could have root run anything: expected "
@@ -98,16 +101,22 @@ def _claim(fd: int, directory: Path, ids: tuple[int, int] | None) -> None:
 def replace_file(path: Path, text: str, mode: int, owner_ids: tuple[int, int] | None) -> None:
     """Replace a file as a whole, with a mode and an owner (user and group id, or None for ours). Raises OSError."""
     temporary = path.with_name(f".{path.name}.new")
-    temporary.unlink(missing_ok=True)
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with open(fd, "wb") as file:
-        os.fchmod(fd, mode)
-        if owner_ids:
-            os.fchown(fd, *owner_ids)
-        file.write(text.encode())
-        file.flush()
-        os.fsync(fd)
-    temporary.rename(path)
+    try:
+        temporary.unlink(missing_ok=True)
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with open(fd, "wb") as file:
+            os.fchmod(fd, mode)
+            if owner_ids:
+                os.fchown(fd, *owner_ids)
+            file.write(text.encode())
+            file.flush()
+            os.fsync(fd)
+        temporary.rename(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a write that fails names no file
+        with suppress(OSError):  # what was written of it would take up room on a full disk
+            temporary.unlink()
+        raise
 
 
 @contextmanager

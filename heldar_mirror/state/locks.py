@@ -1,5 +1,6 @@
 """The locks of the state directory."""
 
+import errno
 import fcntl
 import os
 import time
@@ -33,11 +34,20 @@ def locked(settings: StateSettings, name: str = "lock") -> Iterator[None]:
 def opened_lock_file(path: Path, settings: StateSettings) -> Iterator[int]:
     """Open a lock file, made if it is missing, and yield its descriptor. Raises StateError."""
     with state_errors(settings):
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        fd = _open(path)
     try:
         yield fd
     finally:
         os.close(fd)
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
+        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW)  # a file of a read-only file system can still be locked
 
 
 def try_lock(fd: int) -> bool:

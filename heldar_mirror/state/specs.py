@@ -4,6 +4,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from heldar_mirror.errors import StateError
 from heldar_mirror.programs.launch_spec import LaunchSpec, parse_launch_spec, spec_path
 from heldar_mirror.programs.plan import Change, Saved
 from heldar_mirror.programs.stanzas import parse_programs, program_name
@@ -61,16 +62,22 @@ def fingerprint(settings: Settings) -> Fingerprint:
     return tuple(number for file in files for number in (file.st_ino, file.st_mtime_ns))
 
 
-def write_specs(changes: tuple[Change, ...], settings: Settings) -> None:
-    """Write the launch specs that a plan changes, each as a whole. Raises StateError."""
-    with state_errors(settings):
+def write_specs(changes: tuple[Change, ...], settings: Settings) -> dict[str, StateError]:
+    """Write the launch specs that a plan changes, each as a whole. Return why some could not be written, by camera."""
+    with suppress(OSError):
         for leftover in settings.specs_dir.glob(".*.new"):  # a reconcile was killed while it wrote
             leftover.unlink()
-        for change in changes:
-            spec = change.new or change.existing
-            assert spec is not None  # noqa: S101 - a written change has one
-            path = Path(spec_path(change.camera_id, settings))
-            replace_file(path, spec.render(change.generation), 0o600, owner_ids(settings))
+    failed = {}
+    for change in changes:
+        spec = change.new or change.existing
+        assert spec is not None  # noqa: S101 - a written change has one
+        path = Path(spec_path(change.camera_id, settings))
+        try:
+            with state_errors(settings):
+                replace_file(path, spec.render(change.generation), 0o600, owner_ids(settings))
+        except StateError as error:
+            failed[change.camera_id] = error
+    return failed
 
 
 def write_programs(text: str, settings: Settings) -> None:

@@ -88,6 +88,32 @@ def test_a_damaged_launch_spec_of_a_camera_that_can_not_be_used_keeps_its_genera
     wait_until_recording(running, "gate", "hall")
 
 
+def test_a_launch_spec_that_can_not_be_written_holds_back_no_other_camera(running: Mirror) -> None:
+    """Only the camera waits whose spec can't be written, and what runs for it goes on. Exit code 7 names the file, and
+    the next reconcile that can write it does."""
+    before = wait_until_recording(running, "gate", "hall")
+    obstacle = running.state / "specs/.gate.spec.new"
+    (obstacle / "x").mkdir(parents=True)
+    running.database.update("gate", segment_seconds=30)
+    running.database.execute("DELETE FROM cameras WHERE id = 'hall'")
+    running.database.add("yard")
+    shown = running.run("reconcile", code=7).stderr
+    assert f"cannot use the state in {running.state}: " in shown
+    assert str(obstacle) in shown
+    assert "What is to be stopped does not wait for that" in shown
+    during = wait_until_recording(running, "gate", "yard")
+    assert during.keys() == {"gate", "yard"}
+    assert during["gate"] == before["gate"]
+    (obstacle / "x").rmdir()
+    obstacle.rmdir()
+    assert plan_counts(running.run("reconcile")) == {"changed": 1, "unchanged": 1}
+    running.database.execute("DELETE FROM cameras WHERE id = 'yard'")
+    running.database.update("gate", segment_seconds=60)
+    running.database.add("hall")
+    running.run("reconcile")
+    wait_until_recording(running, "gate", "hall")
+
+
 def test_a_half_written_spec_is_swept_away(running: Mirror) -> None:
     """The next reconcile removes what a killed reconcile left of a spec, since that may hold a credential."""
     left = running.state / "specs/.gone.spec.new"

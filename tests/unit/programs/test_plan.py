@@ -85,6 +85,17 @@ def test_cameras_are_planned_independently_and_in_order() -> None:
     assert plan.generations == {"new1": NOW, "new2": NOW, "other": NOW, "same": 7, "kept": 7}
 
 
+def test_a_camera_that_waits_is_left_as_it_is_and_holds_back_nothing() -> None:
+    """It is neither added nor changed. If it has a launch spec, that stays in force. The others are planned."""
+    specs = {name: launch_spec(name) for name in ("new1", "new2", "old1", "old2", "gone")}
+    desired = Desired({name: specs[name] for name in ("new1", "new2", "old1", "old2")})
+    saved = {"old1": Saved(OTHER, 7), "old2": Saved(OTHER, 7), "gone": Saved(specs["gone"], 7)}
+    plan = make_plan(desired, saved, NOW, waiting={"new1", "old1"})
+    assert [change.camera_id for change in plan.written] == ["new2", "old2", "gone"]
+    assert plan.kept == {"old1"}
+    assert plan.generations == {"new2": NOW, "old1": 7, "old2": NOW}
+
+
 rows = st.fixed_dictionaries(
     {
         "password": st.sampled_from(["one", "two", "two\n"]),

@@ -1,0 +1,109 @@
+"""A state directory that can't be written, with the watcher at work: what needs no writing goes on."""
+
+import contextlib
+import pwd
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+from support.following import recorded, wait_until_recorded
+from support.mirror import Mirror
+from support.mounts import mount, mounted, unmount
+from support.running import recorders, wait_until_recording
+from support.users import MirrorForAll, as_root, new_mirror
+from support.waiting import wait_for
+
+pytestmark = [as_root, pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@contextlib.contextmanager
+def full(state: Path) -> Iterator[None]:
+    """The disk has no room. What becomes free meanwhile may be used."""
+    filler = state / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    yield
+    filler.unlink()
+
+
+@contextlib.contextmanager
+def without_inodes(state: Path) -> Iterator[None]:
+    """The disk has room, but no file can be made."""
+    fillers = state / "fillers"
+    fillers.mkdir()
+    with contextlib.suppress(OSError):
+        for number in range(1_000_000):
+            (fillers / str(number)).touch()
+    yield
+    for filler in fillers.iterdir():
+        filler.unlink()
+    fillers.rmdir()
+
+
+@contextlib.contextmanager
+def read_only(state: Path) -> Iterator[None]:
+    """The disk is read-only. Files that are open for writing stay so, as the logs."""
+    mount("--bind", state, state)
+    try:
+        mount("-o", "remount,bind,ro", state)
+        yield
+    finally:
+        unmount(state)
+
+
+@contextlib.contextmanager
+def forbidden(state: Path) -> Iterator[None]:
+    """No file can be made in the directories, since their modes were changed."""
+    for directory in (state, state / "specs", state / "status"):
+        directory.chmod(0o500)
+    yield
+    for directory in (state, state / "specs", state / "status"):
+        directory.chmod(0o700)
+
+
+FAULTS: dict[str, Callable[[Path], AbstractContextManager[None]]] = {
+    "full": full,
+    "without inodes": without_inodes,
+    "read-only": read_only,
+    "forbidden": forbidden,
+}
+
+
+@pytest.fixture(params=FAULTS)
+def fault(request: pytest.FixtureRequest) -> Callable[[Path], AbstractContextManager[None]]:
+    return FAULTS[request.param]
+
+
+@pytest.fixture
+def watched() -> Iterator[Mirror]:
+    """A mirror that is up with its watcher and records `gate` and `hall`. Its state is on a small disk of its own."""
+    with new_mirror(MirrorForAll) as mirror:
+        mirror.env["HELDAR_MIRROR_USER"] = "games"
+        games = pwd.getpwnam("games")
+        options = f"size=4m,nr_inodes=300,mode=700,uid={games.pw_uid},gid={games.pw_gid}"
+        with mounted(mirror.state, "-t", "tmpfs", "-o", options, "tmpfs"):
+            for camera_id in ("gate", "hall"):
+                mirror.database.add(camera_id)
+            with mirror.up(watched=True):
+                wait_until_recording(mirror, "gate", "hall")
+                yield mirror
+
+
+def test_what_is_to_be_stopped_does_not_wait_until_the_state_can_be_written(
+    watched: Mirror, fault: Callable[[Path], AbstractContextManager[None]]
+) -> None:
+    """One camera's change can't be written. The other one, which is deleted, is stopped all the same, the first goes on
+    being recorded, and all is applied when the state can be written again."""
+    before = recorders(watched)
+    with fault(watched.state):
+        watched.database.update("gate", segment_seconds=30)
+        watched.database.execute("DELETE FROM cameras WHERE id = 'hall'")
+        watched.database.add("yard")
+        wait_for(lambda: "hall" not in recorders(watched))
+        assert recorded(watched)["gate"]
+        # The recorder goes on unless what the deleted camera freed was enough for the changed one.
+        assert recorders(watched)["gate"] == before["gate"] or recorded(watched)["gate"] == [30]
+    wait_until_recorded(watched, {"gate": 30, "yard": 60})
+    wait_for(lambda: watched.json("status")["well"])
