@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,40 @@ from heldar_mirror.status.report import CameraStatus, Report
 SILENT_SECONDS = 60
 
 
-def publish(report: Report, settings: Settings, last: int | None) -> int:
-    """Replace the status file by a report. Raises StateError.
+class StatusFile:
+    """The status file, as its writer holds it.
 
-    Return a descriptor that locks the new file, which shows readers that the writer is alive. Pass it as `last` to the
-    next call, which closes it.
+    While the last report is valid, the file is locked. If a newer one can't be written, which is so on a full disk, the
+    directory is locked instead: this needs no room, and shows readers that the writer lives and has no report for them.
     """
-    path = settings.status_file
+
+    def __init__(self) -> None:
+        self._locked: int | None = None
+
+    def publish(self, report: Report, settings: Settings) -> None:
+        """Replace the status file by a report. Raises StateError, and then no report is valid."""
+        path = settings.status_file
+        try:
+            self._keep(_write(report, path))
+        except OSError as error:
+            self.close()  # first, since our own lock on the directory would be in the way
+            self._keep(_locked_directory(path.parent))
+            with suppress(OSError):
+                os.utime(path)  # `up` looks at this time to see that the writer does not hang
+            raise StateError(f"cannot publish the status: {error}. See HELDAR_MIRROR_STATUS_DIR") from None
+
+    def close(self) -> None:
+        """Give the lock back, so that no report is valid."""
+        self._keep(None)
+
+    def _keep(self, locked: int | None) -> None:
+        if self._locked is not None:
+            os.close(self._locked)
+        self._locked = locked
+
+
+def _write(report: Report, path: Path) -> int:
+    """Replace the status file, and return a descriptor that locks the new one. Raises OSError."""
     temporary = path.with_name(f".{path.name}.new")
     fd = None
     try:
@@ -35,21 +63,36 @@ def publish(report: Report, settings: Settings, last: int | None) -> int:
         os.fchmod(fd, 0o644)
         temporary.rename(path)
     except OSError as error:
+        error.filename = error.filename or str(path)  # a write that fails names no file
         if fd is not None:
             os.close(fd)
-        raise StateError(f"cannot publish the status: {error}. See HELDAR_MIRROR_STATUS_DIR") from None
-    if last is not None:
-        os.close(last)
+        with suppress(OSError):
+            temporary.unlink()
+        raise
     return fd
 
 
+def _locked_directory(directory: Path) -> int | None:
+    """Return a descriptor that locks a directory, or None if it can't be opened, or a reader looks just now."""
+    with suppress(OSError):
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(fd)
+            raise
+        return fd
+    return None
+
+
 def read_report(settings: Settings) -> Report:
-    """Return the report that the watcher published. Raises StateError if no watcher runs, or it can't be read."""
+    """Return the report that the watcher published. Raises StateError if there is none that is valid, or it can't be
+    read."""
     path = settings.status_file
     try:
         while True:
             with path.open() as file:
-                if not _is_abandoned(file.fileno()):
+                if not _is_unlocked(file.fileno()):
                     return _parse(file.read(), path)
                 if os.fstat(file.fileno()).st_ino == path.stat().st_ino:
                     break  # otherwise the file was replaced meanwhile
@@ -57,14 +100,30 @@ def read_report(settings: Settings) -> Report:
         pass
     except OSError as error:
         raise StateError(f"cannot read the watcher's status: {error}. Run this as root, or as its user") from None
+    if _is_marked(path.parent):
+        raise StateError(
+            f"the watcher runs, but can't write its report to {path.parent}, so this was found out without it. Is that "
+            "disk full or read-only? See HELDAR_MIRROR_STATUS_DIR"
+        )
     raise StateError(
         "the watcher is not running, so nothing follows the cameras table. In the supervisord of heldar-mirror up: "
         f"supervisorctl start watch; see {settings.log_dir / 'watch.log'}. In one that was joined: deploy/watch.conf"
     )
 
 
-def _is_abandoned(fd: int) -> bool:
-    """Return whether nobody locks an open file, because its writer has ended."""
+def _is_marked(directory: Path) -> bool:
+    """Return whether a writer that could not publish has locked the directory."""
+    with suppress(OSError):
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            return not _is_unlocked(fd)
+        finally:
+            os.close(fd)
+    return False
+
+
+def _is_unlocked(fd: int) -> bool:
+    """Return whether nobody locks an open file or directory."""
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

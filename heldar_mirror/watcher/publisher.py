@@ -9,7 +9,7 @@ from heldar_mirror.errors import MirrorError
 from heldar_mirror.proc.open_segments import OpenSegments, Segment
 from heldar_mirror.settings import Settings
 from heldar_mirror.status.facts import Facts
-from heldar_mirror.status.publishing import publish
+from heldar_mirror.status.publishing import StatusFile
 from heldar_mirror.status.report import make_report
 from heldar_mirror.watcher.follower import TICK_SECONDS, Follower
 from heldar_mirror.watcher.last_errors import LastErrors
@@ -24,8 +24,7 @@ PUBLISH_SHARE = 0.003
 
 @dataclass(eq=False)
 class Publisher:
-    """Publishes the report. It keeps the last published file open and locked, which shows readers that the watcher
-    lives."""
+    """Publishes the report."""
 
     settings: Callable[[], Settings]
     follower: Follower
@@ -37,7 +36,7 @@ class Publisher:
     segments: dict[str, Segment] = field(default_factory=dict, init=False)
 
     _open_segments: OpenSegments = field(init=False)
-    _published: int | None = field(default=None, init=False)
+    _status_file: StatusFile = field(default_factory=StatusFile, init=False)
 
     def __post_init__(self) -> None:
         self._open_segments = OpenSegments(self.settings().specs_dir)
@@ -84,7 +83,7 @@ class Publisher:
         if not problems and not (facts.programs_known and facts.files_known and self.follower.has_read):
             problems = ["the watcher has only begun to look"]
         report = make_report(facts, problems)
-        self._published = publish(report, self.settings(), self._published)
+        self._status_file.publish(report, self.settings())
 
     def _read_logs(self, waiting: set[str]) -> None:
         try:

@@ -10,9 +10,10 @@ import pytest
 from support.following import recorded, wait_until_recorded
 from support.mirror import Mirror
 from support.mounts import mount, mounted, unmount
-from support.running import recorders, wait_until_recording
+from support.running import kill, recorders, wait_until_recording
 from support.users import MirrorForAll, as_root, new_mirror
 from support.waiting import wait_for
+from support.watched import wait_until_shown, wait_until_well, watcher_pid
 
 pytestmark = [as_root, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -89,6 +90,37 @@ def watched() -> Iterator[Mirror]:
             with mirror.up(watched=True):
                 wait_until_recording(mirror, "gate", "hall")
                 yield mirror
+
+
+def test_a_status_that_can_not_be_published_is_known_as_old_at_once(
+    watched: Mirror, fault: Callable[[Path], AbstractContextManager[None]]
+) -> None:
+    """`status` says that the watcher can't write its report, and shows what it finds out itself, also of a camera whose
+    recorder stopped after the last report."""
+    wait_for(lambda: watched.json("status")["well"])
+    with fault(watched.state):
+        wait_until_shown(watched, f"the watcher runs, but can't write its report to {watched.state}/status")
+        assert watched.status()["hall"]["segment"]
+        watched.supervisorctl("stop", "mirror-hall")
+        status = watched.json("status")
+        assert not status["well"]
+        assert {camera["camera_id"]: camera["activity"] for camera in status["cameras"]} == {
+            "gate": "recording",
+            "hall": "stopped",
+        }
+    watched.supervisorctl("start", "mirror-hall")
+    wait_until_well(watched)
+    watched.run("status")
+
+
+def test_a_new_watcher_that_could_never_publish_is_not_taken_for_one_that_ended(watched: Mirror) -> None:
+    """It says so itself; the last report is that of a watcher that was killed."""
+    with full(watched.state):
+        before = watcher_pid(watched)
+        kill(before)
+        wait_for(lambda: watcher_pid(watched) not in {0, before})
+        wait_until_shown(watched, "the watcher runs, but can't write its report")
+    wait_until_well(watched)
 
 
 def test_what_is_to_be_stopped_does_not_wait_until_the_state_can_be_written(

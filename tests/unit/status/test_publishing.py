@@ -14,7 +14,7 @@ from support.known_facts import AWAY, UNAUTHORIZED, facts
 from heldar_mirror import __version__
 from heldar_mirror.errors import StateError
 from heldar_mirror.settings import Settings
-from heldar_mirror.status.publishing import publish, read_report
+from heldar_mirror.status.publishing import StatusFile, read_report
 from heldar_mirror.status.report import Report, make_report
 
 REPORTS = [
@@ -38,14 +38,14 @@ def fresh(report: Report) -> Report:
 @pytest.mark.parametrize("report", REPORTS)
 def test_it_is_read_as_it_was_published(here: Settings, report: Report) -> None:
     """All of it, for as long as its writer lives; each file replaces the last one, for anybody to read."""
-    last = None
+    writer = StatusFile()
     for _ in range(3):
         now = fresh(report)
-        last = publish(now, here, last)
+        writer.publish(now, here)
         assert read_report(here) == now
     assert here.status_file.stat().st_mode & 0o777 == 0o644
     assert os.listdir(here.status_file.parent) == ["status.json"]
-    os.close(last or 0)
+    writer.close()
     with pytest.raises(StateError, match=r"the watcher is not running.*supervisorctl start watch"):
         read_report(here)
 
@@ -56,12 +56,50 @@ def test_without_a_file_there_is_no_watcher(here: Settings) -> None:
         read_report(here)
 
 
+def test_a_report_is_taken_back_when_a_newer_one_can_not_be_published(here: Settings) -> None:
+    """Readers see at once that the watcher lives and has no valid report, each time until one can be published."""
+    writer = StatusFile()
+    obstacle = here.status_file.with_name(".status.json.new")
+    for _ in range(2):
+        writer.publish(fresh(REPORTS[0]), here)
+        read_report(here)
+        before = here.status_file.stat().st_mtime_ns
+        (obstacle / "x").mkdir(parents=True)
+        for _ in range(3):
+            with pytest.raises(StateError, match=r"cannot publish the status: .*See HELDAR_MIRROR_STATUS_DIR"):
+                writer.publish(fresh(REPORTS[0]), here)
+            with pytest.raises(StateError, match=f"the watcher runs, but can't write its report to {obstacle.parent}"):
+                read_report(here)
+        assert here.status_file.stat().st_mtime_ns > before  # so `up` does not take the watcher for hung
+        (obstacle / "x").rmdir()
+        obstacle.rmdir()
+    writer.publish(fresh(REPORTS[0]), here)
+    read_report(here)
+    writer.close()
+    with pytest.raises(StateError, match="the watcher is not running"):
+        read_report(here)
+
+
+def test_a_watcher_that_could_not_publish_and_ended_is_not_running(here: Settings) -> None:
+    """Its mark ends with it, also if there never was a report."""
+    writer = StatusFile()
+    (here.status_file.with_name(".status.json.new") / "x").mkdir(parents=True)
+    with pytest.raises(StateError, match="cannot publish the status"):
+        writer.publish(REPORTS[0], here)
+    with pytest.raises(StateError, match="the watcher runs, but"):
+        read_report(here)
+    writer.close()
+    with pytest.raises(StateError, match="the watcher is not running"):
+        read_report(here)
+
+
 def test_a_watcher_that_hangs_is_a_problem_of_the_report(here: Settings) -> None:
     """What it last published is shown, with how long ago that was."""
     report = Report(time.time() - 70, REPORTS[0].cameras, ("late",), known=True)
-    fd = publish(report, here, None)
+    writer = StatusFile()
+    writer.publish(report, here)
     read = read_report(here)
-    os.close(fd)
+    writer.close()
     assert read.cameras == report.cameras
     late, silent = read.problems
     assert late == "late"
@@ -70,14 +108,15 @@ def test_a_watcher_that_hangs_is_a_problem_of_the_report(here: Settings) -> None
 
 def altered(here: Settings, change: Callable[[dict[str, Any]], None]) -> Report:
     """Publish a report, change the JSON in place, and read it."""
-    fd = publish(fresh(REPORTS[0]), here, None)
+    writer = StatusFile()
+    writer.publish(fresh(REPORTS[0]), here)
     try:
         published = json.loads(here.status_file.read_text())
         change(published)
         here.status_file.write_text(json.dumps(published))
         return read_report(here)
     finally:
-        os.close(fd)
+        writer.close()
 
 
 def test_the_version_is_that_of_the_watcher(here: Settings) -> None:
@@ -112,8 +151,9 @@ def test_a_report_of_another_version_is_named_as_such(here: Settings, change: Ca
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '"status"'])
 def test_a_file_that_is_no_report_is_named_as_such(here: Settings, text: str) -> None:
     """Reading it ends with a message, not with a traceback."""
-    fd = publish(REPORTS[0], here, None)
+    writer = StatusFile()
+    writer.publish(REPORTS[0], here)
     here.status_file.write_text(text)
     with pytest.raises(StateError, match="is of a different version"):
         read_report(here)
-    os.close(fd)
+    writer.close()
