@@ -11,6 +11,7 @@ from pathlib import Path
 
 from heldar_mirror.errors import DatabaseError, MirrorError, StateError, SupervisordError
 from heldar_mirror.foreground.attendant import accompany
+from heldar_mirror.foreground.orphans import reap_orphans
 from heldar_mirror.programs.desired import desired_state
 from heldar_mirror.programs.stanzas import render_programs
 from heldar_mirror.reconcile.reconcile import read_rows, write
@@ -112,7 +113,7 @@ def _run(configuration: Path, settings: Settings, say: Callable[[str], None]) ->
     # The attendant has its own thread, so that `up` can be stopped even if supervisord hangs.
     threading.Thread(target=accompany, args=(settings, say, reload, notify_socket), daemon=True).start()
     while child.poll() is None and not stopping.wait(0.5):
-        pass
+        reap_orphans(child.pid)
     if child.poll() is not None and not stopping.is_set():
         raise SupervisordError(
             f"supervisord ended by itself, with exit status {child.returncode}: see above, and "
