@@ -18,7 +18,7 @@ from support.mirror import Mirror, mirror_env, new_database, new_home
 from support.recordings import packets
 from support.waiting import wait_for
 
-from heldar_mirror.recorder.recorder import MARKER
+from heldar_mirror.recorder.volume import MARKER
 
 CAMERAS = 1000
 SEGMENT_BYTES = 1 << 20

@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from heldar_mirror.proc.processes import PROCESS_ENDED, children
-from heldar_mirror.recorder import recorder
+from heldar_mirror.recorder import files, recorder
 
 RECORDER = Path(recorder.__file__).with_name("start_recorder.py").absolute()
 _RECORDER = os.fsencode(RECORDER)
@@ -26,7 +26,7 @@ def recorder_of(pid: int, specs_dir: bytes) -> tuple[str, int] | None:
     Its command line is `… start_recorder.py SPEC GENERATION`.
     """
     with suppress(*PROCESS_ENDED, PermissionError, ValueError):
-        arguments = recorder.read(f"/proc/{pid}/cmdline").split(b"\0")
+        arguments = files.read(f"/proc/{pid}/cmdline").split(b"\0")
         if len(arguments) >= 4 and arguments[-4] == _RECORDER:
             directory, _, name = arguments[-3].rpartition(b"/")
             if directory == specs_dir:

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass, field
 
-from heldar_mirror.recorder import recorder
+from heldar_mirror.recorder.launch_spec import parse_spec
+from heldar_mirror.recorder.masking import mask
 from heldar_mirror.settings import Settings
 
 
 @dataclass(frozen=True)
 class LaunchSpec:
-    """What the recorder of one camera runs, and where. recorder/recorder.py documents the file format."""
+    """What the recorder of one camera runs, and where. recorder/launch_spec.py documents the file format."""
 
     camera_id: str
     root: str
@@ -29,7 +30,7 @@ class LaunchSpec:
 
     def masked_url(self) -> str:
         """Return the URL without credentials."""
-        return recorder.mask(self.url, self.secrets)
+        return mask(self.url, self.secrets)
 
     def render(self, generation: int) -> str:
         """Return the text of the launch spec's file. Raises ValueError for a value with a line break."""
@@ -50,7 +51,7 @@ class LaunchSpec:
 
 def parse_launch_spec(text: str) -> tuple[LaunchSpec, int]:
     """Return the launch spec in a file's text, and its generation. Raises ValueError if the text is not one."""
-    spec = recorder.parse_spec(text)
+    spec = parse_spec(text)
     return (
         LaunchSpec(
             camera_id=spec["camera"][0],

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from heldar_mirror.heldar.cameras import Unusable
 from heldar_mirror.programs.desired import Desired
 from heldar_mirror.programs.launch_spec import LaunchSpec
-from heldar_mirror.recorder import recorder
+from heldar_mirror.recorder.masking import mask
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Change:
 
 def _options(spec: LaunchSpec, secrets: tuple[str, ...]) -> list[str]:
     """Return the lines of a launch spec's arguments without secrets; an option and its value share a line."""
-    text = "\n".join(recorder.mask(arg, secrets) for arg in spec.args)
+    text = "\n".join(mask(arg, secrets) for arg in spec.args)
     return re.sub(r"^(-.*)\n(?!-)", r"\1 ", text, flags=re.MULTILINE).split("\n")
 
 

@@ -6,6 +6,7 @@ each start would make it take half as much memory again.
 
 import sys
 
-# Appended at the end of sys.path, so that no module there can shadow a standard one.
-sys.path.append(__file__.rpartition("/")[0])
-sys.exit(__import__("recorder").main(sys.argv[1]))
+# The package is imported by itself, since `heldar_mirror.recorder` would run the `__init__` of `heldar_mirror` as well.
+# Its parent is appended at the end of sys.path, so that no module there can shadow a standard one.
+sys.path.append(__file__.rpartition("/")[0].rpartition("/")[0])
+sys.exit(__import__("recorder.recorder", fromlist=["main"]).main(sys.argv[1]))

@@ -8,7 +8,7 @@ from heldar_mirror.errors import StateError
 from heldar_mirror.programs.launch_spec import LaunchSpec, parse_launch_spec, spec_path
 from heldar_mirror.programs.plan import Change, Saved
 from heldar_mirror.programs.stanzas import parse_programs, program_name
-from heldar_mirror.recorder import recorder
+from heldar_mirror.recorder import files
 from heldar_mirror.settings import Settings
 from heldar_mirror.state.directory import replace_file, state_errors
 from heldar_mirror.state.identity import owner_ids
@@ -41,7 +41,7 @@ def read_spec(camera_id: str, settings: Settings) -> LaunchSpec | None:
 
 def _read_spec(camera_id: str, settings: Settings) -> Saved:
     try:
-        return Saved(*parse_launch_spec(recorder.read(spec_path(camera_id, settings)).decode()))
+        return Saved(*parse_launch_spec(files.read(spec_path(camera_id, settings)).decode()))
     except ValueError:
         return Saved(None, read_programs(settings).get(program_name(camera_id, settings), 0))
 

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from heldar_mirror.recorder.recorder import NO_CONNECTION
+from heldar_mirror.recorder.camera import NO_CONNECTION
 from heldar_mirror.status.facts import Facts
 from heldar_mirror.supervisord.gateway import FAILED
 

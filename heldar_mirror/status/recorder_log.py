@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from heldar_mirror.programs.stanzas import log_path
-from heldar_mirror.recorder.recorder import TAIL_BYTES
+from heldar_mirror.recorder.log import TAIL_BYTES
 from heldar_mirror.settings import Settings
 
 # A line that the recorder's `say()` printed as an error.

@@ -14,7 +14,7 @@ import os
 import sys
 
 # Appended at the end of sys.path, so that no module there can shadow a standard one.
-sys.path.append(__file__.rpartition("/volume/")[0] + "/recorder")
+sys.path.append(__file__.rpartition("/volume/")[0])
 
 QUESTION_BYTES = 1 << 16
 
@@ -31,12 +31,12 @@ def answer(task: str, path: str, volume: str) -> str:
 
 def check(root: str, volume: str, *, room: bool) -> None:
     """Raise OSError if the mirror root is not on this volume, or, with `room`, if no recording could begin there."""
-    recorder = __import__("recorder")
+    ours = __import__("recorder.volume", fromlist=["prove_volume"])
     try:
-        marker = recorder.prove_volume(root, volume)
+        marker = ours.prove_volume(root, volume)
         if room:
-            recorder.check_room(root, marker)
-    except recorder.RefusedError as error:
+            ours.check_room(root, marker)
+    except ours.RefusedError as error:
         raise OSError(str(error)) from None
     except OSError as error:
         raise OSError(f"cannot use mirror root {root}: {error}") from None

@@ -17,8 +17,9 @@ from pathlib import Path
 from heldar_mirror.errors import VolumeError
 from heldar_mirror.footage.footage import UNMEASURED, Footage
 from heldar_mirror.footage.names import CAMERA_ID, segment_begun, segment_name
-from heldar_mirror.recorder import recorder
-from heldar_mirror.recorder.recorder import LOCK, MARKER
+from heldar_mirror.recorder import leftovers
+from heldar_mirror.recorder.segments import is_numbered
+from heldar_mirror.recorder.volume import LOCK, MARKER, RefusedError, prove_volume
 from heldar_mirror.volume.trial import TRIAL
 
 MOUNT_ID = re.compile(r"^mnt_id:\s*(\d+)$", re.MULTILINE)
@@ -34,8 +35,8 @@ def opened_root(root: Path, volume: str) -> Iterator[int]:
     While it is open, no other instance can adopt the volume.
     """
     try:
-        marker = recorder.prove_volume(str(root), volume)
-    except (recorder.RefusedError, OSError) as error:
+        marker = prove_volume(str(root), volume)
+    except (RefusedError, OSError) as error:
         raise VolumeError(f"cannot prune mirror root {root}: {error}") from None
     try:
         with _open(root) as fd:
@@ -112,7 +113,7 @@ def _recorded_bytes(directory: int, name: str) -> int:
     if found.st_size > STUB_BYTES or not stat.S_ISREG(found.st_mode):
         return found.st_size
     try:
-        return 0 if recorder.is_stub(f"/proc/self/fd/{directory}/{name}") else found.st_size
+        return 0 if leftovers.is_stub(f"/proc/self/fd/{directory}/{name}") else found.st_size
     except OSError:
         return found.st_size  # a file that can't be read may hold a recording
 
@@ -154,9 +155,7 @@ def is_ours_alone(root: int, camera_id: str) -> bool:
     with camera_directory(root, camera_id) as fd, os.scandir(fd) as entries:
         return all(
             entry.is_file(follow_symlinks=False)
-            and (
-                entry.name in {LOCK, TRIAL} or segment_begun(entry.name) is not None or recorder.is_numbered(entry.name)
-            )
+            and (entry.name in {LOCK, TRIAL} or segment_begun(entry.name) is not None or is_numbered(entry.name))
             for entry in entries
         )
 

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from heldar_mirror.errors import VolumeError
-from heldar_mirror.recorder.recorder import MARKER
+from heldar_mirror.recorder.volume import MARKER
 from heldar_mirror.settings import Settings
 from heldar_mirror.volume.asking import ask
 

@@ -6,8 +6,8 @@ from collections.abc import Collection
 from contextlib import suppress
 
 from heldar_mirror.footage.names import segment_name
-from heldar_mirror.recorder import recorder
-from heldar_mirror.recorder.recorder import LOCK
+from heldar_mirror.recorder.leftovers import name_leftovers
+from heldar_mirror.recorder.volume import LOCK
 from heldar_mirror.volume.listing import camera_directory, is_ours_alone, open_lock
 from heldar_mirror.volume.trial import TRIAL
 
@@ -49,7 +49,7 @@ def remove_camera_directory(root: int, camera_id: str) -> bool:
             with open_lock(fd) as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 # A recorder that was killed may have left footage that has no name yet, so no rule has seen it.
-                recorder.name_leftovers(f"/proc/self/fd/{fd}")
+                name_leftovers(f"/proc/self/fd/{fd}")
                 if os.listdir(fd) != [LOCK]:
                     return False
                 os.unlink(LOCK, dir_fd=fd)

@@ -3,7 +3,7 @@
 import operator
 from collections.abc import Iterable
 
-from heldar_mirror.recorder.recorder import NO_ROOM
+from heldar_mirror.recorder.volume import NO_ROOM
 from heldar_mirror.settings import Settings
 from heldar_mirror.status.recorder_log import last_errors
 

@@ -12,7 +12,8 @@ from support.running import ffmpegs, recorders
 from support.stepping_clock import HOUR, Clock
 from support.waiting import wait_for
 
-from heldar_mirror.recorder.recorder import SEGMENT_NAME, is_stub, segment_path
+from heldar_mirror.recorder.leftovers import is_stub
+from heldar_mirror.recorder.segments import SEGMENT_NAME, segment_path
 
 
 def recorded(mirror: Mirror, since: float, until: float) -> dict[Path, str]:

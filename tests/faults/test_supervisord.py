@@ -24,7 +24,7 @@ from support.watched import (
     watcher_pid,
 )
 
-from heldar_mirror.recorder.recorder import START_SECONDS
+from heldar_mirror.recorder.camera import START_SECONDS
 
 CAMERAS = {"gate", "hall", "yard"}
 

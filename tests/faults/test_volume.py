@@ -23,7 +23,8 @@ from support.users import as_root
 from support.waiting import wait_for
 from support.watched import published, wait_until_published_again
 
-from heldar_mirror.recorder import recorder
+from heldar_mirror.recorder.leftovers import is_stub
+from heldar_mirror.recorder.volume import NO_ROOM
 
 MARKER = ".heldar-mirror"
 
@@ -167,7 +168,7 @@ def test_a_full_branch_of_a_union(mirror: Mirror, port: int) -> None:
             with contextlib.suppress(OSError), (small / "big").open("wb", buffering=0) as file:
                 while file.write(bytes(65536)):
                     pass
-            wait_for(lambda: any(words in log_of(mirror, "gate") for words in recorder.NO_ROOM))
+            wait_for(lambda: any(words in log_of(mirror, "gate") for words in NO_ROOM))
             wait_for(lambda: not old[0].exists())
             wait_until_grown(mirror, "gate")
             wait_for(lambda: published(mirror)["well"] and one_writer_each(mirror, "gate", "hall"))
@@ -196,7 +197,7 @@ def test_a_volume_that_fills_up_while_recording(mirror: Mirror, port: int) -> No
             settle(mirror, "gate", "hall")
             assert starts(mirror) < 20
             is_calm(mirror, "is full: ")
-            assert not [path for path in mirror.root.rglob("*.mp4") if recorder.is_stub(str(path))]
+            assert not [path for path in mirror.root.rglob("*.mp4") if is_stub(str(path))]
             for name in ("gate", "hall"):
                 assert "ERROR ffmpeg ended" in log_of(mirror, name)
                 assert "is full: " in mirror.status()[name]["last_error"]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from heldar_mirror.proc.recorders import RECORDER
 from heldar_mirror.recorder import recorder
+from heldar_mirror.recorder.volume import MARKER
 from support.waiting import processes_of, wait_for
 
 PASSWORD = "open.sesame"
@@ -63,7 +64,7 @@ class Bench:
         for directory in (self.root, self.notes):
             directory.mkdir()
             directory.chmod(0o777)
-        (self.root / recorder.MARKER).write_text("volume-1\n")
+        (self.root / MARKER).write_text("volume-1\n")
 
     @property
     def root(self) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from heldar_mirror.programs.stanzas import render_programs
-from heldar_mirror.recorder import recorder
+from heldar_mirror.recorder.camera import KNOCK_SECONDS, LAST_ANSWER_SECONDS, START_SECONDS
 from heldar_mirror.watcher.failures import Failures
 from heldar_mirror.watcher.probe import ANSWER_SECONDS
 from heldar_mirror.watcher.reviver import PROBE_SECONDS
@@ -50,17 +50,17 @@ def the_old_loop(outage: Outage) -> Iterator[float]:
 
 def ours(outage: Outage) -> Iterator[float]:
     """Yield when supervisord or the watcher starts a recorder, and when the recorder starts its ffmpeg."""
-    asking = min(outage.failing, recorder.ANSWER_SECONDS)
+    asking = min(outage.failing, ANSWER_SECONDS)
     failures, now = Failures(), 0.0
     while True:
         # supervisord starts the recorder at once: the watcher wakes it when a recorder ends or must be revived.
         failures.heard("gate", "STARTING", now)
         yield now
-        until = now + recorder.START_SECONDS
+        until = now + START_SECONDS
         while now <= until and not outage.answers(now):
-            now += asking + recorder.KNOCK_SECONDS
+            now += asking + KNOCK_SECONDS
         if not outage.answers(now):
-            now += min(outage.failing, recorder.LAST_ANSWER_SECONDS)
+            now += min(outage.failing, LAST_ANSWER_SECONDS)
         if outage.answers(now):
             yield now
         failures.heard("gate", "RUNNING", now)

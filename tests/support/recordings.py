@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from heldar_mirror.recorder.recorder import SEGMENT_NAME
+from heldar_mirror.recorder.segments import SEGMENT_NAME
 from support.mirror import Mirror
 from support.waiting import COMMAND_SECONDS, wait_for
 

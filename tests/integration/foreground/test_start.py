@@ -9,7 +9,7 @@ from support.running import kill, plan_counts, wait_until_recording
 from support.users import new_mirror
 from support.waiting import processes_of, wait_for
 
-from heldar_mirror.recorder import recorder
+from heldar_mirror.recorder.volume import MARKER
 
 
 class Installed(Mirror):
@@ -43,7 +43,7 @@ def test_a_first_up_with_an_unreadable_database_waits_for_it(mirror: Mirror) -> 
     with mirror.up(watched=True):
         assert "cannot read the cameras" in mirror.up_log()
         wait_for(lambda: "cannot read the cameras" in mirror.watch_log())
-        assert not (mirror.root / recorder.MARKER).exists()
+        assert not (mirror.root / MARKER).exists()
         (mirror.home / "dead").rename(mirror.database.path.parent)
         wait_until_recording(mirror, "gate")
 

@@ -7,24 +7,24 @@ from collections.abc import Callable
 import pytest
 from support.bench import PASSWORD, URL, Bench
 
-from heldar_mirror.recorder import recorder
+from heldar_mirror.recorder.volume import LOCK, MARKER
 
 
 def lose_marker(bench: Bench) -> None:
-    (bench.root / recorder.MARKER).unlink()
+    (bench.root / MARKER).unlink()
 
 
 def change_marker(bench: Bench) -> None:
-    (bench.root / recorder.MARKER).write_text("volume-2\n")
+    (bench.root / MARKER).write_text("volume-2\n")
 
 
 def empty_marker(bench: Bench) -> None:
-    (bench.root / recorder.MARKER).write_text("")
+    (bench.root / MARKER).write_text("")
 
 
 def link_marker(bench: Bench) -> None:
-    (bench.root / recorder.MARKER).rename(bench.home / "marker")
-    (bench.root / recorder.MARKER).symlink_to(bench.home / "marker")
+    (bench.root / MARKER).rename(bench.home / "marker")
+    (bench.root / MARKER).symlink_to(bench.home / "marker")
 
 
 def lose_root(bench: Bench) -> None:
@@ -38,7 +38,7 @@ def link_camera(bench: Bench) -> None:
 
 def link_lock(bench: Bench) -> None:
     (bench.root / "gate").mkdir()
-    (bench.root / "gate" / recorder.LOCK).symlink_to(bench.home / "elsewhere")
+    (bench.root / "gate" / LOCK).symlink_to(bench.home / "elsewhere")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from support.waiting import wait_for
 
 from heldar_mirror.footage.names import segment_begun
 from heldar_mirror.recorder import recorder
+from heldar_mirror.recorder.segments import AHEAD, NUMBERED, is_numbered, segment_path
+from heldar_mirror.recorder.volume import LOCK
 
 
 @pytest.mark.parametrize("stop", [False, True])
@@ -22,7 +24,7 @@ def test_the_stub_of_its_own_ffmpeg_is_removed(bench: Bench, data: str, *, stop:
     directory = bench.root / "gate"
     directory.mkdir()
     directory.chmod(0o777)
-    older = [Path(recorder.segment_path(str(directory), time.time() - age)) for age in (5, 60, 90_000)]
+    older = [Path(segment_path(str(directory), time.time() - age)) for age in (5, 60, 90_000)]
     for path in older:
         path.touch()
     bench.stand_in(f"note(segment({data})){'; until_told()' if stop else ''}")
@@ -39,7 +41,7 @@ FOOTAGE = 'box(b"ftyp", 28) + box(b"moov", 700) + box(b"moof", 100) + box(b"mdat
 def named(bench: Bench) -> list[Path]:
     """Return the camera's files. None of them may be left under a number."""
     files = sorted((bench.root / "gate").glob("*.mp4"))
-    assert not [path for path in files if recorder.is_numbered(path.name)]
+    assert not [path for path in files if is_numbered(path.name)]
     return files
 
 
@@ -50,7 +52,7 @@ def fill(bench: Bench, seconds: range) -> dict[Path, str]:
     directory.chmod(0o777)
     now = int(time.time())
     for second in seconds:
-        path = Path(recorder.segment_path(str(directory), now + second))
+        path = Path(segment_path(str(directory), now + second))
         path.write_text(f"footage {second}")
         path.chmod(0o666)
     return {path: path.read_text() for path in directory.iterdir()}
@@ -74,7 +76,7 @@ for number in range(10): segment({FOOTAGE} + box(b"free", 8 + number)); {pause}
     assert "exit status 0" in bench.run()
     made = [path for path in named(bench) if path not in existing]
     assert [path.stat().st_size for path in made] == [5836 + number for number in range(10)]
-    assert made[0] >= Path(recorder.segment_path(str(bench.root / "gate"), before))
+    assert made[0] >= Path(segment_path(str(bench.root / "gate"), before))
     assert {path: path.read_text() for path in existing} == existing
 
 
@@ -117,7 +119,7 @@ note("left"); {killed}
     (bench.notes / "gate").unlink()
     wait_for(lambda: not bench.ffmpegs())
     bench.run()
-    assert recorder.NUMBERED not in bench.noted()
+    assert NUMBERED not in bench.noted()
     assert [path.stat().st_size for path in named(bench)] == [5836, 5837, 5838]
 
 
@@ -130,12 +132,12 @@ signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 for number in range(40): segment({FOOTAGE} + box(b"free", 8 + number)); time.sleep(0.05)
 time.sleep(100)
 """)
-    assert recorder.AHEAD in bench.run()
+    assert AHEAD in bench.run()
     assert {path: path.read_text() for path in existing} == existing
     made = [path for path in named(bench) if path not in existing]
     assert [path.stat().st_size for path in made] == [5836 + number for number in range(len(made))]
     assert 1 < len(made) < 40
-    assert f"cannot record: {recorder.AHEAD}" in bench.run()
+    assert f"cannot record: {AHEAD}" in bench.run()
 
 
 def test_the_modes_are_those_of_the_umask(bench: Bench) -> None:
@@ -143,5 +145,5 @@ def test_the_modes_are_those_of_the_umask(bench: Bench) -> None:
     bench.stand_in(f"segment({FOOTAGE})")
     bench.run()
     (made,) = named(bench)
-    modes = {path: path.stat().st_mode & 0o777 for path in (made, made.parent, made.parent / recorder.LOCK)}
+    modes = {path: path.stat().st_mode & 0o777 for path in (made, made.parent, made.parent / LOCK)}
     assert list(modes.values()) == [0o640, 0o750, 0o640]

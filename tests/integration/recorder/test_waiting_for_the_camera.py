@@ -12,7 +12,7 @@ import pytest
 from support.bench import PASSWORD, Bench
 from support.listeners import listening, refusing, silent
 
-from heldar_mirror.recorder import recorder
+from heldar_mirror.recorder import camera, recorder
 from heldar_mirror.watcher.probe import Address
 
 
@@ -47,7 +47,7 @@ from heldar_mirror.watcher.probe import Address
 def test_where_a_camera_is_waited_for(url: str, expected: tuple[str, int] | None) -> None:
     """A recorder waits only for an address and port that ffmpeg is sure to connect to itself, directly and before all
     else."""
-    assert recorder.peer_of(url) == (expected and (_family(expected[0]), expected))
+    assert camera.peer_of(url) == (expected and (_family(expected[0]), expected))
 
 
 def _family(address: str) -> int:
@@ -58,7 +58,7 @@ def test_only_a_camera_that_accepts_counts_as_there() -> None:
     """A camera that refuses or is silent is not there, and the reason is given in ffmpeg's words."""
 
     def knock(place: Address, patience: float = 1, *, over: bool = False) -> str:
-        return recorder.knock(socket.AF_INET, place, patience, lambda: over)
+        return camera.knock(socket.AF_INET, place, patience, lambda: over)
 
     with listening() as here, refusing() as closed, silent() as nowhere:
         assert knock(here) == ""
@@ -84,9 +84,9 @@ def test_a_camera_that_comes_is_recorded_by_the_recorder_that_waited(bench: Benc
 
 IMPATIENT = """
 import sys
-from heldar_mirror.recorder import recorder
-recorder.START_SECONDS = {}
-recorder.LAST_ANSWER_SECONDS = 1
+from heldar_mirror.recorder import camera, recorder
+camera.START_SECONDS = recorder.START_SECONDS = {}
+camera.LAST_ANSWER_SECONDS = 1
 sys.exit(recorder.main(sys.argv[1]))
 """
 

@@ -7,7 +7,7 @@ import pytest
 from support.bench import PASSWORD, URL, Bench
 from support.waiting import wait_for
 
-from heldar_mirror.recorder import recorder
+from heldar_mirror.recorder.volume import LOCK, MARKER
 
 
 def test_ffmpeg_gets_a_clean_environment(bench: Bench) -> None:
@@ -27,9 +27,7 @@ note(chr(10).join([*files, "", *environment]))
     assert {"TZ=UTC", "OTHER=kept"} <= set(environment)
     assert not [variable for variable in environment if variable.startswith("HELDAR_") or "Tokyo" in variable]
     assert files[:3] == ["/dev/null", "/dev/null", "pipe"]
-    assert {f"{bench.root}/{recorder.MARKER}", f"{bench.root}/gate/{recorder.LOCK}"} == {
-        file for file in files if "heldar" in file
-    }
+    assert {f"{bench.root}/{MARKER}", f"{bench.root}/gate/{LOCK}"} == {file for file in files if "heldar" in file}
 
 
 def test_ffmpeg_may_be_interrupted_as_usual(bench: Bench) -> None:

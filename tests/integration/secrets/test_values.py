@@ -22,6 +22,7 @@ from heldar_mirror.programs import plan
 from heldar_mirror.programs.desired import Desired, desired_state
 from heldar_mirror.programs.launch_spec import LaunchSpec, parse_launch_spec
 from heldar_mirror.recorder import recorder
+from heldar_mirror.recorder.volume import MARKER
 from heldar_mirror.settings import load_settings
 
 LEAKY_FFMPEG = """#!/bin/sh
@@ -45,7 +46,7 @@ def test_a_recorder_with_a_damaged_launch_spec_tells_no_secret(tmp_path: Path) -
     program = tmp_path / "ffmpeg"
     program.write_text(LEAKY_FFMPEG)
     program.chmod(0o755)
-    (tmp_path / recorder.MARKER).write_text("the volume\n")
+    (tmp_path / MARKER).write_text("the volume\n")
     whole = launch_spec(tmp_path, str(program)).render(1).encode()
     lines = whole.splitlines(keepends=True)
     first_secret, first_arg = (whole.index(word) for word in (b"secret=", b"arg="))

@@ -8,7 +8,7 @@ from support.examples import row, settings, texts
 from heldar_mirror.heldar.camera_url import encode
 from heldar_mirror.programs.desired import desired_state
 from heldar_mirror.programs.launch_spec import LaunchSpec, parse_launch_spec
-from heldar_mirror.recorder import recorder
+from heldar_mirror.recorder.launch_spec import FIELDS, parse_spec
 
 
 def launch_spec(**columns: object) -> LaunchSpec:
@@ -26,7 +26,7 @@ def test_a_launch_spec_is_read_as_it_was_written(username: str, password: str, e
     spec = launch_spec(username=username, password=password, main_stream_url=url)
     text = spec.render(generation)
     assert parse_launch_spec(text) == (spec, generation)
-    fields = recorder.parse_spec(text)
+    fields = parse_spec(text)
     assert (fields["arg"], fields["url"]) == (list(spec.args), [spec.url])
     assert (fields["directory"], fields["generation"]) == (["/mnt/mirror/gate"], [str(generation)])
 
@@ -38,7 +38,7 @@ GOOD_SPEC = "generation=1\ncamera=gate\nroot=/m\nvolume=v\ndirectory=/m/gate\nur
     "text",
     [
         *("", "\n", "\0", "<html>", GOOD_SPEC[:20], GOOD_SPEC + "rubbish\n", GOOD_SPEC + "unknown=1\n"),
-        *(GOOD_SPEC.replace(f"{field}=", "secret=") for field in recorder.FIELDS if field != "secret"),
+        *(GOOD_SPEC.replace(f"{field}=", "secret=") for field in FIELDS if field != "secret"),
         *(GOOD_SPEC.replace("generation=1", f"generation={value}") for value in ("", "x", "1.5")),
     ],
 )

@@ -15,7 +15,7 @@ from heldar_mirror.footage.names import segment_name
 from heldar_mirror.pruning.inventory import LISTING_SHARE, USEFUL_LISTING_SHARE, Inventory
 from heldar_mirror.pruning.outcome import Pruned, Tally
 from heldar_mirror.pruning.remover import DeletingRemover
-from heldar_mirror.recorder.recorder import LOCK
+from heldar_mirror.recorder.volume import LOCK
 
 FRAGMENT = b"\0\0\0\x08moof"
 

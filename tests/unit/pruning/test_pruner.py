@@ -16,7 +16,7 @@ from heldar_mirror.pruning.outcome import Pruned
 from heldar_mirror.pruning.policies import Policies
 from heldar_mirror.pruning.pruner import APART_SECONDS, Pruner, make_pruner
 from heldar_mirror.pruning.settings import PruningSettings
-from heldar_mirror.recorder.recorder import LOCK, MARKER
+from heldar_mirror.recorder.volume import LOCK, MARKER
 
 FRAGMENT = b"\0\0\0\x08moof"
 VOLUME = "0b9f"

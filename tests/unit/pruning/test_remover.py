@@ -8,7 +8,8 @@ import pytest
 
 from heldar_mirror.footage.names import segment_name
 from heldar_mirror.pruning.remover import DeletingRemover, PretendingRemover, Removal, Remover
-from heldar_mirror.recorder.recorder import LOCK, NUMBERED
+from heldar_mirror.recorder.segments import NUMBERED
+from heldar_mirror.recorder.volume import LOCK
 from heldar_mirror.volume.room import Room
 
 # A box of an mp4 file by which it is no stub.

@@ -9,7 +9,7 @@ from support.examples import camera, texts, url_characters
 
 from heldar_mirror.heldar.camera_url import encode, record_url, secrets
 from heldar_mirror.heldar.cameras import Camera
-from heldar_mirror.recorder.recorder import blot, mask
+from heldar_mirror.recorder.masking import blot, mask
 
 # Places in an explicit URL where cameras accept a password.
 PLACES = [

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from heldar_mirror.footage.names import segment_begun, segment_name
-from heldar_mirror.recorder import recorder
+from heldar_mirror.recorder.leftovers import name_leftovers
+from heldar_mirror.recorder.segments import is_numbered, name_file
 
 MOOF = (8).to_bytes(4, "big") + b"moof"
 BEGUN = 1_800_000_000
@@ -29,7 +30,7 @@ def named(directory: Path) -> dict[int, bytes]:
 def test_a_file_is_named_by_the_second_at_which_it_was_opened(tmp_path: Path, opened: float) -> None:
     """Parts of a second don't count."""
     put(tmp_path, ".new-1-0.mp4")
-    path = recorder.name_file(str(tmp_path), ".new-1-0.mp4", opened)
+    path = name_file(str(tmp_path), ".new-1-0.mp4", opened)
     assert path == str(tmp_path / segment_name(BEGUN))
     assert named(tmp_path) == {0: MOOF}
 
@@ -47,7 +48,7 @@ def test_a_name_that_exists_is_never_taken(tmp_path: Path, kind: str) -> None:
     before = existing.lstat()
     put(tmp_path, segment_name(BEGUN + 1), b"a neighbour")
     put(tmp_path, ".new-1-0.mp4")
-    assert recorder.name_file(str(tmp_path), ".new-1-0.mp4", BEGUN) == str(tmp_path / segment_name(BEGUN + 2))
+    assert name_file(str(tmp_path), ".new-1-0.mp4", BEGUN) == str(tmp_path / segment_name(BEGUN + 2))
     assert existing.lstat() == before
 
 
@@ -58,7 +59,7 @@ def test_leftovers_are_named_by_when_they_were_opened(tmp_path: Path) -> None:
     put(tmp_path, f".new-{BEGUN}-1.mp4", MOOF + b"1", BEGUN + 120)
     put(tmp_path, f".new-{BEGUN}-10.mp4", MOOF + b"10", BEGUN + 150)
     put(tmp_path, f".new-{BEGUN}-11.mp4", b"a stub", BEGUN + 150)
-    recorder.name_leftovers(str(tmp_path))
+    name_leftovers(str(tmp_path))
     assert named(tmp_path) == {-500: b"an earlier run", 0: MOOF + b"0", 60: MOOF + b"1", 120: MOOF + b"10"}
 
 
@@ -66,7 +67,7 @@ def test_a_leftover_begins_where_the_segment_before_it_ended(tmp_path: Path) -> 
     """The last segment of the same run has its name already."""
     put(tmp_path, segment_name(BEGUN), b"the one before", BEGUN + 61)
     put(tmp_path, f".new-{BEGUN - 1}-1.mp4", MOOF, BEGUN + 90)
-    recorder.name_leftovers(str(tmp_path))
+    name_leftovers(str(tmp_path))
     assert named(tmp_path) == {0: b"the one before", 61: MOOF}
 
 
@@ -83,4 +84,4 @@ def test_a_leftover_begins_where_the_segment_before_it_ended(tmp_path: Path) -> 
 )
 def test_what_counts_as_numbered(name: str, expected: bool) -> None:
     """A numbered file is recognized by its name alone."""
-    assert recorder.is_numbered(name) == expected
+    assert is_numbered(name) == expected

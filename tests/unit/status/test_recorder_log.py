@@ -14,6 +14,9 @@ from support.known_facts import UNAUTHORIZED, facts
 
 from heldar_mirror.programs.desired import desired_state
 from heldar_mirror.recorder import recorder
+from heldar_mirror.recorder.camera import wait_for_camera
+from heldar_mirror.recorder.ffmpeg import Child
+from heldar_mirror.recorder.log import say
 from heldar_mirror.status.activity import activity_of
 from heldar_mirror.status.recorder_log import last_error, read_last_error
 
@@ -22,9 +25,9 @@ from heldar_mirror.status.recorder_log import last_error, read_last_error
 def test_a_line_that_the_recorder_prints_is_found(capfd: pytest.CaptureFixture[str], text: str) -> None:
     """Its time and text are read back as they were printed: as one line, without what a terminal would obey."""
     before = int(time.time())
-    recorder.say("INFO", "before it")
-    recorder.say("ERROR", text)
-    recorder.say("INFO", "stopped after 3 s, exit status 255")
+    say("INFO", "before it")
+    say("ERROR", text)
+    say("INFO", "stopped after 3 s, exit status 255")
     found = last_error(capfd.readouterr().out)
     assert found is not None
     assert before <= found[0] <= time.time()
@@ -43,10 +46,10 @@ def test_a_recorder_that_waits_says_so_in_its_log(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, closed_port: int
 ) -> None:
     """The line that it prints while its camera refuses is the one by which `status` sees that it waits."""
-    child = recorder.Child()
+    child = Child()
     with monkeypatch.context() as patched:
         patched.setattr(time, "sleep", child.stop)
-        recorder.wait_for_camera(f"rtsp://127.0.0.1:{closed_port}/x", child)
+        wait_for_camera(f"rtsp://127.0.0.1:{closed_port}/x", child)
     found = last_error(capfd.readouterr().out)
     assert found is not None
     assert f"the camera at 127.0.0.1, port {closed_port}: Connection refused. Asking" in found[1]
@@ -62,7 +65,7 @@ def test_a_recorder_that_gives_up_says_so_in_its_log(
     spec.write_text(wanted.specs["gate"].render(7))
     with monkeypatch.context() as patched:
         patched.setattr(time, "monotonic", itertools.count(0, 40).__next__)
-        recorder.run(str(spec), recorder.Child())
+        recorder.run(str(spec), Child())
     found = last_error(capfd.readouterr().out)
     assert found is not None
     assert f"the camera at 127.0.0.1, port {closed_port}: Connection refused. It is started again" in found[1]

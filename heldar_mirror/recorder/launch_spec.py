@@ -1,0 +1,31 @@
+"""The format of a launch spec, which says what the recorder of one camera runs, and where.
+
+It is a file of `key=value` lines:
+
+    generation  a number that is greater after each change
+    camera      the camera's id
+    root        the mirror root, which must hold the marker of `volume`
+    volume      the volume's id
+    directory   the camera's directory, a child of the root
+    secret      a text that must never be shown; any number of these lines
+    url         the URL that is recorded
+    arg         one argument of ffmpeg's command line, which begins with ffmpeg itself; any number of these lines. The
+                recorder appends what it reads from ffmpeg, and where ffmpeg writes.
+"""
+
+FIELDS = ("generation", "camera", "root", "volume", "directory", "secret", "url", "arg")
+
+
+def parse_spec(text: str) -> "dict[str, list[str]]":
+    """Return the fields of a launch spec's text, each with its values in order. Raises ValueError if it is not one."""
+    spec: dict[str, list[str]] = {field: [] for field in FIELDS}
+    for number, line in enumerate(text.split("\n"), 1):
+        key, equals, value = line.partition("=")
+        if equals and key in spec:
+            spec[key].append(value)
+        elif line:
+            raise ValueError(f"line {number} is none of a launch spec")
+    for field in ("generation", "camera", "root", "volume", "directory", "url", "arg"):
+        if not spec[field]:
+            raise ValueError(f"a launch spec without {field}")
+    return spec

@@ -1,0 +1,110 @@
+"""The names of segments, and giving them to the files that ffmpeg numbers.
+
+ffmpeg numbers its files, `.new-UNIXTIME-NUMBER.mp4`, and lists on a pipe which ones it has closed. See
+docs/decisions.md, "The recorder names the segments".
+"""
+
+import posix
+import time
+
+from .files import exists
+
+SEGMENT_NAME = "%Y%m%d_%H%M%S.mp4"
+# So ffmpeg's files are called until they have their names: with the Unix time at which the run began, and a number.
+NUMBERED = ".new-"
+
+# A name is a second. If segments are cut faster for so long that names lie this far in the future, ffmpeg is ended.
+# A new one begins to count anew, so a camera's clock that has jumped is caught up with.
+AHEAD_SECONDS = 300
+AHEAD = "segments were cut more than once a second for so long that their names lie 5 minutes in the future"
+
+
+def segment_path(directory: str, seconds: float) -> str:
+    """Return the path of the segment that begins at a Unix time."""
+    return f"{directory}/{time.strftime(SEGMENT_NAME, time.gmtime(seconds))}"
+
+
+def free_second(directory: str, seconds: float) -> int:
+    """Return the first second, from a Unix time on, of which no segment is named. Raises OSError."""
+    second = int(seconds)
+    while exists(segment_path(directory, second)):
+        second += 1
+    return second
+
+
+def is_numbered(name: str) -> bool:
+    """Return whether this is the name of a file that ffmpeg has numbered, and that has no name of its own yet."""
+    return name.startswith(NUMBERED) and name.endswith(".mp4")
+
+
+def name_file(directory: str, numbered: str, opened: float) -> str:
+    """Name a numbered file after the second at which it was opened (Unix time), or the next free one. Return its path.
+
+    The caller holds the directory's lock, so nobody takes the name between the look and the rename. Raises OSError.
+    """
+    path = segment_path(directory, free_second(directory, opened))
+    posix.rename(f"{directory}/{numbered}", path)
+    return path
+
+
+def run_and_number(name: str) -> "tuple[int, int]":
+    """Return when the run began that wrote a numbered file (Unix time), and its number; zeros if it is not one."""
+    run, _, number = name[len(NUMBERED) : -len(".mp4")].partition("-")
+    return (int(run), int(number)) if run.isdecimal() and number.isdecimal() else (0, 0)
+
+
+class Segments:
+    """The files of one run of ffmpeg. Each gets its name as soon as it is open.
+
+    `path` is the file that was named last, and `is_ahead` whether its name lies too far in the future. `awaited` says
+    whether the next file may be there at any moment. `error` is the first error of naming one.
+    """
+
+    def __init__(self, directory: str, run: str) -> None:
+        self.directory = directory
+        self.run = run
+        self.number = 0
+        self.path = ""
+        self.awaited = True
+        self.is_ahead = False
+        self.error = ""
+        self._rest = b""
+
+    def pattern(self) -> str:
+        """Return the name that ffmpeg is given. In it each '%' but that of the number is doubled."""
+        return f"{self.directory.replace('%', '%%')}/{NUMBERED}{self.run}-%d.mp4"
+
+    def closed(self, listed: bytes) -> None:
+        """Take note of what ffmpeg has listed: the names of the files that it has closed, a line each."""
+        *lines, self._rest = (self._rest + listed).split(b"\n")
+        for line in lines:
+            _, last = run_and_number(line.decode(errors="replace"))
+            for number in range(self.number, last + 1):
+                self.look()
+                self.number = number + 1
+            self.awaited = True
+
+    def look(self) -> None:
+        """Name the next file if it is there."""
+        numbered = f"{NUMBERED}{self.run}-{self.number}.mp4"
+        try:
+            if not exists(f"{self.directory}/{numbered}"):
+                return
+            now = time.time()
+            self.path = name_file(self.directory, numbered, now)
+            self.is_ahead = self.path > segment_path(self.directory, now + AHEAD_SECONDS)
+        except OSError as error:
+            self.error = self.error or f"cannot name {numbered}: {error}"
+        self.number += 1
+        self.awaited = False
+
+    def finish(self) -> None:
+        """Name what ffmpeg left last, and remove it if it is a stub."""
+        from .leftovers import is_stub
+
+        self.look()
+        try:
+            if self.path and is_stub(self.path):
+                posix.unlink(self.path)
+        except OSError as error:
+            self.error = self.error or f"cannot see whether its last file is a stub: {error}"
