@@ -11,8 +11,6 @@ import jinja2
 
 from heldar_mirror.proc.recorders import RECORDER
 from heldar_mirror.programs.launch_spec import spec_path
-from heldar_mirror.recorder import recorder
-from heldar_mirror.recorder.camera import START_SECONDS
 from heldar_mirror.settings import Settings
 
 # The stanzas name Python the same way, whether this process was started as python, python3 or python3.11, since a
@@ -51,8 +49,6 @@ def render_programs(generations: Mapping[str, int], settings: Settings) -> str:
         programs=programs,
         umask=f"{settings.umask:03o}",
         user=user,
-        failed_soon=recorder.FAILED_SOON,
-        start_seconds=START_SECONDS,
     )
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from heldar_mirror.pruning.gauge import Gauge, Lack, judged_bytes
 from heldar_mirror.pruning.need import Need
 from heldar_mirror.pruning.remover import Remover
+from heldar_mirror.recorder.volume import TRIAL_BYTES
 from heldar_mirror.volume.room import Room
-from heldar_mirror.volume.trial import TRIAL_BYTES
 
 # The place that is always tried: the mirror root. The others are cameras.
 ROOT = ""

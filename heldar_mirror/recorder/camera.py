@@ -1,4 +1,8 @@
-"""Waiting until the camera accepts a connection."""
+"""Waiting until the camera accepts a connection, for as long as that takes.
+
+An attempt to connect costs a hundredth of an ffmpeg. It is as patient as ffmpeg itself, so it never keeps a camera from
+being recorded.
+"""
 
 import _socket
 import posix
@@ -6,92 +10,140 @@ import select
 import time
 
 from .log import say
-from .volume import RefusedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from .ffmpeg import Child
 
-ETIMEDOUT, EINPROGRESS = 110, 115  # loading the module errno would cost memory
+EINPROGRESS = 115  # loading the module errno would cost memory
 
-# If the camera did not answer for this long, the recorder ends.
-START_SECONDS = 30
+PORTS = {"rtsp": 554, "rtsps": 322}
 
-# While it waits, the recorder asks for a connection this often, and gives a silent camera this long to answer. The last
-# attempt, after START_SECONDS, may take as long as ffmpeg's own `-timeout`, since a slow link may need that. Then the
-# recorder ends, and the watcher, which needs no process for it, goes on asking.
+# A new attempt follows a refusal after KNOCK_SECONDS, and one without an answer after ANSWER_SECONDS; after the first
+# EAGER_SECONDS both follow after CALM_SECONDS. An attempt is given up after PATIENCE_SECONDS, like ffmpeg's `-timeout`.
 KNOCK_SECONDS = 0.5
 ANSWER_SECONDS = 1.5
-LAST_ANSWER_SECONDS = 15.0
-RTSP_PORT = 554
+EAGER_SECONDS = 30.0
+CALM_SECONDS = 2.0
+PATIENCE_SECONDS = 15.0
+
+# A name is looked up again after this long.
+LOOK_UP_SECONDS = 30.0
+
+# After about this long ffmpeg is started all the same, since it may reach what we can't, such as through a wrapper that
+# enters a network namespace. A thousand recorders that wait together start some sixty of them a minute.
+BLIND_SECONDS = 900.0
+
 # A recorder logs this when its camera refuses or is silent. `status` looks for it, to show that the recorder waits.
 NO_CONNECTION = "no connection to the camera"
 
+# Family, and address as `_socket` takes it.
+Peer = tuple[int, tuple[object, ...]]
 
-def peer_of(url: str) -> "tuple[int, tuple[str, int]] | None":
-    """Return family, address and port of ffmpeg's first connection for a URL, or None if they aren't certain.
 
-    They aren't if the host is a name, which must be looked up, if the scheme isn't plain RTSP, so that ffmpeg may use
-    a proxy, or if a raw password may look like an address.
-    """
+def host_of(url: str) -> "tuple[str, int] | None":
+    """Return host and port of ffmpeg's first connection for a URL, or None if they aren't certain."""
     scheme, _, rest = url.partition("://")
     end = next((i for i, c in enumerate(rest) if c in "/?#"), len(rest))
-    _, at, host_port = rest[:end].rpartition("@")
+    _, _, host_port = rest[:end].rpartition("@")
     if host_port.startswith("["):
-        address, _, port = host_port[1:].rpartition("]")
+        host, _, port = host_port[1:].rpartition("]")
     else:
-        address, _, port = host_port.partition(":")
-    port = port.removeprefix(":") or str(RTSP_PORT)
-    family = _socket.AF_INET6 if ":" in address else _socket.AF_INET
+        host, _, port = host_port.partition(":")
+    port = port.removeprefix(":") or str(PORTS.get(scheme.lower(), ""))
+    # With an '@' behind it, what looks like the host may be a part of a password.
+    if not host or "@" in rest[end:] or not port.isdecimal() or int(port) > 65535:
+        return None
+    return host, int(port)
+
+
+def literal(host: str, port: int) -> "list[Peer]":
+    """Return the peer of a numeric address, or none if the host is a name."""
+    family = _socket.AF_INET6 if ":" in host else _socket.AF_INET
     try:
-        _socket.inet_pton(family, address)
+        _socket.inet_pton(family, host)
     except OSError:
-        return None
-    if scheme.lower() != "rtsp" or (not at and "@" in rest) or not port.isdecimal() or int(port) > 65535:
-        return None
-    return family, (address, int(port))
+        return []
+    return [(family, (host, port))]
 
 
-def knock(family: int, address: "tuple[str, int]", patience: float, is_over: "Callable[[], bool]") -> str:
-    """Return why an address accepts no connection within `patience` seconds, or an empty text if it does.
+class Knocking:
+    """Attempts to connect to a camera, any number of them at the same time."""
 
-    `is_over()` is called four times a second; once it returns true, the wait ends.
-    """
-    connection = _socket.socket(family, _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK)
-    try:
-        poll = select.poll()
-        poll.register(connection.fileno(), select.POLLOUT)
-        until = time.monotonic() + patience
-        error = connection.connect_ex(address)
-        while error == EINPROGRESS and not is_over():
-            if poll.poll(250):
-                error = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
-            elif time.monotonic() > until:
-                error = ETIMEDOUT
-        return posix.strerror(error) if error else ""
-    finally:
+    def __init__(self, child: "Child") -> None:
+        self._child = child
+        self._open: dict[int, tuple[_socket.socket, float]] = {}
+
+    def ask(self, peers: "list[Peer]") -> str:
+        """Begin to connect to each peer, and wait for a while. Return why none has accepted, or no text if one has."""
+        reason = "no answer"
+        for family, address in peers:
+            connection = _socket.socket(family, _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK)
+            error = connection.connect_ex(address)
+            if not error:
+                return ""
+            if error == EINPROGRESS:
+                self._open[connection.fileno()] = connection, time.monotonic()
+                self._child.poll.register(connection.fileno(), select.POLLOUT)
+            else:
+                reason = posix.strerror(error)
+        refused_until = time.monotonic() + KNOCK_SECONDS
+        until = time.monotonic() + ANSWER_SECONDS
+        while not self._child.stopping:
+            left = (until if self._open else refused_until) - time.monotonic()
+            if left <= 0:
+                break
+            for fd in self._child.ready(left):
+                if not (error := self._end(fd)):
+                    return ""
+                reason = posix.strerror(error)
+        for fd, (_, begun) in list(self._open.items()):
+            if time.monotonic() - begun > PATIENCE_SECONDS:
+                self._end(fd)
+        return reason
+
+    def _end(self, fd: int) -> int:
+        """End an attempt, and return its error, or 0 if the connection was accepted."""
+        connection, _ = self._open.pop(fd)
+        self._child.poll.unregister(fd)
+        error: int = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
         connection.close()
+        return error
+
+    def close(self) -> None:
+        """End all attempts."""
+        for fd in list(self._open):
+            self._end(fd)
 
 
-def wait_for_camera(url: str, child: "Child") -> None:
-    """Wait until the camera accepts a connection, or the recorder is stopped. Asking costs a hundredth of an ffmpeg.
+def wait_for_camera(url: str, child: "Child") -> bool:
+    """Wait until the camera accepts a connection, or the recorder is stopped. Return whether it was away."""
+    host_port = host_of(url)
+    if not host_port:
+        return False
+    host, port = host_port
+    begun = time.monotonic()
+    # The recorders that a dead switch has made wait at the same moment start their ffmpegs at different ones.
+    blind = begun + BLIND_SECONDS * (0.5 + posix.getpid() % 100 / 100)
+    numeric = literal(host, port)
+    peers, looked_up, unknown, said = numeric, begun - LOOK_UP_SECONDS, "", ""
+    knocking = Knocking(child)
+    try:
+        while not child.stopping and (now := time.monotonic()) < blind:
+            if not numeric and now - looked_up >= LOOK_UP_SECONDS:
+                from .lookup import look_up
 
-    Raises RefusedError if the camera has accepted none after START_SECONDS.
-    """
-    peer, said, until = peer_of(url), False, time.monotonic() + START_SECONDS
-    while peer and not child.stopping:
-        last = time.monotonic() > until
-        patience = LAST_ANSWER_SECONDS if last else ANSWER_SECONDS
-        reason = knock(*peer, patience, lambda: child.stopping)
-        if not reason or child.stopping:
-            break
-        address, port = peer[1]
-        problem = f"{NO_CONNECTION} at {address}, port {port}: {reason}"
-        if last:
-            raise RefusedError(f"{problem}. It is started again as soon as it accepts one")
-        if not said:
-            say("ERROR", f"{problem}. Asking until it accepts one")
-            said = True
-        time.sleep(KNOCK_SECONDS)
+                found, unknown = look_up(host, port, child)
+                peers, looked_up = found or peers, time.monotonic()
+            refused = knocking.ask(peers)
+            if not refused:
+                break
+            reason = refused if peers else unknown
+            if reason != said and not child.stopping:
+                say("ERROR", f"{NO_CONNECTION} at {host}, port {port}: {reason}. Asking until it accepts one")
+                said = reason
+            if now - begun > EAGER_SECONDS:
+                child.ready(CALM_SECONDS)
+    finally:
+        knocking.close()
+    return bool(said)

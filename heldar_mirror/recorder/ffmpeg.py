@@ -1,6 +1,7 @@
 """The one ffmpeg: starting it, ending it, and hiding the password in its arguments."""
 
 import posix
+import select
 import time
 
 from .files import read
@@ -19,10 +20,15 @@ KILL_AFTER_SECONDS = 7
 class Child:
     """The one ffmpeg. It is sent at most one SIGTERM, since after a second one it would lose its last segment.
 
-    `stopping` says that the recorder is stopped, and `signalled` that ffmpeg was sent the SIGTERM.
+    `stopping` says that the recorder is stopped, and `signalled` that ffmpeg was sent the SIGTERM. `poll` has the
+    descriptors that `ready` waits for.
     """
 
     def __init__(self) -> None:
+        self.poll = select.poll()
+        self.poll.register(1, 0)
+        self._woken, self._waker = posix.pipe()
+        self.poll.register(self._woken, select.POLLIN)
         self.pid = 0
         self.begun = 0.0
         self.stopping = False
@@ -34,8 +40,25 @@ class Child:
 
     def stop(self, *_: object) -> None:
         """End ffmpeg, or start none: the handler of SIGTERM."""
-        self.stopping = True
+        if not self.stopping:
+            self.stopping = True
+            posix.write(self._waker, b"!")
         self.end()
+
+    def ready(self, seconds: float) -> "dict[int, int]":
+        """Wait for the descriptors of `poll`, and return the events of those that are ready.
+
+        The wait is over at once when the recorder is stopped. That is also done if nobody reads our output any more,
+        because supervisord was killed before our parent-death signal was armed.
+        """
+        ready = dict(self.poll.poll(seconds * 1000))
+        if ready.pop(self._woken, 0):
+            posix.read(self._woken, 1)
+        if unread := ready.pop(1, 0):
+            self.poll.unregister(1)
+            if unread & select.POLLERR:
+                self.stop()
+        return ready
 
     def end(self) -> None:
         """End ffmpeg if it runs."""
@@ -80,6 +103,8 @@ class Child:
         """Wait until ffmpeg has ended. Return its exit status, or the negated number of the signal that ended it."""
         _, status = posix.waitpid(self.pid, 0)
         self.pid = 0
+        _signal.alarm(0)
+        self.signalled = False
         return posix.waitstatus_to_exitcode(status)
 
 

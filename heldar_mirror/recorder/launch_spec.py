@@ -13,6 +13,9 @@ It is a file of `key=value` lines:
                 recorder appends what it reads from ffmpeg, and where ffmpeg writes.
 """
 
+# Heldar's own default.
+DEFAULT_SECONDS = 60.0
+
 FIELDS = ("generation", "camera", "root", "volume", "directory", "secret", "url", "arg")
 
 
@@ -28,4 +31,13 @@ def parse_spec(text: str) -> "dict[str, list[str]]":
     for field in ("generation", "camera", "root", "volume", "directory", "url", "arg"):
         if not spec[field]:
             raise ValueError(f"a launch spec without {field}")
+    if any("\0" in arg for arg in spec["arg"]):
+        raise ValueError("an argument with a NUL character")
     return spec
+
+
+def segment_seconds(spec: "dict[str, list[str]]") -> float:
+    """Return the length of the camera's segments, in seconds."""
+    args = spec["arg"]
+    length = args[args.index("-segment_time") + 1] if "-segment_time" in args[:-1] else ""
+    return float(length) if length.isdecimal() else DEFAULT_SECONDS

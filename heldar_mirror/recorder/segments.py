@@ -16,6 +16,14 @@ NUMBERED = ".new-"
 # A name is a second. If segments are cut faster for so long that names lie this far in the future, ffmpeg is ended.
 # A new one begins to count anew, so a camera's clock that has jumped is caught up with.
 AHEAD_SECONDS = 300
+
+# A camera whose timestamps stand still never lets ffmpeg cut. Its segment is ended when it is much older than it should
+# be, since keyframes may come minutes apart, or larger than any camera makes it (bytes per second of its length).
+ENDLESS = "the segment grows without end: do the camera's timestamps stand still?"
+ENDLESS_SECONDS = 1800.0
+ENDLESS_RATE = 12_500_000
+ENDLESS_BYTES = 256 << 20
+
 AHEAD = "segments were cut more than once a second for so long that their names lie 5 minutes in the future"
 
 
@@ -56,8 +64,9 @@ def run_and_number(name: str) -> "tuple[int, int]":
 class Segments:
     """The files of one run of ffmpeg. Each gets its name as soon as it is open.
 
-    `path` is the file that was named last, and `is_ahead` whether its name lies too far in the future. `awaited` says
-    whether the next file may be there at any moment. `error` is the first error of naming one.
+    `path` is the file that was named last, `opened` when that was (monotonic seconds), and `is_ahead` whether its name
+    lies too far in the future. `awaited` says whether the next file may be there at any moment. `error` is the first
+    error of naming one.
     """
 
     def __init__(self, directory: str, run: str) -> None:
@@ -65,6 +74,7 @@ class Segments:
         self.run = run
         self.number = 0
         self.path = ""
+        self.opened = 0.0
         self.awaited = True
         self.is_ahead = False
         self.error = ""
@@ -91,12 +101,23 @@ class Segments:
             if not exists(f"{self.directory}/{numbered}"):
                 return
             now = time.time()
-            self.path = name_file(self.directory, numbered, now)
+            self.path, self.opened = name_file(self.directory, numbered, now), time.monotonic()
             self.is_ahead = self.path > segment_path(self.directory, now + AHEAD_SECONDS)
         except OSError as error:
             self.error = self.error or f"cannot name {numbered}: {error}"
         self.number += 1
         self.awaited = False
+
+    def is_endless(self, length: float) -> bool:
+        """Return whether the open file is far beyond its length, in seconds."""
+        if not self.path:
+            return False
+        try:
+            size = posix.stat(self.path).st_size
+        except OSError:
+            return False  # somebody has deleted it
+        age = time.monotonic() - self.opened
+        return age > 2 * length + ENDLESS_SECONDS or size > length * ENDLESS_RATE + ENDLESS_BYTES
 
     def finish(self) -> None:
         """Name what ffmpeg left last, and remove it if it is a stub."""

@@ -13,6 +13,10 @@ MIN_FREE_BYTES = 64 << 20
 # One of these texts is in the last words of a recording that ended, or did not begin, because a write found no room.
 NO_ROOM = ("is full:", "No space left on device", "Disk quota exceeded")
 
+# After that a trial write must succeed, in a file that whoever looks into the directory knows by its name.
+TRIAL = ".heldar-mirror.trial"
+TRIAL_BYTES = 1 << 20
+
 
 class RefusedError(Exception):
     """Recording must not start; the text says why and what to do."""
@@ -61,6 +65,28 @@ def check_room(root: str, marker: int) -> None:
     else:
         return
     raise RefusedError(f"mirror root {root} {reason}; recording begins by itself then")
+
+
+def try_writing(root: str, directory: str) -> None:
+    """Raise RefusedError if a file of TRIAL_BYTES can't be written: a quota or a full branch is not seen otherwise.
+
+    The caller holds the directory's lock.
+    """
+    path = f"{directory}/{TRIAL}"
+    fd = posix.open(path, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_NOFOLLOW, 0o640)
+    try:
+        left = TRIAL_BYTES
+        while left > 0:
+            left -= posix.write(fd, posix.urandom(1 << 16))  # a file system may compress what is less random
+        posix.fsync(fd)
+    except OSError as error:
+        raise RefusedError(
+            f"mirror root {root} is full: expected to write {TRIAL_BYTES >> 20} MiB in {directory}: {error.strerror}. "
+            "Make room there, or raise the quota; recording begins by itself then"
+        ) from None
+    finally:
+        posix.close(fd)
+        posix.unlink(path)
 
 
 def lock_directory(directory: str) -> int:

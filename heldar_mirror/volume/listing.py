@@ -19,8 +19,7 @@ from heldar_mirror.footage.footage import UNMEASURED, Footage
 from heldar_mirror.footage.names import CAMERA_ID, segment_begun, segment_name
 from heldar_mirror.recorder import leftovers
 from heldar_mirror.recorder.segments import is_numbered
-from heldar_mirror.recorder.volume import LOCK, MARKER, RefusedError, prove_volume
-from heldar_mirror.volume.trial import TRIAL
+from heldar_mirror.recorder.volume import LOCK, MARKER, TRIAL, RefusedError, prove_volume
 
 MOUNT_ID = re.compile(r"^mnt_id:\s*(\d+)$", re.MULTILINE)
 

@@ -7,9 +7,8 @@ from contextlib import suppress
 
 from heldar_mirror.footage.names import segment_name
 from heldar_mirror.recorder.leftovers import name_leftovers
-from heldar_mirror.recorder.volume import LOCK
+from heldar_mirror.recorder.volume import LOCK, TRIAL
 from heldar_mirror.volume.listing import camera_directory, is_ours_alone, open_lock
-from heldar_mirror.volume.trial import TRIAL
 
 
 def remove_segments(root: int, camera_id: str, begun: Collection[int]) -> tuple[set[int], dict[str, list[int]]]:

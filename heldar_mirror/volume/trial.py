@@ -9,11 +9,7 @@ import os
 from contextlib import suppress
 from functools import cache
 
-# The name of the trial file where a file system knows no file without a name. What a killed pruner left is replaced.
-TRIAL = ".heldar-mirror.trial"
-
-# So much is really written; the rest is only reserved.
-TRIAL_BYTES = 1 << 20
+from heldar_mirror.recorder.volume import TRIAL, TRIAL_BYTES
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 # What an O_TMPFILE gives where it is unknown, by file system and age of Linux.
@@ -24,8 +20,8 @@ NO_FALLOCATE = {errno.EOPNOTSUPP, errno.ENOSYS}
 def refusal(directory: int, size: int = TRIAL_BYTES) -> str:
     """Return why `size` bytes find no room in a directory, in Linux's words, or no text if they do.
 
-    `directory` is a descriptor. What is written is removed at once, and it is random, so that no compression hides
-    its size. Raises OSError if the write fails for any other reason.
+    `directory` is a descriptor. TRIAL_BYTES are really written, and the rest is only reserved. They are removed at
+    once, and random, so that no compression hides their size. Raises OSError if the write fails for any other reason.
     """
     try:
         _write(directory, size)
@@ -43,7 +39,7 @@ def _write(directory: int, size: int) -> None:
     except OSError as error:
         if error.errno not in NO_TMPFILE:
             raise
-        name = TRIAL
+        name = TRIAL  # one that was left by a killed process is replaced
         with suppress(FileNotFoundError):
             os.unlink(name, dir_fd=directory)
         fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=directory)

@@ -1,11 +1,15 @@
 """TCP addresses that accept, refuse or ignore a connection, in place of a camera."""
 
 import contextlib
+import functools
 import socket
 import threading
 from collections.abc import Iterator
 
-from heldar_mirror.watcher.probe import Address
+Address = tuple[str, int]
+
+# What lasts until the process ends.
+_lasting = contextlib.ExitStack()
 
 
 @contextlib.contextmanager
@@ -54,3 +58,12 @@ def answering() -> Iterator[int]:
         finally:
             server.shutdown(socket.SHUT_RDWR)
             thread.join()
+
+
+@functools.cache
+def open_port() -> int:
+    """Return a port on loopback that accepts connections until this process ends.
+
+    Cameras whose ffmpeg is a stand-in seem to be there at this port.
+    """
+    return _lasting.enter_context(answering())

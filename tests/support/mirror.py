@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from support import HERE
+from support.listeners import open_port
 from support.waiting import (
     COMMAND_SECONDS,
     PATIENCE_SECONDS,
@@ -43,14 +44,14 @@ class Database:
     def add(self, camera_id: object, **columns: object) -> None:
         """Add a camera: a hikvision that wants a mirror, changed by `columns`.
 
-        Without `rtsp_port` no camera exists, and its address is a name, because a recorder would wait for an IP address
-        to answer before it starts ffmpeg.
+        Without `rtsp_port` no camera exists, but its port accepts connections, since a recorder waits for that.
         """
         row = {
             "id": camera_id,
             "name": str(camera_id),
             "vendor": "hikvision",
-            "address": "127.0.0.1" if "rtsp_port" in columns else "localhost",
+            "address": "127.0.0.1",
+            "rtsp_port": open_port(),
             "username": USER,
             "password": PASSWORD,
             "mirror_enabled": 1,

@@ -27,7 +27,8 @@ from support.mirror import Mirror
 from support.quotas import btrfs_quota, limit_btrfs, union, user_quota
 from support.users import HELDAR_UID, as_root, python_for_all, run_as
 
-from heldar_mirror.volume.trial import TRIAL, TRIAL_BYTES, refusal
+from heldar_mirror.recorder.volume import TRIAL, TRIAL_BYTES
+from heldar_mirror.volume.trial import refusal
 
 pytestmark = as_root
 

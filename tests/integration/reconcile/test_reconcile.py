@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from support.in_step import assert_in_step
+from support.listeners import open_port
 from support.mirror import FAKE_FFMPEG, PASSWORD, Mirror
 from support.running import ffmpegs, file_contents, plan_counts, recorders, wait_until_recording
 from support.scripts import script
@@ -168,7 +169,7 @@ def test_a_dry_run_before_first_use_writes_nothing(mirror: Mirror) -> None:
     before = sorted(mirror.home.rglob("*"))
     result = mirror.run("reconcile", "--dry-run", code=1)
     assert "+ gate" in result.stdout
-    assert f"rtsp://***@localhost:554/Streaming/Channels/101 → {mirror.root}/gate" in result.stdout
+    assert f"rtsp://***@127.0.0.1:{open_port()}/Streaming/Channels/101 → {mirror.root}/gate" in result.stdout
     assert "! vague: no RTSP URL" in result.stdout
     assert plan_counts(result) == {"added": 1, "unusable": 1}
     assert PASSWORD not in result.stdout
@@ -184,8 +185,8 @@ def test_a_dry_run_beside_a_running_mirror_changes_nothing(running: Mirror) -> N
     plan = running.json("reconcile", "--dry-run")
     assert plan["applied"] is False
     assert plan["changed"]["planned"] == [
-        "- -i rtsp://***@localhost:554/Streaming/Channels/101",
-        "+ -i rtsp://***@localhost:554/Streaming/Channels/102",
+        f"- -i rtsp://***@127.0.0.1:{open_port()}/Streaming/Channels/101",
+        f"+ -i rtsp://***@127.0.0.1:{open_port()}/Streaming/Channels/102",
     ]
     assert "n3w" not in running.run("reconcile", "--dry-run").stdout
     assert (file_contents(running.state / "specs"), (running.state / "programs.conf").read_bytes()) == files

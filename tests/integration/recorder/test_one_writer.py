@@ -16,12 +16,12 @@ def test_a_second_recorder_is_refused(bench: Bench) -> None:
     (running,) = bench.ffmpegs()
     assert f"cannot record: another recorder is writing to {bench.root}/gate" in bench.run()
     assert list(bench.ffmpegs()) == [running]
-    bench.end(first, 0, signal.SIGTERM)
+    bench.end(first)
 
     (bench.notes / "gate").unlink()
     third = bench.start()
     bench.noted()
-    bench.end(third, 0, signal.SIGTERM)
+    bench.end(third)
 
 
 def test_an_ffmpeg_without_recorder_keeps_its_directory(bench: Bench) -> None:

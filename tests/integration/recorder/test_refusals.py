@@ -68,14 +68,14 @@ def test_a_root_that_is_not_proven_is_left_alone(bench: Bench, harm: Callable[[B
 
 def test_a_camera_without_spec_ends_cleanly(bench: Bench) -> None:
     """A recorder whose launch spec is gone ends with status 0: its camera is not to be mirrored any more."""
-    line = bench.run(bench.home / "gone.spec")
+    line = bench.ended(bench.home / "gone.spec")
     assert line.startswith(f"INFO no launch spec {bench.home}/gone.spec: the camera is not to be mirrored")
 
 
 def test_a_spec_that_is_no_file_is_named(bench: Bench) -> None:
     """A spec that can't be read is named by its path, which Linux' error lacks here."""
     (bench.home / "gate.d").mkdir()
-    assert f"'{bench.home}/gate.d'" in bench.run(bench.home / "gate.d")
+    assert f"'{bench.home}/gate.d'" in bench.ended(bench.home / "gate.d")
 
 
 @pytest.mark.parametrize(
@@ -88,12 +88,13 @@ def test_a_spec_that_is_no_file_is_named(bench: Bench) -> None:
         f"n:{PASSWORD}@localhost/\n".encode(),
         f"{PASSWORD}\nurl={URL}\n".encode(),
     ],
+    ids=["empty", "zeros", "no text", "fields missing", "a secret before it", "a secret alone"],
 )
 def test_a_damaged_spec_is_told_without_what_is_in_it(bench: Bench, text: bytes) -> None:
     """A launch spec that can't be understood is named, with the next step and none of its secrets."""
     spec = bench.spec()
     spec.write_bytes(text)
-    line = bench.run(spec)
+    line = bench.ended(spec)
     assert line.startswith(f"ERROR cannot record: {spec}: ")
     assert line.endswith("heldar-mirror reconcile")
     assert PASSWORD[:8] not in line
@@ -104,7 +105,7 @@ def test_a_spec_that_may_not_be_read_is_named(bench: Bench) -> None:
     spec = bench.spec()
     spec.unlink()
     spec.symlink_to(spec)
-    assert re.match(rf"ERROR cannot record: .*{re.escape(str(spec))}", bench.run(spec))
+    assert re.match(rf"ERROR cannot record: .*{re.escape(str(spec))}", bench.ended(spec))
 
 
 def test_a_missing_ffmpeg_is_named(bench: Bench) -> None:

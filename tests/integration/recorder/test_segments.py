@@ -1,6 +1,5 @@
 """The files that a recorder's ffmpeg leaves."""
 
-import signal
 import time
 from pathlib import Path
 
@@ -9,7 +8,6 @@ from support.bench import Bench
 from support.waiting import wait_for
 
 from heldar_mirror.footage.names import segment_begun
-from heldar_mirror.recorder import recorder
 from heldar_mirror.recorder.segments import AHEAD, NUMBERED, is_numbered, segment_path
 from heldar_mirror.recorder.volume import LOCK
 
@@ -31,7 +29,9 @@ def test_the_stub_of_its_own_ffmpeg_is_removed(bench: Bench, data: str, *, stop:
     process = bench.start()
     if stop:
         wait_for(lambda: bench.noted() == "ready")
-    bench.end(process, 0 if stop else recorder.FAILED_SOON, signal.SIGTERM if stop else None)
+        bench.end(process)
+    else:
+        bench.first(process)
     assert sorted(directory.glob("*.mp4")) == sorted(older)
 
 
@@ -83,8 +83,9 @@ for number in range(10): segment({FOOTAGE} + box(b"free", 8 + number)); {pause}
 def test_a_segment_has_its_name_while_it_is_written(bench: Bench) -> None:
     """A segment is named when it is opened, not when it is closed, and ffmpeg goes on writing to it."""
     bench.stand_in(f"""
-path = Path(segment({FOOTAGE}))
+path = Path(sys.argv[-1].replace("%%", "%").replace("%d", "0"))
 with path.open("ab") as file:
+    file.write({FOOTAGE}); file.flush()
     while path.exists(): time.sleep(0.01)
     file.write(box(b"free", 100)); note("renamed"); file.flush(); until_told()
 """)
@@ -93,7 +94,7 @@ with path.open("ab") as file:
     (path,) = named(bench)
     assert path.stat().st_size == 5928
     assert abs(recorded_at(path) - time.time()) < 180
-    bench.end(process, 0, signal.SIGTERM)
+    bench.end(process)
     assert named(bench) == [path]
 
 

@@ -25,7 +25,7 @@ note(str(len(got)))
     wait_for(lambda: bench.noted() == "told", every=0.02)
     process.terminate()
     time.sleep(0.2)
-    bench.end(process, 0, signal.SIGTERM)
+    bench.end(process)
     assert bench.noted() == "1"
 
 

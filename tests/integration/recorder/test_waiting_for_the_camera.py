@@ -5,15 +5,18 @@ import re
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 
 import pytest
 from support.bench import PASSWORD, Bench
 from support.listeners import listening, refusing, silent
+from support.waiting import wait_for
 
-from heldar_mirror.recorder import camera, recorder
-from heldar_mirror.watcher.probe import Address
+from heldar_mirror.recorder.camera import Knocking, host_of, literal
+from heldar_mirror.recorder.ffmpeg import Child
+from heldar_mirror.recorder.lookup import look_up
+
+Address = tuple[str, int]
 
 
 @pytest.mark.parametrize(
@@ -22,49 +25,95 @@ from heldar_mirror.watcher.probe import Address
         ("rtsp://10.0.0.1:8554/x", ("10.0.0.1", 8554)),
         ("rtsp://10.0.0.1", ("10.0.0.1", 554)),
         ("RTSP://10.0.0.1:/x", ("10.0.0.1", 554)),
+        ("rtsps://10.0.0.1/x", ("10.0.0.1", 322)),
         ("rtsp://admin:p%40ss@10.0.0.1:8554?channel=1", ("10.0.0.1", 8554)),
         ("rtsp://admin:p@ss@10.0.0.1/x", ("10.0.0.1", 554)),
         ("rtsp://10.0.0.9:12@10.0.0.1/x", ("10.0.0.1", 554)),
-        ("rtsp://admin:p@10.0.0.1/x?token=t@10.0.0.9", ("10.0.0.1", 554)),
         ("rtsp://admin@[fd00::1]/x", ("fd00::1", 554)),
         ("rtsp://[fd00::1]:8554", ("fd00::1", 8554)),
+        ("rtsp://[fe80::1%eth0]/x", ("fe80::1%eth0", 554)),
+        ("rtsp://gate.example:8554/x", ("gate.example", 8554)),
+        ("rtsp://localhost", ("localhost", 554)),
         # URLs of which we can't be sure: ffmpeg is started at once, and reports what is wrong.
         ("rtsp://10.0.0.9:12/raw@10.0.0.1/x", None),
-        ("rtsp://gate.example:8554/x", None),
-        ("rtsp://localhost", None),
-        ("rtsp://10.1/x", None),
-        ("rtsp://[fe80::1%eth0]/x", None),
+        ("rtsp://admin:p@10.0.0.1/x?token=t@10.0.0.9", None),
         ("rtsp://[fd00::1/x", None),
         ("rtsp://10.0.0.1:x/x", None),
         ("rtsp://10.0.0.1:65536/x", None),
         ("rtsp://10.0.0.1:5:6/x", None),
         ("rtsp:///x", None),
         ("rtsp", None),
-        ("rtsps://10.0.0.1/x", None),
         ("http://10.0.0.1/x", None),
     ],
 )
-def test_where_a_camera_is_waited_for(url: str, expected: tuple[str, int] | None) -> None:
-    """A recorder waits only for an address and port that ffmpeg is sure to connect to itself, directly and before all
-    else."""
-    assert camera.peer_of(url) == (expected and (_family(expected[0]), expected))
+def test_where_a_camera_is_waited_for(url: str, expected: Address | None) -> None:
+    """A recorder waits only for a host and port that ffmpeg is sure to connect to itself, before all else."""
+    assert host_of(url) == expected
 
 
-def _family(address: str) -> int:
-    return socket.AF_INET6 if ":" in address else socket.AF_INET
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", socket.AF_INET),
+        ("::1", socket.AF_INET6),
+        *((name, None) for name in ("localhost", "10.1", "fe80::1%eth0", "1.2.3.4.5")),
+    ],
+)
+def test_only_a_whole_number_is_no_name(host: str, expected: int | None) -> None:
+    """A host that is no numeric address is looked up, as ffmpeg does."""
+    assert literal(host, 1) == ([(expected, (host, 1))] if expected else [])
+
+
+def ask(*addresses: Address, turns: int = 1) -> str:
+    """Return what the last of some turns of asking says."""
+    child = Child()
+    knocking = Knocking(child)
+    try:
+        return [knocking.ask([(socket.AF_INET, address) for address in addresses]) for _ in range(turns)][-1]
+    finally:
+        knocking.close()
 
 
 def test_only_a_camera_that_accepts_counts_as_there() -> None:
-    """A camera that refuses or is silent is not there, and the reason is given in ffmpeg's words."""
-
-    def knock(place: Address, patience: float = 1, *, over: bool = False) -> str:
-        return camera.knock(socket.AF_INET, place, patience, lambda: over)
-
+    """A camera that refuses or is silent is not there, and the reason is given."""
     with listening() as here, refusing() as closed, silent() as nowhere:
-        assert knock(here) == ""
-        assert knock(closed) == "Connection refused"
-        assert knock(nowhere) == "Connection timed out"
-        assert knock(nowhere, patience=1000, over=True)
+        assert ask(here) == ""
+        assert ask(closed) == "Connection refused"
+        assert ask(nowhere) == "no answer"
+
+
+@pytest.mark.parametrize("dead", [refusing, silent])
+def test_one_address_that_accepts_is_enough(
+    dead: Callable[[], contextlib.AbstractContextManager[Address]],
+) -> None:
+    """A dead address beside a good one, in either order, keeps no camera from being there."""
+    with listening() as here, dead() as nowhere:
+        assert ask(here, nowhere) == ask(nowhere, here) == ""
+
+
+def test_an_answer_may_take_longer_than_a_turn() -> None:
+    """A camera that answers after some seconds is there: an attempt goes on while later ones are begun."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, contextlib.ExitStack() as stack:
+        address = listener.getsockname()
+        for _ in range(3):
+            caller = stack.enter_context(socket.socket())
+            caller.setblocking(False)
+            caller.connect_ex(address)
+        knocking = Knocking(Child())
+        assert knocking.ask([(socket.AF_INET, address)]) == "no answer"
+        # The queue has room again, so Linux accepts the first attempt when it repeats its SYN.
+        for _ in range(2):
+            listener.accept()[0].close()
+        wait_for(lambda: not knocking.ask([]), every=0)
+        knocking.close()
+
+
+def test_names_are_looked_up_as_ffmpeg_does() -> None:
+    """A name gives its addresses, and one that nobody knows gives the reason."""
+    assert (socket.AF_INET, ("127.0.0.1", 554)) in look_up("localhost", 554, Child())[0]
+    peers, reason = look_up("gate.invalid", 554, Child())
+    assert not peers
+    assert reason.startswith("cannot look up its name: ")
 
 
 def test_a_camera_that_comes_is_recorded_by_the_recorder_that_waited(bench: Bench) -> None:
@@ -77,53 +126,45 @@ def test_a_camera_that_comes_is_recorded_by_the_recorder_that_waited(bench: Benc
         assert f"ERROR no connection to the camera at {address}, port {port}: Connection refused" in said
         assert not (bench.notes / "gate").exists()
     with listening(port=port):
-        assert re.fullmatch(r"ERROR ffmpeg ended after \d+ s, exit status 3", bench.end(process, recorder.FAILED_SOON))
+        assert re.fullmatch(r"ERROR ffmpeg ended after \d+ s, exit status 3", bench.first(process))
     assert bench.noted() == "begun"
     assert PASSWORD not in said
+
+
+def test_a_camera_by_name_is_waited_for_as_well(bench: Bench) -> None:
+    """A camera whose address is a name is recorded as soon as it is there, with no ffmpeg before."""
+    bench.stand_in('note("begun"); until_told()')
+    with refusing() as (_, port):
+        process = bench.start(bench.spec(url=f"rtsp://localhost:{port}/x"))
+        assert process.stdout
+        assert f"no connection to the camera at localhost, port {port}: " in process.stdout.readline()
+        assert not (bench.notes / "gate").exists()
+    with listening(port=port):
+        assert bench.noted()
+    bench.end(process)
 
 
 IMPATIENT = """
 import sys
 from heldar_mirror.recorder import camera, recorder
-camera.START_SECONDS = recorder.START_SECONDS = {}
-camera.LAST_ANSWER_SECONDS = 1
+camera.BLIND_SECONDS = 1
 sys.exit(recorder.main(sys.argv[1]))
 """
 
 
 @pytest.mark.parametrize("absent", [refusing, silent])
-def test_a_camera_that_does_not_come_is_left_to_the_watcher(
+def test_a_camera_that_we_cannot_reach_is_tried_all_the_same(
     bench: Bench, absent: Callable[[], contextlib.AbstractContextManager[Address]]
 ) -> None:
-    """A recorder that waits in vain starts no ffmpeg. It ends once its program counts as running, with the status that
-    keeps supervisord from restarting it."""
-    bench.stand_in('note("begun")')
+    """In the end ffmpeg is started though nobody accepts a connection, since it may reach what we can't."""
+    bench.stand_in("until_told()")
     with absent() as (address, port):
         spec = bench.spec(url=f"rtsp://{address}:{port}/x")
-        command = [sys.executable, "-c", IMPATIENT.format(0.2), str(spec)]
-        ended = subprocess.run(command, env=bench.env, capture_output=True, text=True, timeout=180, check=False)
-    assert ended.returncode == recorder.FAILED_SOON
-    first, last = (line.partition(" ERROR ")[2] for line in ended.stdout.splitlines())
-    assert first.startswith(f"no connection to the camera at {address}, port {port}: Connection ")
-    assert last.startswith(f"cannot record: {first.partition('. ')[0]}")
-    assert not (bench.notes / "gate").exists()
-
-
-@pytest.mark.slow
-def test_a_camera_that_came_late_is_started_again_by_supervisord(bench: Bench) -> None:
-    """If the camera came late and its ffmpeg does not last, supervisord is to start it again, since the program counted
-    as running by then."""
-    bench.stand_in("time.sleep(7)")
-    with refusing() as (address, port):
-        command = [sys.executable, "-c", IMPATIENT.format(10), str(bench.spec(url=f"rtsp://{address}:{port}/x"))]
+        command = [sys.executable, "-c", IMPATIENT, str(spec)]
         process = subprocess.Popen(command, env=bench.env, stdout=subprocess.PIPE, text=True)
         bench.started.append(process)
-        assert process.stdout
-        process.stdout.readline()  # it waits from now on
-        time.sleep(4)
-    with listening(port=port):
-        process.communicate(timeout=180)
-    assert process.returncode == 1
+        assert bench.noted() == "ready"
+        bench.end(process)
 
 
 @pytest.mark.parametrize("absent", [refusing, silent])

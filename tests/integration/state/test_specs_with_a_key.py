@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from support.listeners import open_port
 from support.mirror import PASSWORD, Mirror
 from support.running import ffmpegs, file_contents, plan_counts, wait_until_recording
 from support.specs_on_tmpfs import specs_on_tmpfs
@@ -51,12 +52,13 @@ def test_neither_the_key_nor_what_it_opens_gets_where_it_should_not(mirror: Mirr
     shown_key = base64.b64encode(key).decode()
     mirror.env["HELDAR_SECRET_KEY"] = shown_key
     mirror.database.add("gate", password=seal(PASSWORD, key))
-    mirror.database.add("hall", vendor="generic", main_stream_url=seal(f"rtsp://x:{ENCODED_PASSWORD}@localhost/", key))
+    url = f"rtsp://x:{ENCODED_PASSWORD}@127.0.0.1:{open_port()}/"
+    mirror.database.add("hall", vendor="generic", main_stream_url=seal(url, key))
     with specs_on_tmpfs(mirror) as specs:
         with mirror.up() as up:
             wait_for(lambda: mirror.segments("gate") and mirror.segments("hall"))
-            assert f"rtsp://admin:{ENCODED_PASSWORD}@localhost:554/" in (specs / "gate.spec").read_text()
-            assert f"rtsp://x:{ENCODED_PASSWORD}@localhost/" in (specs / "hall.spec").read_text()
+            assert f"rtsp://admin:{ENCODED_PASSWORD}@127.0.0.1:{open_port()}/" in (specs / "gate.spec").read_text()
+            assert url in (specs / "hall.spec").read_text()
             assert specs.stat().st_mode & 0o777 == 0o700
             mirror.run("reconcile", "gate")
             wait_for(lambda: len(processes_of(str(specs))) == 2 and mirror.status()["gate"]["well"])

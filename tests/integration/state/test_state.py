@@ -79,7 +79,7 @@ def test_a_damaged_launch_spec_of_a_camera_that_can_not_be_used_keeps_its_genera
     assert programs.read_text() == text
     assert recorders(running) == before
 
-    running.database.update("gate", address="localhost")
+    running.database.update("gate", address="127.0.0.1")
     assert plan_counts(running.run("reconcile")) == {"changed": 1, "unchanged": 1}
     old, new = (
         int(re.findall(r"/gate\.spec (\d+)$", found, re.MULTILINE)[0]) for found in (text, programs.read_text())

@@ -24,6 +24,7 @@ from support.following import (
     wait_until_recorded,
     watcher,
 )
+from support.listeners import open_port
 from support.mirror import SCHEMA, Database, Mirror
 from support.running import recorders, wait_until_recording
 from support.waiting import wait_for
@@ -79,9 +80,10 @@ def test_a_burst_of_changes_ends_right(watched: Mirror) -> None:
         for _ in range(300):
             camera_id = f"camera_{chance.randrange(10)}"
             kernel.execute(
-                "INSERT OR REPLACE INTO cameras (id, name, vendor, address, mirror_enabled, segment_seconds) "
-                "VALUES (?, 'x', 'hikvision', 'localhost', ?, ?)",
-                (camera_id, chance.randrange(2), chance.randrange(10, 60)),
+                "INSERT OR REPLACE INTO cameras "
+                "(id, name, vendor, address, rtsp_port, mirror_enabled, segment_seconds) "
+                "VALUES (?, 'x', 'hikvision', '127.0.0.1', ?, ?, ?)",
+                (camera_id, open_port(), chance.randrange(2), chance.randrange(10, 60)),
             )
             if chance.random() < 0.2:
                 kernel.execute("DELETE FROM cameras WHERE id = ?", (camera_id,))
@@ -101,7 +103,8 @@ def test_a_commit_that_shows_only_after_its_event_is_followed(watched: Mirror) -
         "import sqlite3, sys; sqlite3.connect(sys.argv[1], isolation_level=None).execute(sys.argv[2], sys.argv[3:])"
     )
     insert = (
-        "INSERT INTO cameras (id, name, vendor, address, mirror_enabled) VALUES (?, 'x', 'hikvision', 'localhost', 1)"
+        "INSERT INTO cameras (id, name, vendor, address, rtsp_port, mirror_enabled) "  # noqa: S608
+        f"VALUES (?, 'x', 'hikvision', '127.0.0.1', {open_port()}, 1)"
     )
 
     def has_recorders(count: int) -> bool:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import pytest
 from support.examples import KEY, seal
 from support.following import published, read_anew, status_file, wait_until_recorded, watcher
+from support.listeners import open_port
 from support.mirror import PASSWORD, SCHEMA, Database, Mirror
 from support.running import kill, wait_until_recording
 from support.users import STRANGER_UID, as_root, new_mirror, python_for_all, run_as
@@ -67,7 +68,7 @@ def test_a_secret_key_in_the_environment_of_up_reaches_the_watcher_alone(elsewhe
     elsewhere.database.add("sealed", password=seal(PASSWORD.encode()))
     wait_until_recording(elsewhere, "sealed")
     spec = (elsewhere.state / "specs/sealed.spec").read_text()
-    assert f"url=rtsp://admin:{quote(PASSWORD, safe='')}@localhost:554/" in spec
+    assert f"url=rtsp://admin:{quote(PASSWORD, safe='')}@127.0.0.1:{open_port()}/" in spec
     children = processes_of(str(elsewhere.home))
     for part in ("supervisord", "heldar_mirror watch", "start_recorder.py", "fake_ffmpeg"):
         assert any(part in command for command in children.values()), part

@@ -14,7 +14,7 @@ from heldar_mirror.pruning.need import FUTILE_TIMES
 from heldar_mirror.pruning.outcome import Pruned
 from heldar_mirror.pruning.policies import Policies
 from heldar_mirror.pruning.writes import CAMERA_HEADROOM, Writes
-from heldar_mirror.volume.trial import TRIAL_BYTES
+from heldar_mirror.recorder.volume import TRIAL_BYTES
 
 MIB = 1 << 20
 FLOOR = 1000 * MIB

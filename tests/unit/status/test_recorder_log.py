@@ -1,6 +1,5 @@
 """What the recorder prints is what `status` finds in its log."""
 
-import itertools
 import socket
 import time
 from collections.abc import Iterator
@@ -9,11 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.examples import row, settings
 from support.known_facts import UNAUTHORIZED, facts
 
-from heldar_mirror.programs.desired import desired_state
-from heldar_mirror.recorder import recorder
 from heldar_mirror.recorder.camera import wait_for_camera
 from heldar_mirror.recorder.ffmpeg import Child
 from heldar_mirror.recorder.log import say
@@ -47,29 +43,22 @@ def test_a_recorder_that_waits_says_so_in_its_log(
 ) -> None:
     """The line that it prints while its camera refuses is the one by which `status` sees that it waits."""
     child = Child()
+
+    ready = child.ready
+    waits = []
+
+    def wait_for_three_things(seconds: float) -> dict[int, int]:
+        waits.append(seconds)
+        child.stopping = len(waits) > 3
+        return ready(seconds)
+
     with monkeypatch.context() as patched:
-        patched.setattr(time, "sleep", child.stop)
+        patched.setattr(child, "ready", wait_for_three_things)
         wait_for_camera(f"rtsp://127.0.0.1:{closed_port}/x", child)
     found = last_error(capfd.readouterr().out)
     assert found is not None
     assert f"the camera at 127.0.0.1, port {closed_port}: Connection refused. Asking" in found[1]
     assert activity_of("gate", facts("wanted", "STARTING", error=found[1])) == "waiting"
-
-
-def test_a_recorder_that_gives_up_says_so_in_its_log(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, closed_port: int, tmp_path: Path
-) -> None:
-    """So it is with the line that it ends with half a minute later, when it leaves the camera to the watcher."""
-    wanted = desired_state([row(address="127.0.0.1", rtsp_port=closed_port)], settings(), "volume")
-    spec = tmp_path / "gate.spec"
-    spec.write_text(wanted.specs["gate"].render(7))
-    with monkeypatch.context() as patched:
-        patched.setattr(time, "monotonic", itertools.count(0, 40).__next__)
-        recorder.run(str(spec), Child())
-    found = last_error(capfd.readouterr().out)
-    assert found is not None
-    assert f"the camera at 127.0.0.1, port {closed_port}: Connection refused. It is started again" in found[1]
-    assert activity_of("gate", facts("wanted", "EXITED", error=found[1])) == "waiting"
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=200))

@@ -20,7 +20,6 @@ from heldar_mirror.errors import SettingsError
 from heldar_mirror.proc.recorders import RECORDER
 from heldar_mirror.programs import stanzas as programs
 from heldar_mirror.programs.stanzas import PYTHON, render_programs
-from heldar_mirror.recorder import recorder
 from heldar_mirror.settings import WATCH, Settings
 from heldar_mirror.supervisord.configuration import render_supervisord
 
@@ -104,7 +103,7 @@ def test_supervisord_reads_the_programs_as_they_were_written(
 def check_rules(program: SimpleNamespace) -> None:
     """Check what holds for every program: how it is restarted, stopped and logged, and that it gets no secret key."""
     assert (program.autostart, program.autorestart, program.startsecs) == (True, RestartWhenExitUnexpected, 30)
-    assert program.exitcodes == [recorder.FAILED_SOON]
+    assert program.exitcodes == [0]
     assert (program.stopsignal, program.stopwaitsecs) == (signal.SIGTERM, 8)
     assert (program.stopasgroup, program.killasgroup) == (False, True)
     assert (program.redirect_stderr, program.stderr_logfile) == (True, None)

@@ -1,0 +1,57 @@
+"""Looking up a camera's name. It is imported only for cameras that have one."""
+
+import _socket
+import posix
+import select
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal  # for the type checker
+
+    from .camera import Peer
+    from .ffmpeg import Child
+else:
+    import _signal
+
+# A name server that doesn't answer is given up after this long. The resolver's own limits are shorter as a rule.
+LOOK_UP_LIMIT = 60.0
+
+
+def look_up(host: str, port: int, child: "Child") -> "tuple[list[Peer], str]":
+    """Return the peers of a host, and why there are none.
+
+    A forked process asks, since the resolver would cost this one 1.4 MB for good, and may block for long.
+    """
+    answer, writer = posix.pipe()
+    pid = posix.fork()
+    if not pid:
+        try:
+            posix.write(writer, _ask(host, port).encode(errors="replace"))
+        finally:
+            posix._exit(0)  # noqa: SLF001
+    posix.close(writer)
+    child.poll.register(answer, select.POLLIN)
+    try:
+        ready = child.ready(LOOK_UP_LIMIT)
+        text = posix.read(answer, 65536).decode() if answer in ready else "!the name servers don't answer"
+    finally:
+        child.poll.unregister(answer)
+        posix.close(answer)
+        posix.kill(pid, _signal.SIGKILL)
+        posix.waitpid(pid, 0)
+    if not text or text.startswith("!"):
+        return [], f"cannot look up its name: {text[1:] or 'the resolver crashed'}"
+    return [_peer(*line.split()) for line in text.splitlines()], ""
+
+
+def _ask(host: str, port: int) -> str:
+    """Return the addresses of a host, one a line, or `!` and why there are none."""
+    try:
+        found = _socket.getaddrinfo(host.encode(), port, 0, _socket.SOCK_STREAM)
+    except OSError as error:
+        return f"!{error.strerror or error}"
+    return "\n".join(f"{family} {' '.join(map(str, address))}" for family, _, _, _, address in found)
+
+
+def _peer(family: str, host: str, *numbers: str) -> "Peer":
+    return int(family), (host, *map(int, numbers))
