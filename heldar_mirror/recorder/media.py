@@ -46,8 +46,9 @@ class Media:
         *lines, self._rest = (self._rest + report).split(b"\n")
         for line in lines:
             key, _, value = line.partition(b"=")
-            # A camera without video has only a time, and one whose clock stands still only frames.
-            if key in (b"frame", b"out_time_us") and value.strip(b" -0").isdigit():
+            # A camera without video has only a time, and one whose clock stands still only frames. Before there is any,
+            # they are 0, no number, or the smallest of all.
+            if key in (b"frame", b"out_time_us") and value.strip(b" -0").isdigit() and len(value) < 19:
                 self._counts.append(value)
             elif key == b"progress":
                 if self._counts != self._reported:

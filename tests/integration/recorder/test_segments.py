@@ -1,5 +1,6 @@
 """The files that a recorder's ffmpeg leaves."""
 
+import os
 import time
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from support.bench import Bench
 from support.waiting import wait_for
 
 from heldar_mirror.footage.names import segment_begun
-from heldar_mirror.recorder.segments import AHEAD, NUMBERED, is_numbered, segment_path
+from heldar_mirror.recorder.segments import AHEAD, NUMBERED, Segments, is_numbered, segment_path
 from heldar_mirror.recorder.volume import LOCK
 
 
@@ -148,3 +149,20 @@ def test_the_modes_are_those_of_the_umask(bench: Bench) -> None:
     (made,) = named(bench)
     modes = {path: path.stat().st_mode & 0o777 for path in (made, made.parent, made.parent / LOCK)}
     assert list(modes.values()) == [0o640, 0o750, 0o640]
+
+
+@pytest.mark.parametrize(
+    ("age", "size", "endless"),
+    [(10, 1000, False), (1900, 1000, False), (1950, 1000, True), (10, 1_000_000_000, False), (10, 1_100_000_000, True)],
+)
+def test_a_segment_without_end_is_recognized(tmp_path: Path, age: float, size: int, *, endless: bool) -> None:
+    """A segment of 60 s is endless after half an hour more, or if it is larger than any camera makes it."""
+    segments = Segments(str(tmp_path), "1")
+    assert not segments.is_endless(60)
+    (tmp_path / ".new-1-0.mp4").touch()
+    segments.look()
+    os.truncate(segments.path, size)
+    segments.opened -= age
+    assert segments.is_endless(60) == endless
+    Path(segments.path).unlink()
+    assert not segments.is_endless(60)
