@@ -1,13 +1,13 @@
 """Find the segment that each camera's ffmpeg has open. Only /proc is read, since the volume is large and may hang."""
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from heldar_mirror.footage.names import segment_begun
-from heldar_mirror.proc.processes import PROCESS_ENDED, all_pids
+from heldar_mirror.proc.processes import PROCESS_ENDED, all_pids, children
 from heldar_mirror.proc.recorders import recorder_of
 
 
@@ -32,46 +32,64 @@ class OpenSegments:
         self.refused = 0
         self.ffmpegs: set[str] = set()
 
-    def look(self, expected: Collection[str] = ()) -> dict[str, Segment]:
+    def look(self, recorders: Mapping[str, int] | None = None) -> dict[str, Segment]:
         """Return the open segments by camera.
 
-        All processes are searched only if a camera in `expected` has no segment at the remembered descriptor. A search
-        sets `refused`, the number of ffmpegs whose files we may not see, and `ffmpegs`, the cameras that have one.
-        """
-        found = self._look_again()
-        if not self._descriptors or any(camera_id not in found for camera_id in expected):
-            self._search()
-            found = self._look_again()
-        return found
+        `recorders` are the process ids of the recorders, by camera. If one has no segment at the remembered descriptor,
+        only its children are looked at. All processes are searched if they can't be seen, or without `recorders`.
 
-    def _look_again(self) -> dict[str, Segment]:
-        found = {}
-        for camera_id, (pid, fd, last) in self._descriptors.items():
+        This sets `ffmpegs`, the cameras without a remembered segment that have an ffmpeg, and `refused`, the number of
+        ffmpegs whose files we may not see.
+        """
+        self.refused, self.ffmpegs = 0, set()
+        self._look_again()
+        found = None if recorders is None else self._children_of(recorders)
+        for pid, camera_id in self._search() if found is None else found:
+            self._look_into(pid, camera_id)
+        return {camera_id: segment for camera_id, (_, _, segment) in self._descriptors.items()}
+
+    def _look_again(self) -> None:
+        """Look at the remembered descriptors, and forget those that have no segment of their camera open any more."""
+        remembered, self._descriptors = self._descriptors, {}
+        for camera_id, (pid, fd, last) in remembered.items():
             with suppress(*PROCESS_ENDED, PermissionError):
                 segment = _segment(pid, fd, last)
                 # The pid or the descriptor may belong to something else by now.
                 if segment and os.path.dirname(segment.path) == os.path.dirname(last.path):  # noqa: PTH120
-                    found[camera_id] = segment
                     self._descriptors[camera_id] = pid, fd, segment
+
+    def _look_into(self, pid: int, camera_id: str) -> None:
+        """Find the segment that a recorder's child has open."""
+        try:
+            descriptors = os.listdir(f"/proc/{pid}/fd")
+            # A recorder that looks up the name of its camera has a child that is no ffmpeg.
+            if not recorder_of(pid, self._specs_dir):
+                self.ffmpegs.add(camera_id)
+            for fd in descriptors:
+                with suppress(*PROCESS_ENDED):
+                    if segment := _segment(pid, fd, None):
+                        self._descriptors[camera_id] = pid, fd, segment
+        except PROCESS_ENDED:
+            pass
+        except PermissionError:
+            self.refused += not _is_zombie(pid)
+
+    def _children_of(self, recorders: Mapping[str, int]) -> list[tuple[int, str]] | None:
+        """Return the pid and the camera of each child of the recorders without a known segment.
+
+        Return None if some can't be seen, or a pid belongs to something else by now.
+        """
+        found = []
+        for camera_id, recorder in recorders.items():
+            if camera_id not in self._descriptors:
+                pids = children(recorder)
+                if pids is None or (pids and (recorder_of(recorder, self._specs_dir) or ("",))[0] != camera_id):
+                    return None
+                found += [(pid, camera_id) for pid in pids]
         return found
 
-    def _search(self) -> None:
-        self._descriptors, self.refused, self.ffmpegs = {}, 0, set()
-        for pid, camera_id in self._children():
-            try:
-                descriptors = os.listdir(f"/proc/{pid}/fd")
-                self.ffmpegs.add(camera_id)
-                for fd in descriptors:
-                    with suppress(*PROCESS_ENDED):
-                        if segment := _segment(pid, fd, None):
-                            self._descriptors[camera_id] = pid, fd, segment
-            except PROCESS_ENDED:
-                continue
-            except PermissionError:
-                self.refused += not _is_zombie(pid)
-
-    def _children(self) -> Iterator[tuple[int, str]]:
-        """Yield the pid and the camera of each recorder's child."""
+    def _search(self) -> Iterator[tuple[int, str]]:
+        """Yield the pid and the camera of each recorder's child, searched among all processes."""
         parents = {}
         for pid in all_pids():
             with suppress(*PROCESS_ENDED, PermissionError):

@@ -4,6 +4,8 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 
+from heldar_mirror.recorder import files
+
 # The errors from /proc if a process ends while it is looked at.
 PROCESS_ENDED = (FileNotFoundError, ProcessLookupError)
 
@@ -13,8 +15,8 @@ def children(pid: int) -> list[int] | None:
 
     If some children end during the call, others may be missing too, but never all of them.
     """
-    with suppress(*PROCESS_ENDED, PermissionError), open(f"/proc/{pid}/task/{pid}/children", "rb") as file:
-        return list(map(int, file.read().split()))
+    with suppress(*PROCESS_ENDED, PermissionError):
+        return list(map(int, files.read(f"/proc/{pid}/task/{pid}/children").split()))
     return None
 
 

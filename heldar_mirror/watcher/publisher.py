@@ -56,8 +56,8 @@ class Publisher:
     def publish(self) -> None:
         """Find the open segments, and publish a report. Raises StateError."""
         active = self.programs.active(self.follower.mirrored)
-        up = [camera_id for camera_id, process in active.items() if process.is_up]
-        self.segments = self._open_segments.look(up)
+        up = {camera_id: process.pid for camera_id, process in active.items() if process.is_up}
+        self.segments = self._open_segments.look(up if self.programs.is_listed else None)
         # A recorder may have ended although supervisord reports it as running, since a busy supervisord notices late.
         ffmpegs = self._open_segments.ffmpegs
         alive = [camera_id for camera_id in up if camera_id in self.segments or camera_id in ffmpegs]
