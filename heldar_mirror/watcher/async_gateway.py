@@ -1,8 +1,6 @@
-"""Making calls that may block in threads, and asking supervisord by camera that way."""
+"""Asking supervisord by camera, in threads, since that may block."""
 
-import asyncio
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 from heldar_mirror.programs.stanzas import program_name
@@ -16,19 +14,7 @@ T = TypeVar("T")
 class Call(Protocol):
     """Calls a function that may block, and waits for its result without holding up the event loop."""
 
-    async def __call__(self, function: Callable[..., T], *args: object) -> T: ...
-
-
-class Threads:
-    """Runs calls that may block in threads. The event loop's own executor is not used, since it looks up host names and
-    may be busy for long if a name server doesn't answer."""
-
-    def __init__(self) -> None:
-        self._executor = ThreadPoolExecutor()
-
-    async def call(self, function: Callable[..., T], *args: object) -> T:
-        """Call a function in a thread, and return its result. Raises what the function raises."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor, function, *args)
+    async def __call__(self, function: Callable[..., T], /, *args: object) -> T: ...
 
 
 class AsyncGateway:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from heldar_mirror.supervisord.gateway import FAILED
 
-# If the camera answers but its recorder fails again, the next attempt comes after this long.
+# A program that was started in vain is started again after this long.
 RETRY_SECONDS = 30.0
 
 
@@ -29,8 +29,8 @@ class Failures:
             self.tried_at.pop(name, None)
 
     def due(self, now: float) -> list[str]:
-        """Return the programs that may be tried at `now`."""
-        return sorted(name for name, at in self.due_at.items() if at <= now)
+        """Return the programs that may be tried at `now`, first those that have waited longest."""
+        return [name for at, name in sorted((at, name) for name, at in self.due_at.items()) if at <= now]
 
     def tried(self, names: Iterable[str], now: float) -> None:
         """Take note that these programs were tried at `now`. Whether that helped need not be known yet."""

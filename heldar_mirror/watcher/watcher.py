@@ -1,4 +1,4 @@
-"""The watcher: it follows the table, revives failed programs when their cameras answer, ends stalls, keeps the pruner
+"""The watcher: it follows the table, revives failed programs, ends stalls, keeps the pruner
 running, and publishes the report.
 
 supervisord runs it as an event listener, so it gets every program's change of state without asking. It may be killed at
@@ -11,7 +11,6 @@ import resource
 import signal
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 from heldar_mirror.errors import MirrorError, SettingsError
 from heldar_mirror.pruning.child import PruningProcess
@@ -20,8 +19,7 @@ from heldar_mirror.state.directory import prepare
 from heldar_mirror.state.secrets import environment
 from heldar_mirror.state.specs import read_spec
 from heldar_mirror.supervisord.events import Event, listen
-from heldar_mirror.watcher import probe
-from heldar_mirror.watcher.async_gateway import AsyncGateway, Threads
+from heldar_mirror.watcher.async_gateway import AsyncGateway
 from heldar_mirror.watcher.failures import Failures
 from heldar_mirror.watcher.follower import TICK_SECONDS, Follower
 from heldar_mirror.watcher.last_errors import LastErrors
@@ -32,9 +30,6 @@ from heldar_mirror.watcher.reviver import Reviver
 from heldar_mirror.watcher.stalls import Stalls
 from heldar_mirror.watcher.volume_guard import VolumeGuard
 from heldar_mirror.watcher.waker import Waker
-
-# The number of host names that are looked up at a time, each in a thread.
-LOOKUPS = 64
 
 HUNG = (
     "the table has not been followed for a while: {database} does not answer, or another reconcile is at work. "
@@ -48,10 +43,8 @@ async def watch(settings: Settings, log: Log) -> None:
     SIGTERM has no handler: there is nothing to clean up, and a stop must not wait for a thread that hangs.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # each camera that is asked needs a socket
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # the waker holds a descriptor per recorder
     loop = asyncio.get_running_loop()
-    # If a name server doesn't answer, each of its names blocks a thread. The other names must not wait for that.
-    loop.set_default_executor(ThreadPoolExecutor(LOOKUPS))
     watcher = Watcher(settings, log)
     loop.add_signal_handler(signal.SIGHUP, watcher.read_settings)
     threading.Thread(target=_listen, args=(loop, watcher), daemon=True).start()
@@ -70,7 +63,7 @@ class Watcher:
     def __init__(self, settings: Settings, log: Log) -> None:
         self._settings = settings
         self._log = log
-        call, clock, wall_clock = Threads().call, time.monotonic, time.time
+        call, clock, wall_clock = asyncio.to_thread, time.monotonic, time.time
         failures, last_errors = Failures(), LastErrors()
         gateway = AsyncGateway(self._current, call)
         problems = Problems(log)
@@ -102,10 +95,7 @@ class Watcher:
             failures=failures,
             problems=problems,
             active=lambda: programs.active(follower.mirrored),
-            volume_usable=lambda: volume.usable,
-            specs=lambda: follower.desired.specs,
             saved_spec=lambda camera_id: call(read_spec, camera_id, self._settings),
-            answering=probe.answering,
             rewrite=follower.request,
             clock=clock,
         )

@@ -9,14 +9,12 @@ from collections.abc import Callable
 
 import pytest
 from support.bench import PASSWORD, Bench
-from support.listeners import listening, refusing, silent
+from support.listeners import Address, listening, refusing, silent
 from support.waiting import wait_for
 
 from heldar_mirror.recorder.camera import Knocking, host_of, literal
 from heldar_mirror.recorder.ffmpeg import Child
 from heldar_mirror.recorder.lookup import look_up
-
-Address = tuple[str, int]
 
 
 @pytest.mark.parametrize(
