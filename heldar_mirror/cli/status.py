@@ -112,8 +112,6 @@ def _note(camera: CameraStatus, now: float) -> str | None:
     hint = f" → {camera.advice}" if camera.advice else ""
     if activity == "stopped":
         return f"stopped by hand; {camera.advice}"
-    if activity == "stalled":
-        return f"its file does not grow though ffmpeg runs{hint}"
     if camera.last_error:
         return _with_error(camera, camera.last_error, now) + hint
     if activity == "recording" and camera.wanted is False:

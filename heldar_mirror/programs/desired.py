@@ -25,10 +25,6 @@ class Desired:
         """Return the same desired state for a volume of this id."""
         return replace(self, specs={camera_id: replace(spec, volume=volume) for camera_id, spec in self.specs.items()})
 
-    def segment_seconds(self) -> dict[str, int]:
-        """Return the length of each camera's segments, in seconds."""
-        return {camera_id: spec.segment_seconds for camera_id, spec in self.specs.items()}
-
 
 def desired_state(rows: Iterable[Row], settings: Settings, volume: str = "") -> Desired:
     """Return what should run, given all rows of the table and the id of the volume.

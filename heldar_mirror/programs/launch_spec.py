@@ -23,11 +23,6 @@ class LaunchSpec:
         """The camera directory."""
         return f"{self.root}/{self.camera_id}"
 
-    @property
-    def segment_seconds(self) -> int:
-        """The length of the camera's segments, in seconds."""
-        return int(self.args[self.args.index("-segment_time") + 1])
-
     def masked_url(self) -> str:
         """Return the URL without credentials."""
         return mask(self.url, self.secrets)

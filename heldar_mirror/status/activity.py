@@ -3,15 +3,19 @@
 from typing import Literal
 
 from heldar_mirror.recorder.camera import NO_CONNECTION
+from heldar_mirror.recorder.media import STALLED
 from heldar_mirror.status.facts import Facts
-from heldar_mirror.supervisord.gateway import FAILED
+from heldar_mirror.supervisord.gateway import FAILED, Process
+
+# The watcher may hear this much later that a process has begun, so `since` may be later than its first error.
+HEARD_LATE_SECONDS = 2.0
 
 Activity = Literal[
-    "recording",  # a segment is open, and it grows
-    "stalled",  # ffmpeg runs, and its file does not grow
+    "recording",  # a segment is open
+    "stalled",  # the camera keeps the connection and sends no media; its recorder connects again and again
     "starting",  # the program is about to start, or its ffmpeg has not opened a segment yet
-    "waiting",  # the camera accepts no connection; its recorder, or the watcher, asks again and again
-    "failed",  # supervisord has given up, and the watcher tries again
+    "waiting",  # the camera accepts no connection; its recorder asks again and again
+    "failed",  # nothing runs for the moment, for a different reason: the recorder tries again, or the watcher starts it
     "stopping",
     "stopped",  # a person stopped it, and it stays stopped
     "not wanted",
@@ -25,13 +29,11 @@ def activity_of(camera_id: str, facts: Facts) -> Activity:
     process = facts.programs.get(camera_id)
     if process and process.state == "STOPPING":
         return "stopping"
-    if camera_id in facts.stalled:
-        return "stalled"
     if camera_id in facts.segments:
         return "recording"
     if process is None:
         return _without_program(camera_id, facts)
-    return _down(camera_id, process.state, facts) if process.is_down else _up(camera_id, process.state, facts)
+    return _down(camera_id, process.state, facts) if process.is_down else _up(camera_id, process, facts)
 
 
 def _without_program(camera_id: str, facts: Facts) -> Activity:
@@ -50,19 +52,20 @@ def _down(camera_id: str, state: str, facts: Facts) -> Activity:
     if camera_id in facts.unusable:
         return "unusable"
     if state in FAILED:
-        return "waiting" if _is_away(camera_id, facts) else "failed"
+        return "failed"
     return "stopped" if state == "STOPPED" else "unknown"
 
 
-def _up(camera_id: str, state: str, facts: Facts) -> Activity:
-    if state == "BACKOFF":  # supervisord waits before it tries again, so there is no process
+def _up(camera_id: str, process: Process, facts: Facts) -> Activity:
+    if process.state == "BACKOFF":  # supervisord waits before it tries again, so there is no process
         return "starting"
     if not facts.files_known:
         return "unknown"
-    return "waiting" if camera_id not in facts.ffmpegs and _is_away(camera_id, facts) else "starting"
-
-
-def _is_away(camera_id: str, facts: Facts) -> bool:
-    """Return whether the last error is that the camera refused a connection or did not answer."""
-    _, text = facts.errors.get(camera_id, (0, ""))
-    return NO_CONNECTION in text
+    at, error = facts.errors.get(camera_id, (0.0, ""))
+    if not error or at < process.since - HEARD_LATE_SECONDS:  # an earlier process logged it
+        return "starting"
+    if STALLED in error:
+        return "stalled"
+    if camera_id in facts.ffmpegs:
+        return "starting"
+    return "waiting" if NO_CONNECTION in error else "failed"

@@ -14,7 +14,7 @@ class Facts:
     """What the table asks for, and what supervisord, /proc and the programs' logs say, each by camera.
 
     `ffmpegs` are the cameras whose recorder has an ffmpeg; it matters only for those without an open segment. `errors`
-    are the last errors, each with its time (Unix seconds). `stalled` are the cameras whose file does not grow.
+    are the last errors, each with its time (Unix seconds).
     `programs_known` is False if supervisord could not be asked, so that `programs` may lack some. `files_known` is
     False if some recorders' open files could not be seen, so that `segments` may lack some.
     """
@@ -24,7 +24,6 @@ class Facts:
     segments: Mapping[str, Segment]
     ffmpegs: Collection[str]
     errors: Mapping[str, tuple[float, str]]
-    stalled: Collection[str]
     programs_known: bool
     files_known: bool
 

@@ -1,7 +1,5 @@
 """Making a report without a watcher, in the command that shows it."""
 
-import time
-
 from heldar_mirror.errors import MirrorError
 from heldar_mirror.heldar.tables import read_cameras
 from heldar_mirror.proc.open_segments import OpenSegments
@@ -11,7 +9,6 @@ from heldar_mirror.state.specs import read_programs
 from heldar_mirror.status.facts import Facts
 from heldar_mirror.status.recorder_log import last_errors
 from heldar_mirror.status.report import Report, make_report
-from heldar_mirror.status.stall_rule import is_overdue
 from heldar_mirror.supervisord.gateway import Gateway, Process
 
 
@@ -37,19 +34,12 @@ def gather(settings: Settings) -> Report:
         errors = last_errors(desired.specs, settings)
     except OSError as error:
         problems.append(f"cannot read the programs' logs: {error}. Run this as root, or as the recorders' user")
-    now = time.time()
     facts = Facts(
         desired=desired,
         programs=active or {},
         segments=segments,
         ffmpegs=open_segments.ffmpegs,
         errors=errors,
-        # Only cameras with a usable row: without it the length of their segments is unknown.
-        stalled=[
-            camera_id
-            for camera_id, spec in desired.specs.items()
-            if camera_id in segments and is_overdue(segments[camera_id], spec.segment_seconds, now)
-        ],
         programs_known=active is not None,
         files_known=not open_segments.refused,
     )

@@ -41,7 +41,7 @@ class CameraStatus:
         """Whether the mirror does what its row asks for."""
         if self.wanted is None:
             return False
-        return (self.segment is not None) == self.wanted and not self.stalled
+        return (self.segment is not None) == self.wanted
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def _camera(camera_id: str, wanted: bool | None, facts: Facts) -> CameraStatus:
         state=process.state if process else None,
         since=process.since if process else None,
         segment=facts.segments.get(camera_id),
-        stalled=camera_id in facts.stalled,
+        stalled=activity == "stalled",
         last_error=error,
         last_error_at=error_at,
         advice=advice(camera_id, activity, error),

@@ -1,1 +1,1 @@
-"""The watcher: it follows the table, revives failed programs, ends stalls and publishes the report."""
+"""The watcher: it follows the table, revives failed programs and publishes the report."""

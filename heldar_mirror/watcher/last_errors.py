@@ -1,37 +1,46 @@
 """The last error of each camera."""
 
-import operator
+import os
 from collections.abc import Iterable
+from contextlib import suppress
 
+from heldar_mirror.programs.stanzas import log_path
 from heldar_mirror.recorder.volume import NO_ROOM
 from heldar_mirror.settings import Settings
-from heldar_mirror.status.recorder_log import last_errors
+from heldar_mirror.status.recorder_log import read_last_error
 
 
 class LastErrors:
-    """The time (Unix seconds) and text of each camera's last error, from its program's log or from the watcher.
+    """The time (Unix seconds) and text of each camera's last error, from its program's log.
 
-    A log is read only if it is marked unread, or if the caller asks for it.
+    A log is read when it has changed: a recorder that waits or tries again logs that while it lives.
     """
 
     def __init__(self) -> None:
         self.found: dict[str, tuple[float, str]] = {}
-        self._unread: set[str] = set()
+        self._read: dict[str, tuple[int, int, int]] = {}
 
-    def mark_unread(self, camera_ids: Iterable[str]) -> None:
-        """Take note that the logs of these cameras' programs may have a new error."""
-        self._unread.update(camera_ids)
+    def read(self, camera_ids: Iterable[str], settings: Settings) -> None:
+        """Read the logs of these cameras' programs that have changed since they were read.
 
-    def add(self, camera_id: str, at: float, text: str) -> None:
-        """Take note of an error that the watcher found itself."""
-        self.found[camera_id] = at, text
-
-    def read(self, settings: Settings, also: Iterable[str]) -> None:
-        """Read the unread logs, and those of the cameras in `also`. Raises OSError; the logs stay unread then."""
-        for camera_id, error in last_errors(self._unread.union(also), settings).items():
-            # A stall that the watcher noticed may be newer than the last line of the log.
-            self.found[camera_id] = max(error, self.found.get(camera_id, error), key=operator.itemgetter(0))
-        self._unread.clear()
+        Raises OSError if some can't be read; they count as changed then, and the others are read all the same.
+        """
+        problem = None
+        for camera_id in camera_ids:
+            log = log_path(camera_id, settings)
+            try:
+                with suppress(FileNotFoundError):
+                    stat = os.stat(log)  # noqa: PTH116 - Path would take three times as long
+                    version = stat.st_ino, stat.st_size, stat.st_mtime_ns
+                    if version != self._read.get(camera_id):
+                        # What is logged between the two calls changes the file again.
+                        if error := read_last_error(log):
+                            self.found[camera_id] = error
+                        self._read[camera_id] = version
+            except OSError as error:
+                problem = error
+        if problem:
+            raise problem
 
     def without_room(self, camera_ids: Iterable[str]) -> dict[str, float]:
         """Return those of the cameras whose last error is that a write found no room, and when (Unix seconds)."""

@@ -8,8 +8,6 @@ from heldar_mirror.supervisord.events import Event
 from heldar_mirror.supervisord.gateway import Process
 from heldar_mirror.watcher.async_gateway import AsyncGateway
 from heldar_mirror.watcher.failures import Failures
-from heldar_mirror.watcher.last_errors import LastErrors
-from heldar_mirror.watcher.stalls import Stalls
 from heldar_mirror.watcher.waker import Waker
 
 # Events should report every change. All programs are listed this often in case one was lost.
@@ -26,8 +24,6 @@ class ProgramTable:
     settings: Callable[[], Settings]
     gateway: AsyncGateway
     failures: Failures
-    stalls: Stalls
-    last_errors: LastErrors
     waker: Waker
     clock: Callable[[], float]
     wall_clock: Callable[[], float]
@@ -54,7 +50,6 @@ class ProgramTable:
             return
         camera_id = event.group.removeprefix(prefix)
         self._news.add(camera_id)
-        self.stalls.heard(camera_id, event)
         if event.name == "PROCESS_GROUP_REMOVED":
             self._programs.pop(camera_id, None)
             self.failures.heard(camera_id, "STOPPED", self.clock())
@@ -69,8 +64,6 @@ class ProgramTable:
             self.waker.await_end(process)
             if event.expected:  # after an unexpected exit supervisord starts it again at once
                 self.failures.heard(camera_id, event.state, self.clock())
-            if not process.is_up:
-                self.last_errors.mark_unread([camera_id])
 
     async def refresh(self) -> None:
         """List all programs, and handle the differences as events would have been handled. Raises MirrorError."""
@@ -84,7 +77,6 @@ class ProgramTable:
         for camera_id, process in found.items():
             if camera_id not in self._programs or self._programs[camera_id].state != process.state:
                 self.failures.heard(camera_id, process.state, self.clock())
-        self.last_errors.mark_unread(found.keys() - self._programs.keys())
         self._programs = found
         self.failures.keep(found.keys())
         for process in found.values():

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from heldar_mirror.errors import MirrorError
@@ -15,7 +15,6 @@ from heldar_mirror.watcher.follower import TICK_SECONDS, Follower
 from heldar_mirror.watcher.last_errors import LastErrors
 from heldar_mirror.watcher.problems import Problems
 from heldar_mirror.watcher.program_table import ProgramTable
-from heldar_mirror.watcher.stalls import Stalls
 
 # The report is published every second, or less often if that would take more than this share of a core.
 PUBLISH_SECONDS = 1.0
@@ -29,7 +28,6 @@ class Publisher:
     settings: Callable[[], Settings]
     follower: Follower
     programs: ProgramTable
-    stalls: Stalls
     last_errors: LastErrors
     problems: Problems
     # The segments that were open when the last report was made, by camera.
@@ -58,23 +56,16 @@ class Publisher:
         active = self.programs.active(self.follower.mirrored)
         up = {camera_id: process.pid for camera_id, process in active.items() if process.is_up}
         self.segments = self._open_segments.look(up if self.programs.is_listed else None)
-        # A recorder may have ended although supervisord reports it as running, since a busy supervisord notices late.
-        ffmpegs = self._open_segments.ffmpegs
-        alive = [camera_id for camera_id in up if camera_id in self.segments or camera_id in ffmpegs]
-        self.stalls.seen({camera_id: self.segments.get(camera_id) for camera_id in alive})
         refused = self._open_segments.refused
         unseen = f"the open files of {refused} recorders can't be seen: the watcher must run as their user"
         self.problems.note("open files", unseen if refused else None)
-        # A recorder that waits for its camera logs that while it runs, so its log is read before it has ended.
-        self._read_logs(set() if refused else set(up) - set(alive))
-        lengths = self.follower.desired.segment_seconds()
+        self._read_logs(active)
         facts = Facts(
             desired=self.follower.desired,
             programs=active,
             segments=self.segments,
-            ffmpegs=ffmpegs,
+            ffmpegs=self._open_segments.ffmpegs,
             errors=self.last_errors.found,
-            stalled=frozenset(self.stalls.stalled(lengths)),
             programs_known=self.programs.is_listed,
             files_known=not refused,
         )
@@ -85,9 +76,9 @@ class Publisher:
         report = make_report(facts, problems)
         self._status_file.publish(report, self.settings())
 
-    def _read_logs(self, waiting: set[str]) -> None:
+    def _read_logs(self, camera_ids: Iterable[str]) -> None:
         try:
-            self.last_errors.read(self.settings(), waiting)
+            self.last_errors.read(camera_ids, self.settings())
             self.problems.clear("logs")
         except OSError as error:
             self.problems.note("logs", f"cannot read the programs' logs: {error}")

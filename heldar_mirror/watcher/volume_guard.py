@@ -29,8 +29,6 @@ class VolumeGuard:
     recording: Callable[[], Collection[str]]
     adopted: Callable[[], object]
     mount_of: Callable[[Path], Mount] = mount_of
-    # Whether the last check found nothing wrong. Before the first check it is True, since recorders check as well.
-    usable: bool = field(default=True, init=False)
 
     _volume_id: str | None = field(init=False)
     _proven: tuple[Path, Mount] | None = field(default=None, init=False)
@@ -48,10 +46,8 @@ class VolumeGuard:
                 if volume_id != self._volume_id:
                     self.adopted()
                 self._proven, self._volume_id = (root, self.mount_of(root)), volume_id
-            self.usable = True
             self.problems.clear("volume")
         except MirrorError as error:
-            self.usable = False
             self.problems.note("volume", str(error))
             if self._proven and self.mount_of(self._proven[0]) != self._proven[1]:
                 await self._end_recorders()

@@ -1,5 +1,5 @@
-"""The watcher: it follows the table, revives failed programs, ends stalls, keeps the pruner
-running, and publishes the report.
+"""The watcher: it follows the table, revives failed programs, keeps the pruner running, and
+publishes the report.
 
 supervisord runs it as an event listener, so it gets every program's change of state without asking. It may be killed at
 any time: what it remembers only saves work, and the next reconcile completes whatever it left half done.
@@ -27,7 +27,6 @@ from heldar_mirror.watcher.problems import Log, Problems
 from heldar_mirror.watcher.program_table import ProgramTable
 from heldar_mirror.watcher.publisher import Publisher
 from heldar_mirror.watcher.reviver import Reviver
-from heldar_mirror.watcher.stalls import Stalls
 from heldar_mirror.watcher.volume_guard import VolumeGuard
 from heldar_mirror.watcher.waker import Waker
 
@@ -69,18 +68,15 @@ class Watcher:
         problems = Problems(log)
         waker = Waker(gateway)
         follower = Follower(self._current, call, problems, log, clock)
-        stalls = Stalls(gateway, last_errors, log, clock, wall_clock)
         programs = ProgramTable(
             settings=self._current,
             gateway=gateway,
             failures=failures,
-            stalls=stalls,
-            last_errors=last_errors,
             waker=waker,
             clock=clock,
             wall_clock=wall_clock,
         )
-        publisher = Publisher(self._current, follower, programs, stalls, last_errors, problems)
+        publisher = Publisher(self._current, follower, programs, last_errors, problems)
         volume = VolumeGuard(
             settings=self._current,
             call=call,
@@ -100,7 +96,7 @@ class Watcher:
             clock=clock,
         )
         self._gateway, self._problems, self._follower, self._programs = gateway, problems, follower, programs
-        self._stalls, self._waker, self._publisher, self._volume = stalls, waker, publisher, volume
+        self._waker, self._publisher, self._volume = waker, publisher, volume
         self._last_errors = last_errors
         self._pruning = PruningProcess(self._current, self._note_pruning)
 
@@ -144,7 +140,7 @@ class Watcher:
             await asyncio.sleep(TICK_SECONDS)
 
     async def _tick(self) -> None:
-        """Check what no event reports: the volume, the growth of files, and whether programs are missing."""
+        """Check what no event reports: the volume, and whether programs are missing."""
         await self._volume.check()
         ended = self._programs.active(self._follower.mirrored).keys() - self._publisher.segments.keys()
         self._pruning.note_failed(self._last_errors.without_room(ended))
@@ -158,8 +154,6 @@ class Watcher:
                 await self._gateway.greet()
             if self._programs.lacks(self._follower.mirrored):
                 self._follower.request()
-            if self._volume.usable:
-                await self._stalls.restart(self._follower.desired.segment_seconds())
             self._problems.clear("supervisord")
         except MirrorError as error:
             self._problems.note("supervisord", str(error))

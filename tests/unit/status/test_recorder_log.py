@@ -42,20 +42,18 @@ def test_a_recorder_that_waits_says_so_in_its_log(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, closed_port: int
 ) -> None:
     """The line that it prints while its camera refuses is the one by which `status` sees that it waits."""
-    child = Child()
-
+    child, said = Child(), [""]
     ready = child.ready
-    waits = []
 
-    def wait_for_three_things(seconds: float) -> dict[int, int]:
-        waits.append(seconds)
-        child.stopping = len(waits) > 3
-        return ready(seconds)
+    def until_it_says_something(seconds: float) -> dict[int, int]:
+        said.append(capfd.readouterr().out)
+        child.stopping = any(said)
+        return {} if child.stopping else ready(seconds)
 
     with monkeypatch.context() as patched:
-        patched.setattr(child, "ready", wait_for_three_things)
+        patched.setattr(child, "ready", until_it_says_something)
         wait_for_camera(f"rtsp://127.0.0.1:{closed_port}/x", child)
-    found = last_error(capfd.readouterr().out)
+    found = last_error("".join(said))
     assert found is not None
     assert f"the camera at 127.0.0.1, port {closed_port}: Connection refused. Asking" in found[1]
     assert activity_of("gate", facts("wanted", "STARTING", error=found[1])) == "waiting"

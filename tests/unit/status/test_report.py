@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from support.known_facts import AWAY, BEGUN, NO_URL, SEGMENT, UNAUTHORIZED, desired, facts
+from support.known_facts import AWAY, BEGUN, NO_URL, SEGMENT, STALL, UNAUTHORIZED, desired, facts
 
 from heldar_mirror import __version__
 from heldar_mirror.heldar.cameras import Unusable
@@ -22,7 +22,6 @@ def only(known: Facts) -> CameraStatus:
     ("row_says", "state", "seen", "wanted", "well"),
     [
         ("wanted", "RUNNING", ("segment",), True, True),
-        ("wanted", "RUNNING", ("segment", "stalled"), True, False),
         ("wanted", "RUNNING", ("ffmpeg",), True, False),
         ("wanted", "EXITED", (), True, False),
         ("wanted", None, (), True, False),
@@ -37,7 +36,7 @@ def only(known: Facts) -> CameraStatus:
 def test_which_mirrors_are_well(
     row_says: str, state: str | None, seen: tuple[str, ...], wanted: bool | None, well: bool
 ) -> None:
-    """A mirror is well if it records exactly if its row says so, and its file grows."""
+    """A mirror is well if it records exactly if its row says so."""
     camera = only(facts(row_says, state, *seen))
     assert (camera.wanted, camera.well) == (wanted, well)
     assert make_report(facts(row_says, state, *seen), []).well == well
@@ -55,7 +54,10 @@ def test_an_error_comes_with_its_time_and_advice() -> None:
     """While a mirror isn't well there is advice about its last error; afterwards the error alone is left."""
     camera = only(facts("wanted", "FATAL", error=UNAUTHORIZED))
     assert (camera.last_error, camera.last_error_at) == (UNAUTHORIZED, BEGUN)
-    assert camera.advice == "the camera refuses the user or the password that Heldar has for it"
+    assert camera.advice == (
+        "the camera refuses the user or the password that Heldar has for it; "
+        "to try at once: heldar-mirror reconcile gate"
+    )
     camera = only(facts("wanted", "RUNNING", "segment", error=UNAUTHORIZED))
     assert (camera.last_error, camera.last_error_at, camera.advice) == (UNAUTHORIZED, BEGUN, None)
 
@@ -74,7 +76,6 @@ def test_all_cameras_of_table_and_supervisord_are_reported_in_order() -> None:
         segments={},
         ffmpegs=(),
         errors={},
-        stalled=(),
         programs_known=True,
         files_known=True,
     )
@@ -89,6 +90,12 @@ def test_all_cameras_of_table_and_supervisord_are_reported_in_order() -> None:
     assert report.known
 
 
+def test_a_stall_is_marked_for_machines() -> None:
+    """A camera that sends no media is stalled, and no other."""
+    assert only(facts("wanted", "RUNNING", "ffmpeg", error=STALL)).stalled
+    assert not only(facts("wanted", "RUNNING", "segment", error=STALL)).stalled
+
+
 @pytest.mark.parametrize("unseen", ["no files", "no supervisord"])
 def test_what_cannot_be_seen_makes_the_report_uncertain(unseen: str) -> None:
     """It says so, so that nobody takes 'no segment' for 'nothing is recorded'."""
@@ -97,7 +104,7 @@ def test_what_cannot_be_seen_makes_the_report_uncertain(unseen: str) -> None:
 
 def test_machines_get_it_all() -> None:
     """The JSON has the version, and of each camera its activity beside supervisord's state, advice and wellness."""
-    report = json.loads(json.dumps(make_report(facts("wanted", "EXITED", error=AWAY), ["late"]).to_json()))
+    report = json.loads(json.dumps(make_report(facts("wanted", "RUNNING", error=AWAY), ["late"]).to_json()))
     (camera,) = report.pop("cameras")
     assert report.pop("at") > BEGUN - 1e9
     assert report == {"well": False, "problems": ["late"], "known": True, "version": __version__}
@@ -105,7 +112,7 @@ def test_machines_get_it_all() -> None:
         "camera_id": "gate",
         "wanted": True,
         "activity": "waiting",
-        "state": "EXITED",
+        "state": "RUNNING",
         "since": BEGUN,
         "segment": None,
         "stalled": False,

@@ -9,15 +9,12 @@ from support.examples import settings
 from support.watcher_fakes import Clock, Supervisord, Waker, removed_event, state_event
 
 from heldar_mirror.errors import MirrorError
-from heldar_mirror.proc.open_segments import Segment
 from heldar_mirror.settings import Settings
 from heldar_mirror.supervisord.events import Event
 from heldar_mirror.supervisord.gateway import Process
 from heldar_mirror.watcher.async_gateway import AsyncGateway
 from heldar_mirror.watcher.failures import Failures
-from heldar_mirror.watcher.last_errors import LastErrors
 from heldar_mirror.watcher.program_table import LISTING_SECONDS, ProgramTable
-from heldar_mirror.watcher.stalls import Stalls
 from heldar_mirror.watcher.waker import Waker as RealWaker
 
 
@@ -30,19 +27,13 @@ class Bench:
     clock: Clock = field(default_factory=Clock)
     failures: Failures = field(default_factory=Failures)
     waker: Waker = field(default_factory=Waker)
-    last_errors: LastErrors = field(default_factory=LastErrors)
-    stalls: Stalls = field(init=False)
     table: ProgramTable = field(init=False)
 
     def __post_init__(self) -> None:
-        gateway = cast("AsyncGateway", self.supervisord)
-        self.stalls = Stalls(gateway, self.last_errors, lambda _: None, self.clock, self.clock)
         self.table = ProgramTable(
             settings=lambda: self.settings,
-            gateway=gateway,
+            gateway=cast("AsyncGateway", self.supervisord),
             failures=self.failures,
-            stalls=self.stalls,
-            last_errors=self.last_errors,
             waker=cast("RealWaker", self.waker),
             clock=self.clock,
             wall_clock=self.clock,
@@ -87,9 +78,9 @@ def test_what_failed_for_good_is_due() -> None:
     """A FATAL program and an expected exit may be revived; supervisord restarts an unexpected exit itself."""
     bench = Bench()
     bench.table.heard(state_event("fatal", "FATAL"))
-    bench.table.heard(state_event("waited", "EXITED"))
+    bench.table.heard(state_event("exited", "EXITED"))
     bench.table.heard(state_event("ended", "EXITED", expected=False))
-    assert bench.failures.due(bench.clock()) == ["fatal", "waited"]
+    assert bench.failures.due(bench.clock()) == ["exited", "fatal"]
 
 
 def test_the_end_of_every_running_process_is_awaited() -> None:
@@ -99,28 +90,6 @@ def test_the_end_of_every_running_process_is_awaited() -> None:
     bench.supervisord.listed = {"yard": Process("RUNNING", 1, 8)}
     bench.refresh()
     assert {process.pid for process in bench.waker.awaited} == {7, 8}
-
-
-def test_a_program_that_ended_has_its_log_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only a program that ended can have logged a new error."""
-    marked: list[str] = []
-    bench = Bench()
-    monkeypatch.setattr(bench.last_errors, "mark_unread", marked.extend)
-    bench.table.heard(state_event("gate", "RUNNING", pid=7))
-    bench.table.heard(state_event("yard", "BACKOFF"))
-    assert marked == ["yard"]
-
-
-def test_a_changed_program_is_not_stalled() -> None:
-    """A restart begins the growth of a file anew; RUNNING is the same process, 30 s later."""
-    bench = Bench()
-    segment = Segment("/m/gate/20260101_000000.mp4", 1, 0.0)
-    for state, stalled in (("RUNNING", ["gate"]), ("STARTING", [])):
-        for _ in range(20):
-            bench.stalls.seen({"gate": segment})
-            bench.clock.pass_by(10)
-        bench.table.heard(state_event("gate", state, pid=7))
-        assert bench.stalls.stalled({"gate": 10}) == stalled
 
 
 def test_a_listing_replaces_what_events_said() -> None:

@@ -7,20 +7,17 @@ from typing import cast
 
 import pytest
 from support.examples import row, settings
-from support.watcher_fakes import Clock, Supervisord
 
 from heldar_mirror.programs.desired import Desired, desired_state
 from heldar_mirror.programs.stanzas import log_path
 from heldar_mirror.status.publishing import read_report
 from heldar_mirror.status.report import Report
 from heldar_mirror.supervisord.gateway import Process
-from heldar_mirror.watcher.async_gateway import AsyncGateway
 from heldar_mirror.watcher.follower import Follower
 from heldar_mirror.watcher.last_errors import LastErrors
 from heldar_mirror.watcher.problems import Problems
 from heldar_mirror.watcher.program_table import ProgramTable
 from heldar_mirror.watcher.publisher import Publisher
-from heldar_mirror.watcher.stalls import Stalls
 
 
 @dataclass
@@ -39,12 +36,10 @@ class Bench:
         )
         self.problems = Problems(lambda _: None)
         self.last_errors = LastErrors()
-        gateway, clock = cast("AsyncGateway", Supervisord()), Clock()
         self.publisher = Publisher(
             settings=lambda: self.settings,
             follower=cast("Follower", self),
             programs=cast("ProgramTable", SimpleNamespace(active=self.active, is_listed=self.programs_known)),
-            stalls=Stalls(gateway, self.last_errors, lambda _: None, clock, clock),
             last_errors=self.last_errors,
             problems=self.problems,
         )
@@ -100,7 +95,7 @@ def test_it_says_so_while_little_is_known(tmp_path: Path, has_read: bool, progra
 
 
 def test_a_recorder_that_waits_says_so_in_its_log(bench: Bench) -> None:
-    """A program that is up without an ffmpeg has its log read; what it logs is the camera's last error."""
+    """What is logged by a recorder that lives is the camera's last error."""
     bench.desired = desired_state([row(id="gate")], bench.settings, "")
     bench.programs = {"gate": Process("STARTING", 1, 7)}
     bench.log("gate", "2026-01-01T00:00:00Z ERROR no connection to the camera at 10.0.0.1, port 554: timed out")
