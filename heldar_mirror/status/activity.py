@@ -62,10 +62,10 @@ def _up(camera_id: str, process: Process, facts: Facts) -> Activity:
     if not facts.files_known:
         return "unknown"
     at, error = facts.errors.get(camera_id, (0.0, ""))
+    if STALLED in error:  # a recorder ends after a long run, so an earlier process may have logged it
+        return "stalled"
     if not error or at < process.since - HEARD_LATE_SECONDS:  # an earlier process logged it
         return "starting"
-    if STALLED in error:
-        return "stalled"
     if camera_id in facts.ffmpegs:
         return "starting"
     return "waiting" if NO_CONNECTION in error else "failed"

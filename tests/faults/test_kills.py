@@ -25,10 +25,13 @@ from support.inspection import (
 )
 from support.listeners import answering
 from support.mirror import Mirror
-from support.running import ffmpegs, kill, plan_counts, recorders
+from support.running import fail_for_good, ffmpegs, kill, plan_counts, recorders
 from support.scripts import script
 from support.users import new_mirror
 from support.waiting import wait_for
+from support.watched import published
+
+from heldar_mirror.recorder.recorder import REFUSED_SECONDS
 
 # Stands in for util-linux' setpriv, by which a recorder starts its ffmpeg, and is as slow as on a busy machine.
 SLOW_SETPRIV = """#!/bin/sh
@@ -102,16 +105,9 @@ def test_a_killed_watcher_comes_back_and_catches_up(running: Watched) -> None:
     mirror = running.mirror
     before = processes(mirror, "gate")
     with frozen_watcher(mirror) as dead:  # it gets no events any more, and supervisord doesn't start a new one yet
-        broken = mirror.home / "broken/yard"
-        broken.touch()
-        kill(ffmpegs(mirror, "yard")[0])
-        wait_for(
-            lambda: supervisor(mirror).getProcessInfo("mirror-yard")["statename"] == "FATAL",
-            seen=lambda: mirror.supervisorctl("status"),
-        )
+        fail_for_good(mirror, "yard")
         running.add("late")
         running.change("hall", 130)
-        broken.unlink()
         kill(dead)
     running.wait_until_right()
     assert watcher_pid(mirror) not in (0, dead)
@@ -279,12 +275,10 @@ def test_an_instance_whose_root_was_taken_over_records_nothing_there(home: Path)
             before, contents = recorders(second), sorted((home / "shared/gate").iterdir())
             with first.up(watched=True):
                 wait_for(lambda: "holds the marker of another volume or instance" in first.watch_log())
-                wait_for(
-                    lambda: supervisor(first).getProcessInfo("mirror-gate")["statename"] == "FATAL",
-                    seen=lambda: first.supervisorctl("status"),
-                )
-                time.sleep(3)  # a watcher that ignored the marker would start it again
-                assert supervisor(first).getProcessInfo("mirror-gate")["statename"] == "FATAL"
+                refused = "cannot record: mirror root"
+                wait_for(lambda: any(refused in (camera["last_error"] or "") for camera in published(first)["cameras"]))
+                time.sleep(REFUSED_SECONDS + 3)  # a recorder that ignored the marker would begin then
+                assert not ffmpegs(first, "gate")
                 assert "is in use by recorders" in first.run("adopt-volume", code=6).stderr
             assert recorders(second) == before
             assert sorted((home / "shared/gate").iterdir()) == contents

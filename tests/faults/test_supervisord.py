@@ -3,12 +3,10 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from support.mirror import GROWING_FFMPEG, Mirror
@@ -196,36 +194,3 @@ def test_a_socket_that_is_gone_is_told_and_up_can_still_be_ended(mirror: Mirror)
         up.terminate()
         assert up.wait(180) == 0
         assert not processes_of(str(mirror.home))
-
-
-@pytest.mark.slow
-def test_what_failed_while_supervisord_was_too_busy_to_look_is_no_restart_storm(mirror: Mirror) -> None:
-    """If supervisord notices late that a recorder failed at once, it counts that as a run, but leaves the program. The
-    watcher starts it as soon as the camera answers."""
-    ends, ffmpeg = mirror.home / "ends", mirror.home / "ffmpeg"
-    ffmpeg.write_text(f'#!/bin/bash\n[ "$1" = -version ] || until [ -e {ends} ]; do sleep 0.1; done\nexit 1\n')
-    ffmpeg.chmod(0o755)
-    mirror.env["HELDAR_FFMPEG_BIN"] = str(ffmpeg)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    mirror.database.add("gate", address="localhost", rtsp_port=port)
-    with mirror.up(watched=True):
-        recorder = wait_for(lambda: recorders(mirror).get("gate"))
-        os.kill(supervisord(mirror), signal.SIGSTOP)
-        try:
-            ends.touch()
-            wait_for(lambda: "Z (zombie)" in Path(f"/proc/{recorder}/status").read_text())
-        finally:
-            os.kill(supervisord(mirror), signal.SIGCONT)
-        wait_for(
-            lambda: "EXITED" in mirror.supervisorctl("status", "mirror-gate"),
-            seen=lambda: mirror.supervisorctl("status"),
-        )
-        time.sleep(3)
-        assert not recorders(mirror)
-        with socket.create_server(("127.0.0.1", port)):
-            wait_for(lambda: "ERROR ffmpeg ended" in log_of(mirror).partition("ERROR")[2])
-
-
-def log_of(mirror: Mirror) -> str:
-    return (mirror.logs / "mirror-gate.log").read_text()

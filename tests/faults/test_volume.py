@@ -43,8 +43,8 @@ def unmount(directory: Path) -> None:
     subprocess.run(["umount", "--lazy", str(directory)], check=True)
 
 
-def states(mirror: Mirror) -> dict[str, str]:
-    return {camera["camera_id"]: camera["state"] for camera in published(mirror)["cameras"]}
+def states(mirror: Mirror, what: str = "state") -> dict[str, str]:
+    return {camera["camera_id"]: camera[what] for camera in published(mirror)["cameras"]}
 
 
 def log_of(mirror: Mirror, camera_id: str) -> str:
@@ -53,7 +53,7 @@ def log_of(mirror: Mirror, camera_id: str) -> str:
 
 
 def starts(mirror: Mirror) -> int:
-    """Return how many recorders of all cameras have ended by themselves. Each failed start is one."""
+    """Return how many errors the recorders of all cameras have logged. A recording that fails is one."""
     return sum(path.read_text().count(" ERROR ") for path in mirror.logs.glob("mirror-*.log"))
 
 
@@ -64,8 +64,15 @@ def one_writer_each(mirror: Mirror, *camera_ids: str) -> bool:
 
 
 def settle(mirror: Mirror, *camera_ids: str) -> None:
-    """Wait until nothing is tried any more: every camera's program has failed for good."""
-    wait_for(lambda: all(states(mirror).get(name) == "FATAL" for name in camera_ids))
+    """Wait until the recorder of every camera refuses to begin."""
+
+    def refuses(camera_id: str) -> bool:
+        return "cannot record: " in (states(mirror, "last_error").get(camera_id) or "")
+
+    wait_for(
+        lambda: all(refuses(name) and states(mirror, "activity")[name] == "failed" for name in camera_ids),
+        seen=lambda: published(mirror),
+    )
 
 
 def told(mirror: Mirror, text: str) -> None:

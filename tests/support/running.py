@@ -1,5 +1,6 @@
 """The recorders and ffmpegs of a running mirror, and what commands left behind."""
 
+import contextlib
 import os
 import re
 import signal
@@ -34,6 +35,18 @@ def wait_until_recording(mirror: Mirror, *camera_ids: str) -> dict[str, int]:
 def kill(pid: int) -> None:
     """Kill a process with SIGKILL, so that it can't clean up."""
     os.kill(pid, signal.SIGKILL)
+
+
+def fail_for_good(mirror: Mirror, camera_id: str) -> None:
+    """Kill a camera's recorder again and again, until supervisord gives its program up."""
+
+    def is_given_up() -> bool:
+        with contextlib.suppress(ProcessLookupError):
+            if pid := recorders(mirror).get(camera_id):
+                kill(pid)
+        return "FATAL" in mirror.supervisorctl("status", f"mirror-{camera_id}")
+
+    wait_for(is_given_up, seen=lambda: mirror.supervisorctl("status"))
 
 
 def plan_counts(result: subprocess.CompletedProcess[str]) -> dict[str, int]:

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 from support.in_step import assert_in_step
-from support.listeners import open_port
+from support.listeners import open_port, refusing
 from support.mirror import FAKE_FFMPEG, PASSWORD, Mirror
-from support.running import ffmpegs, file_contents, plan_counts, recorders, wait_until_recording
+from support.running import fail_for_good, ffmpegs, file_contents, plan_counts, recorders, wait_until_recording
 from support.scripts import script
 from support.users import new_mirror
 from support.waiting import wait_for
@@ -260,17 +260,49 @@ def test_supervisorctl_works_as_a_sysadmin_expects(running: Mirror) -> None:
     running.run("reconcile", "administered")
 
 
-def test_what_failed_for_good_is_told_and_started_again(running: Mirror) -> None:
-    """A camera in FATAL is shown with its masked error, and the next reconcile starts it."""
-    wait_for(lambda: running.status()["broken"]["state"] == "FATAL", every=1)
+def test_what_fails_is_told_and_tried_again(running: Mirror) -> None:
+    """A camera whose ffmpeg fails is shown with its masked error, and its recorder tries again by itself."""
+    wait_for(lambda: running.status()["broken"]["activity"] == "failed", every=1)
     shown = running.run("status", code=1).stdout
     assert "broken: " in shown
     assert "rtsp://***@localhost: Connection refused" in shown
     assert ENCODED_PASSWORD not in shown
     (running.home / "broken/broken").unlink()
-    result = running.run("reconcile")
-    assert "= broken: had failed for good, and was started again" in result.stdout
     wait_until_recording(running, "broken")
+
+
+def test_who_is_named_is_tried_at_once(running: Mirror) -> None:
+    """A recorder that pauses before its next try, or waits for its camera, is replaced by one that begins anew."""
+    with refusing() as (_, port):
+        running.database.add("away", rtsp_port=port)
+        (running.home / "broken/pausing").touch()
+        running.database.add("pausing")
+        running.run("reconcile")
+        expected = {"away": "waiting", "pausing": "failed"}
+        wait_for(
+            lambda: {name: running.status()[name]["activity"] for name in expected} == expected, seen=running.status
+        )
+        before, tries = recorders(running), tried(running, "pausing")
+        assert plan_counts(running.run("reconcile", "away", "pausing"))["changed"] == 2
+        wait_for(lambda: tried(running, "pausing") > tries)
+        after = recorders(running)
+    assert not {(name, before[name]) for name in expected} & set(after.items())
+    running.database.execute("DELETE FROM cameras WHERE id IN ('away', 'pausing')")
+    running.run("reconcile")
+
+
+def tried(mirror: Mirror, camera_id: str) -> int:
+    return (mirror.logs / f"mirror-{camera_id}.log").read_text().count("ERROR ffmpeg ended")
+
+
+def test_what_failed_for_good_is_started_again(running: Mirror) -> None:
+    """The next reconcile starts a program that supervisord has given up."""
+    record(running, "killed")
+    fail_for_good(running, "killed")
+    assert running.status()["killed"]["activity"] == "failed"
+    result = running.run("reconcile")
+    assert "= killed: had failed for good, and was started again" in result.stdout
+    wait_until_recording(running, "killed")
 
 
 def test_two_reconciles_at_once_wait_for_each_other(running: Mirror) -> None:

@@ -293,7 +293,7 @@ def live(seen: Seen, mirror: Mirror, odd: Camera, closed: int, echo: int) -> Non
         mirror.database.update("changing", password=PASSWORDS["new"])
         wait_for(lambda: "~ changing" in mirror.watch_log())
         if seen.user == "root":
-            wait_for(lambda: all_of(mirror, RECORDED, "state", "EXITED"))
+            wait_for(lambda: all_of(mirror, RECORDED, "activity", "waiting"))
             odd.plug_in()
             wait_for(lambda: all_of(mirror, RECORDED, "segment"))
         processes.settle()
@@ -371,7 +371,7 @@ def test_no_command_shows_a_secret(seen: Seen) -> None:
         b"- raw_slash",
         b"rtsp://***@127.0.0.1",
         b"mirror-wrong ",
-        b"FATAL",
+        b"failed",
     ):
         assert text in told
     for text in (

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.following import GREETING, overheard, published, wait_until_recorded, watcher
 from support.mirror import Mirror
-from support.running import ffmpegs, kill, recorders, wait_until_recording
+from support.running import kill, recorders, wait_until_recording
 from support.waiting import wait_for
 
 pytestmark = pytest.mark.slow
@@ -74,9 +74,9 @@ def opened(pid: int) -> set[Path]:
 
 
 def kill_and_see_greeting(mirror: Mirror, camera_id: str, methods: list[str]) -> None:
-    """Kill a camera's ffmpeg, and see supervisord greeted and the camera recorded again."""
+    """Kill a camera's recorder, and see supervisord greeted and the camera recorded again."""
     recorder, greeted = recorders(mirror)[camera_id], methods.count(GREETING)
-    kill(*ffmpegs(mirror, camera_id))
+    kill(recorder)
     # The greeting of a tick comes every 10 s, so without a wake-up one of two cameras in a row would be late.
     wait_for(lambda: methods.count(GREETING) > greeted, seconds=5)
     wait_for(lambda: recorders(mirror).get(camera_id) not in (None, recorder))
@@ -101,7 +101,7 @@ def test_supervisord_is_woken_where_a_recorder_ends_and_once_for_many(mirror: Mi
             try:
                 greeted = methods.count(GREETING)
                 for camera_id in together:
-                    kill(*ffmpegs(mirror, camera_id))
+                    kill(before[camera_id])
                 wait_for(lambda: not recorders(mirror).keys() & set(together))
                 wait_for(lambda: methods.count(GREETING) > greeted, seconds=5)
             finally:
