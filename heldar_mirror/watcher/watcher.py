@@ -1,5 +1,4 @@
-"""The watcher: it follows the table, revives failed programs, keeps the pruner running, and
-publishes the report.
+"""The watcher: it follows the table, revives failed programs, keeps the pruner running, and publishes the report.
 
 supervisord runs it as an event listener, so it gets every program's change of state without asking. It may be killed at
 any time: what it remembers only saves work, and the next reconcile completes whatever it left half done.
