@@ -1,7 +1,10 @@
 """An RTSP camera that can be unplugged."""
 
 import subprocess
+import sys
 from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
 
 from support import HERE
 from support.mirror import PASSWORD, USER
@@ -15,15 +18,12 @@ class Camera:
     address: str = "127.0.0.1"
     process: "subprocess.Popen[str] | None" = None
 
+    def command(self) -> list[str]:
+        script = str(HERE / "rtsp_camera.py")
+        return ["/usr/bin/python3", script, "--address", self.address, str(self.port), USER, PASSWORD]
+
     def plug_in(self) -> None:
-        self.process = subprocess.Popen(
-            [
-                *["/usr/bin/python3", str(HERE / "rtsp_camera.py"), "--address", self.address],
-                *[str(self.port), USER, PASSWORD],
-            ],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self.process = subprocess.Popen(self.command(), stdout=subprocess.PIPE, text=True)
         assert self.process.stdout
         self.port = int(self.process.stdout.readline().split()[1])
 
@@ -34,3 +34,23 @@ class Camera:
             assert self.process.stdout
             self.process.stdout.close()
             self.process = None
+
+
+@dataclass
+class ScriptedCamera(Camera):
+    """Cameras that behave by the path of their URL, as scripted_camera.py says. `log` is where they write to."""
+
+    log: Path = Path("/dev/null")
+
+    def command(self) -> list[str]:
+        script = str(HERE / "scripted_camera.py")
+        return [sys.executable, script, "--address", self.address, str(self.port), USER, PASSWORD, str(self.log)]
+
+    def url(self, name: str, host: str = "127.0.0.1") -> str:
+        """Return the URL of a camera: the name of its profile, and `/` and any text if it is one of several."""
+        return f"rtsp://{USER}:{quote(PASSWORD, safe='')}@{host}:{self.port}/{name}"
+
+    def events(self, name: str) -> list[str]:
+        """Return what has happened at a camera."""
+        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        return [event for camera, _, event in (line.partition(" ") for line in lines) if camera == name]

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
+from heldar_mirror.recorder.leftovers import is_stub
 from heldar_mirror.recorder.segments import SEGMENT_NAME
 from support.mirror import Mirror
 from support.waiting import COMMAND_SECONDS, wait_for
@@ -50,6 +51,19 @@ def packets(segments: Iterable[Path]) -> list[str]:
         frames = subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=True).stdout
         found += [line.rpartition(",")[2].strip() for line in frames.splitlines() if not line.startswith("#")]
     return found
+
+
+def count_packets(segments: Iterable[Path]) -> tuple[int, str]:
+    """Return how many video packets can be read of segments, stubs left out, and what ffprobe says is wrong."""
+    listing = "".join(f"file 'file:{segment}'\n" for segment in segments if not is_stub(str(segment)))
+    if not listing:
+        return 0, ""
+    command = ["ffprobe", "-v", "error", "-f", "concat", "-safe", "0", "-protocol_whitelist", "file,pipe"]
+    command += ["-select_streams", "v", "-count_packets", "-show_entries", "stream=nb_read_packets", "-of", "csv=p=0"]
+    found = subprocess.run(
+        [*command, "pipe:0"], input=listing, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=True
+    )
+    return int(found.stdout), found.stderr
 
 
 def gaps(whole: list[str], part: list[str]) -> list[float]:

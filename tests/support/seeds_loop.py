@@ -3,7 +3,7 @@
 
 Usage: seeds_loop.py COMMANDS, a JSON file with ffmpeg's arguments by camera. The loop runs ffmpeg, reads its stderr and
 keeps the last 8 KiB. After an ffmpeg that ran for more than 30 s it sleeps 1 s, else twice as long as before, 30 s at
-most. It prints a line at each start and each end. At SIGTERM it ends, and kills its ffmpegs.
+most. It prints a line at each start and each end. At SIGTERM it ends, and has its ffmpegs end as well.
 """
 
 import asyncio
@@ -18,6 +18,8 @@ from pathlib import Path
 TAIL_BYTES = 8192
 LONG_SECONDS = 30
 MAX_SLEEP_SECONDS = 30
+# An ffmpeg that gets no media ignores the first SIGTERM.
+KILL_AFTER_SECONDS = 5
 
 
 async def tail_of(stderr: asyncio.StreamReader) -> bytes:
@@ -25,6 +27,16 @@ async def tail_of(stderr: asyncio.StreamReader) -> bytes:
     while chunk := await stderr.read(4096):
         tail = (tail + chunk)[-TAIL_BYTES:]
     return tail
+
+
+async def end(ffmpeg: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        ffmpeg.terminate()
+        try:
+            await asyncio.wait_for(ffmpeg.wait(), KILL_AFTER_SECONDS)
+        except asyncio.TimeoutError:
+            ffmpeg.kill()
+    await ffmpeg.wait()
 
 
 async def keep_recording(camera: str, command: list[str]) -> None:
@@ -40,13 +52,11 @@ async def keep_recording(camera: str, command: list[str]) -> None:
             stderr=asyncio.subprocess.PIPE,
         )
         try:
-            assert ffmpeg.stderr  # noqa: S101 - it is a pipe
+            assert ffmpeg.stderr
             tail = asyncio.create_task(tail_of(ffmpeg.stderr))
             code = await ffmpeg.wait()
         except asyncio.CancelledError:
-            with contextlib.suppress(ProcessLookupError):
-                ffmpeg.kill()
-            await ffmpeg.wait()
+            await end(ffmpeg)
             raise
         ran = time.monotonic() - begun
         print(camera, f"ended after {ran:.1f} s with {code}:", len(await tail), "bytes", flush=True)
