@@ -168,7 +168,7 @@ class Cameras:
     def accepts(self, profile: Profile, method: str, request: str) -> bool:
         """Return whether a request holds the right answer to one of the camera's challenges."""
         found = re.search(r"Authorization: Digest (.*)", request)
-        fields = dict(re.findall(r'(\w+)="?([^",]*)"?', found[1])) if found else {}
+        fields: dict[str, str] = dict(re.findall(r'(\w+)="?([^",]*)"?', found[1])) if found else {}
         algorithm = fields.get("algorithm", "MD5")
         if profile.refuses or not found or algorithm not in profile.challenges:
             return False
