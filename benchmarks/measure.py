@@ -31,8 +31,8 @@ with the smallest and largest value in brackets. A ratio is that of two medians 
 class Figure:
     """Several measurements of ours in `unit`, and of `theirs`, which `beside` names.
 
-    `aim` is the largest allowed ratio of the medians or, without `theirs`, the largest allowed median. None means that
-    there is no aim. `number` orders the table.
+    `aim` is the largest allowed ratio of the medians or, without `theirs`, the largest allowed median; the smallest
+    allowed one if `more_is_better`. None means that there is no aim. `number` orders the table.
     """
 
     number: int
@@ -42,6 +42,7 @@ class Figure:
     beside: str = ""
     theirs: Sequence[float] = ()
     aim: float | None = None
+    more_is_better: bool = False
 
     @property
     def result(self) -> float:
@@ -49,11 +50,14 @@ class Figure:
 
     @property
     def met(self) -> bool:
-        return self.aim is None or self.result <= self.aim
+        if self.aim is None:
+            return True
+        return self.result >= self.aim if self.more_is_better else self.result <= self.aim
 
     def cells(self) -> tuple[str, ...]:
         result = f"{self.result:.3g}{'' if self.theirs else ' ' + self.unit}"
-        aim = "" if self.aim is None else f"≤ {self.aim:g}{'' if self.met else ', missed'}"
+        sign = "≥" if self.more_is_better else "≤"
+        aim = "" if self.aim is None else f"{sign} {self.aim:g}{'' if self.met else ', missed'}"
         return self.what, self.unit, shown(self.ours), self.beside, shown(self.theirs), result, aim
 
 

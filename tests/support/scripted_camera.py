@@ -84,6 +84,7 @@ PROFILES = {
     "key75": Profile(rate=5, keyframe_every=75, greets=True),
     "key100": Profile(rate=5, keyframe_every=100, greets=True),
     "key300": Profile(rate=5, keyframe_every=300, greets=True),
+    "far": Profile(rate=5, keyframe_every=100),
     "joined": Profile(rate=5, keyframe_every=20),
     "dark": Profile(rate=5, keyframe_every=50, greets=True, source=DARK),
     "stray": Profile(clock=stray),

@@ -65,10 +65,16 @@ async def keep_recording(camera: str, command: list[str]) -> None:
 
 
 async def run(commands: dict[str, list[str]]) -> None:
-    loops = asyncio.gather(*(keep_recording(camera, command) for camera, command in commands.items()))
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, loops.cancel)
-    with contextlib.suppress(asyncio.CancelledError):
-        await loops
+    loops = [asyncio.create_task(keep_recording(camera, command)) for camera, command in commands.items()]
+
+    def end_all() -> None:
+        for loop in loops:
+            loop.cancel()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end_all)
+    for result in await asyncio.gather(*loops, return_exceptions=True):
+        if result and not isinstance(result, asyncio.CancelledError):
+            raise result
 
 
 if __name__ == "__main__":
