@@ -15,6 +15,9 @@ from support.camera import ScriptedCamera
 from support.scripted_camera import PROFILES
 from support.users import new_mirror
 
+from heldar_mirror.recorder.login import UNANSWERABLE
+from heldar_mirror.recorder.tries import ONE_SESSION as SAYS_ONE_SESSION
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 FFMPEGS = {"debian": "ffmpeg", "newest": imageio_ffmpeg.get_ffmpeg_exe()}
@@ -34,8 +37,12 @@ KEPT = [
     *[Case("stray", 10), Case("stray", 60), Case("twice", 10), Case("fourfold", 10), Case("eightfold", 2)],
     *[Case("still", 10), Case("back", 10), Case("forth", 10), Case("saw", 10), Case("burst", 10), Case("mute", 10)],
 ]
-ONE_SESSION = [Case("newest", 10, "loop"), Case("first", 10, "loop")]
-REFUSING = [Case(name, 10, "nobody") for name in ("wrong", "sha256", "sha256_last", "busy453", "busy503")]
+NEWEST, FIRST = Case("newest", 10, "loop"), Case("first", 10, "loop")
+BUSY = [Case("busy453", 10, "nobody"), Case("busy503", 10, "nobody")]
+WRONG, BOOTS = Case("wrong", 10, "nobody"), Case("boots", 10, "nobody")
+UNKNOWN_LOGINS = [Case("sha256", 10, "nobody"), Case("sha256_last", 10, "nobody")]
+ONE_SESSION = [NEWEST, FIRST, *BUSY]
+REFUSING = [WRONG, BOOTS, *UNKNOWN_LOGINS]
 
 Outcomes = dict[str, dict[Case, Outcome]]
 
@@ -90,3 +97,44 @@ def test_its_segments_are_whole(outcomes: Outcomes, ffmpeg: str, case: Case) -> 
     outcome = outcomes[ffmpeg][case]
     assert not outcome.complaints
     assert not outcome.overwritten
+
+
+@every_ffmpeg
+@pytest.mark.parametrize("case", ONE_SESSION, ids=named)
+def test_a_camera_of_one_session_is_left_to_the_primary(outcomes: Outcomes, ffmpeg: str, case: Case) -> None:
+    """The mirror yields, and `status` says why, whether the camera ends the older session or refuses a second one."""
+    outcome = outcomes[ffmpeg][case]
+    assert SAYS_ONE_SESSION in outcome.note
+    assert "next try in 2 min" in outcome.note
+    assert outcome.events.count("refused a session") <= 2
+    if case in (NEWEST, FIRST):
+        # Until the mirror knows, each side ends the other's session a few times, and the loop waits longer each time.
+        lost = SECONDS / 5 if case == NEWEST else 0
+        assert outcome.theirs > (SECONDS - lost - SLACK_SECONDS) * PROFILES[case.profile].rate, outcome
+
+
+@every_ffmpeg
+def test_no_camera_is_locked_by_a_wrong_password(outcomes: Outcomes, ffmpeg: str) -> None:
+    """The mirror logs in three times, and then leaves the camera alone for a quarter of an hour."""
+    outcome = outcomes[ffmpeg][WRONG]
+    assert outcome.events.count("refused a login") == 3
+    assert "401" in outcome.note
+    assert "next try in 15 min" in outcome.note
+    assert UNANSWERABLE not in outcome.note
+
+
+@every_ffmpeg
+def test_a_camera_that_boots_is_recorded(outcomes: Outcomes, ffmpeg: str) -> None:
+    """One that refuses the right password at first is recorded soon."""
+    outcome = outcomes[ffmpeg][BOOTS]
+    assert "refused a login" in outcome.events
+    assert outcome.ours
+
+
+@every_ffmpeg
+@pytest.mark.parametrize("case", UNKNOWN_LOGINS, ids=named)
+def test_a_login_that_ffmpeg_can_not_do_is_told(outcomes: Outcomes, ffmpeg: str, case: Case) -> None:
+    """`status` says so, and takes it for no wrong password."""
+    outcome = outcomes[ffmpeg][case]
+    assert f"{UNANSWERABLE}: Digest with SHA-256" in outcome.note
+    assert "refused a login" not in outcome.events

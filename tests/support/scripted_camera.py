@@ -31,8 +31,10 @@ PACKET_BYTES = 1400
 RTCP_SECONDS = 5
 # A stream repeats itself after this time, or after a keyframe's if that is longer.
 STREAM_SECONDS = 10
-DARK = "color=black:size=320x240"
-LIVELY = "testsrc2=size=320x240"
+DARK = "color=black:size=320x240:rate={rate}"
+LIVELY = "testsrc2=size=320x240:rate={rate}"
+# 7 MB a second at 10 frames/s.
+SNOW = "testsrc2=size=1280x720:rate={rate},noise=alls=100:allf=t"
 
 
 def true(seconds: float) -> float:
@@ -50,7 +52,7 @@ class Profile:
 
     rate             frames/s
     keyframe_every   the time between two keyframes
-    source           what it shows: a source of ffmpeg's
+    source           what it shows: a source of ffmpeg's, with `{rate}` for the frames/s
     clock            the time in a frame's stamp, by the time since the session's first frame
     greets           a client's first frame is a keyframe; else it joins the others where they are
     media_for        after this time a session gets no more frames, but RTCP goes on
@@ -58,7 +60,7 @@ class Profile:
     setup            the status that each SETUP gets
     sessions         how many clients may play: `any`; `newest`, which ends the one before; `first`, and others get 453
     challenges       the algorithms of the digests that it asks for, in this order
-    refuses          no password is right
+    refuses_for      so long after its start no password is right, as of a camera that boots
     answers_after    the time that each answer takes
     """
 
@@ -72,7 +74,7 @@ class Profile:
     setup: str = "200 OK"
     sessions: str = "any"
     challenges: tuple[str, ...] = ()
-    refuses: bool = False
+    refuses_for: float = 0
     answers_after: float = 0
 
 
@@ -92,6 +94,7 @@ PROFILES = {
     "fourfold": Profile(clock=lambda seconds: seconds * 4),
     "eightfold": Profile(clock=lambda seconds: seconds * 8, keyframe_every=0.5),
     "still": Profile(clock=lambda _: 0),
+    "flood": Profile(clock=lambda _: 0, source=SNOW),
     "back": Profile(clock=lambda seconds: seconds - (3600 if seconds >= 20 else 0)),
     "forth": Profile(clock=lambda seconds: seconds + (3600 if seconds >= 20 else 0)),
     "saw": Profile(clock=lambda seconds: seconds - 3 * (seconds // 10)),
@@ -101,7 +104,8 @@ PROFILES = {
     "first": Profile(sessions="first"),
     "busy453": Profile(setup="453 Not Enough Bandwidth"),
     "busy503": Profile(setup="503 Service Unavailable"),
-    "wrong": Profile(challenges=("MD5",), refuses=True),
+    "wrong": Profile(challenges=("MD5",), refuses_for=math.inf),
+    "boots": Profile(challenges=("MD5",), refuses_for=40),
     "md5": Profile(challenges=("MD5",)),
     "sha256": Profile(challenges=("SHA-256",)),
     "sha256_first": Profile(challenges=("SHA-256", "MD5")),
@@ -124,7 +128,7 @@ def encoded(rate: int, keyframe_every: float, source: str) -> Stream:
     distance = round(rate * keyframe_every)
     frames = distance * math.ceil(STREAM_SECONDS / keyframe_every)
     keys = f"keyint={distance}:min-keyint={distance}:scenecut=0:bframes=0:slices=1:threads=1"
-    command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", f"{source}:rate={rate}", "-frames:v", str(frames)]
+    command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", source.format(rate=rate), "-frames:v", str(frames)]
     command += ["-c:v", "libx264", "-preset", "ultrafast", "-x264-params", keys, "-f", "h264", "-"]
     units = re.split(b"\0\0\0?\1", subprocess.run(command, capture_output=True, check=True).stdout)[1:]
     parameter_sets = [unit for unit in units if unit[0] & 31 in (7, 8)][:2]
@@ -171,7 +175,7 @@ class Cameras:
         found = re.search(r"Authorization: Digest (.*)", request)
         fields: dict[str, str] = dict(re.findall(r'(\w+)="?([^",]*)"?', found[1])) if found else {}
         algorithm = fields.get("algorithm", "MD5")
-        if profile.refuses or not found or algorithm not in profile.challenges:
+        if not found or algorithm not in profile.challenges or time.monotonic() < self.begun + profile.refuses_for:
             return False
         user = digest(algorithm, self.user, REALM, self.password)
         return digest(algorithm, user, NONCE, digest(algorithm, method, fields["uri"])) == fields["response"]
