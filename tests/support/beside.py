@@ -12,6 +12,7 @@ from support.loop import Loop, loop_beside
 from support.mirror import Mirror
 from support.recordings import closed_digests, count_packets, digests
 from support.running import ffmpegs
+from support.scripted_camera import PROFILES
 from support.waiting import wait_for
 
 
@@ -36,6 +37,7 @@ class Case:
 class Outcome:
     """What was seen of one case: the packets that mirror and loop kept, and what happened at the camera.
 
+    If the mirror began, `ours` lacks what was sent until the loop began as well.
     `complaints` is what ffprobe said about the mirror's segments, and `overwritten` names those that changed after they
     had been closed. `status` and `note` are what `status` said at the end.
     """
@@ -67,16 +69,23 @@ def record_beside(mirror: Mirror, camera: ScriptedCamera, cases: Sequence[Case],
         for case in cases:
             ours, complaints = count_packets(mirror.segments(case.id))
             theirs, _ = count_packets(sorted((loop.root / case.id).glob("*.mp4")))
+            timed = camera.timed_events(f"{case.profile}/{path}/{case.segment_seconds}")
             outcomes[case] = Outcome(
-                ours,
+                ours - alone_packets(case, timed),
                 theirs,
                 complaints,
                 [file.name for file in overwritten if file.parent.name == case.id],
                 status[case.id],
                 next((line for line in text.splitlines() if line.startswith(f"{case.id}: ")), ""),
-                camera.events(f"{case.profile}/{path}/{case.segment_seconds}"),
+                [event for _, event in timed],
             )
     return outcomes
+
+
+def alone_packets(case: Case, events: list[tuple[float, str]]) -> int:
+    """Return how many packets were sent to the mirror, if it began, until the loop began."""
+    begun = [at for at, event in events if event == "plays"][:2]
+    return round((begun[1] - begun[0]) * PROFILES[case.profile].rate) if case.first == "mirror" else 0
 
 
 @contextlib.contextmanager

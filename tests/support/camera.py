@@ -52,5 +52,10 @@ class ScriptedCamera(Camera):
 
     def events(self, name: str) -> list[str]:
         """Return what has happened at a camera."""
+        return [event for _, event in self.timed_events(name)]
+
+    def timed_events(self, name: str) -> list[tuple[float, str]]:
+        """Return what has happened at a camera, and when, in monotonic seconds."""
         lines = self.log.read_text().splitlines() if self.log.exists() else []
-        return [event for camera, _, event in (line.partition(" ") for line in lines) if camera == name]
+        events = [line.split(" ", 2) for line in lines]
+        return [(float(at), event) for at, camera, event in events if camera == name]

@@ -2,7 +2,8 @@
 """An RTSP camera whose path says how it behaves: scripted_camera.py PORT USER PASSWORD LOG. It prints `ready PORT`.
 
 `rtsp://…/PROFILE` behaves as PROFILES says. What follows the name, as in `/PROFILE/2`, makes a camera of its own. Each
-camera sends its frames at the same times to all its clients. LOG gets a line `CAMERA EVENT` for each thing of note.
+camera sends its frames at the same times to all its clients. LOG gets a line `TIME CAMERA EVENT` for each thing of
+note, with the time in monotonic seconds.
 """
 
 import argparse
@@ -168,7 +169,7 @@ class Cameras:
 
     def note(self, camera: str, event: str) -> None:
         with self._log.open("a") as log:
-            log.write(f"{camera} {event}\n")
+            log.write(f"{time.monotonic():.2f} {camera} {event}\n")
 
     def accepts(self, profile: Profile, method: str, request: str) -> bool:
         """Return whether a request holds the right answer to one of the camera's challenges."""
