@@ -32,12 +32,16 @@ def prove_volume(root: str, volume: str) -> int:
             f"mirror root {root} has lost its marker {MARKER}: is the volume mounted? "
             "For a new volume: heldar-mirror adopt-volume"
         ) from None
-    fcntl.flock(fd, fcntl.LOCK_SH)  # before reading, since an adoption writes under an exclusive lock
-    if posix.read(fd, 200).decode(errors="replace").strip() != volume:
-        raise RefusedError(
-            f"mirror root {root} holds the marker of another volume or instance. Mount the right one, "
-            "or make this one ours: heldar-mirror adopt-volume"
-        )
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH)  # before reading, since an adoption writes under an exclusive lock
+        if posix.read(fd, 200).decode(errors="replace").strip() != volume:
+            raise RefusedError(
+                f"mirror root {root} holds the marker of another volume or instance. Mount the right one, "
+                "or make this one ours: heldar-mirror adopt-volume"
+            )
+    except (RefusedError, OSError):
+        posix.close(fd)  # or the adoption that is advised would find the volume in use
+        raise
     return fd
 
 
@@ -108,8 +112,11 @@ def lock_directory(directory: str) -> int:
     fd = posix.open(f"{directory}/{LOCK}", posix.O_RDWR | posix.O_CREAT | posix.O_NOFOLLOW, 0o640)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise RefusedError(f"another recorder is writing to {directory}: see who holds {LOCK} there") from None
+    except OSError as error:
+        posix.close(fd)
+        if isinstance(error, BlockingIOError):
+            raise RefusedError(f"another recorder is writing to {directory}: see who holds {LOCK} there") from None
+        raise
     return fd
 
 

@@ -1,8 +1,11 @@
 """What a recorder refuses to record with."""
 
+import fcntl
 import re
 import shutil
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from support.bench import PASSWORD, URL, Bench
@@ -112,3 +115,28 @@ def test_a_missing_ffmpeg_is_named(bench: Bench) -> None:
     """If there is no such ffmpeg, the line gives its path."""
     line = bench.run(bench.spec(args=["/nowhere/ffmpeg", "-i", URL]))
     assert re.match(r"ERROR ffmpeg ended .* /nowhere/ffmpeg.*not found", line)
+
+
+def open_files(process: "subprocess.Popen[str]") -> list[str]:
+    """Return the files that a recorder has open, without pipes and devices."""
+    links = [str(fd.readlink()) for fd in Path(f"/proc/{process.pid}/fd").iterdir()]
+    return [link for link in links if not link.startswith(("pipe:", "/dev/"))]
+
+
+@pytest.mark.parametrize("refused", [MARKER, LOCK])
+def test_a_recorder_that_is_refused_keeps_nothing_open(bench: Bench, refused: str) -> None:
+    """Else the volume could be neither adopted nor unmounted, and the recorder would run out of descriptors."""
+    (bench.root / "gate").mkdir()
+    (bench.root / "gate").chmod(0o777)
+    lock = bench.root / "gate" / LOCK
+    lock.touch()
+    lock.chmod(0o666)
+    if refused == MARKER:
+        change_marker(bench)
+    with lock.open() as holder:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        process = bench.start()
+        assert process.stdout
+        assert "ERROR cannot record: " in process.stdout.readline()
+        assert open_files(process) == []
+        bench.end(process)
