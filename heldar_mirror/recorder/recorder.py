@@ -14,7 +14,7 @@ from .launch_spec import parse_spec, segment_seconds
 from .log import say
 from .run import Run, run_ffmpeg
 from .segments import AHEAD, AHEAD_SECONDS, free_second
-from .volume import RefusedError, check_room, lock_directory, note_run, prove_volume, try_writing, unfinished_run
+from .volume import LOCK, RefusedError, check_room, lock_directory, note_run, prove_volume, try_writing, unfinished_run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,7 +63,10 @@ def record(spec: "dict[str, list[str]]", child: Child, *, trial: bool) -> "Run |
         note_run(lock, directory, run.segments.run)
         run_ffmpeg(spec, run, child)
         if not run.segments.error:
-            note_run(lock, directory, "")
+            try:
+                note_run(lock, directory, "")
+            except OSError as error:
+                run.segments.error = f"cannot write {directory}/{LOCK}: {error}"
         return run
     finally:
         posix.close(volume)

@@ -8,6 +8,8 @@ import pytest
 from support.bench import PASSWORD, Bench
 from support.listeners import open_port
 
+from heldar_mirror.recorder.volume import LOCK
+
 
 @pytest.mark.parametrize(
     ("ending", "how"),
@@ -92,6 +94,17 @@ def test_the_line_is_told_though_the_directory_fails(bench: Bench) -> None:
     """What ffmpeg said is shown even if the camera directory can't be read any more."""
     bench.stand_in(r'camera.rename(f"{camera}.gone"); camera.touch(); complain(b"Input/output error\n"); sys.exit(1)')
     assert "exit status 1 | Input/output error" in bench.run()
+
+
+def test_the_line_is_told_though_the_lock_cannot_be_written(bench: Bench) -> None:
+    """What ffmpeg said is shown even if a write to the volume fails just after it has ended."""
+    bench.stand_in(r"""
+import resource
+resource.prlimit(os.getppid(), resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+complain(b"Input/output error\n"); sys.exit(1)""")
+    line = bench.run()
+    assert "exit status 1 | Input/output error | cannot write " in line
+    assert line.endswith(f"/gate/{LOCK}: [Errno 27] File too large")
 
 
 def test_a_directory_that_vanished_stays_gone(bench: Bench) -> None:
