@@ -48,9 +48,12 @@ class Child:
     def ready(self, seconds: float) -> "dict[int, int]":
         """Wait for the descriptors of `poll`, and return the events of those that are ready.
 
-        The wait is over at once when the recorder is stopped. That is also done if nobody reads our output any more,
-        because supervisord was killed before our parent-death signal was armed.
+        The wait is over at once when the recorder is stopped, and each later one unless ffmpeg runs. The recorder is
+        also stopped if nobody reads our output any more, because supervisord was killed before our parent-death signal
+        was armed.
         """
+        if self.stopping and not self.pid:
+            seconds = 0
         ready = dict(self.poll.poll(seconds * 1000))
         if ready.pop(self._woken, 0):
             posix.read(self._woken, 1)
@@ -73,29 +76,34 @@ class Child:
     def give_up(self, *_: object) -> None:
         """Kill an ffmpeg that has not ended. Without media from its camera it ignores the first SIGTERM."""
         if self.pid:
-            posix.kill(self.pid, _signal.SIGKILL)
+            try:
+                posix.kill(self.pid, _signal.SIGKILL)
+            except ProcessLookupError:
+                pass  # it has just ended by itself
 
     def spawn(self, args: "list[str]", stderr: int) -> None:
-        """Start ffmpeg. It dies with this process."""
+        """Start ffmpeg. It dies with this process. Raises OSError if it can't be started."""
         guard = ["setpriv", "--pdeathsig", "KILL"]
         environment = {k: v for k, v in posix.environ.items() if not k.startswith(b"HELDAR_")}
         # If we die before the parent-death signal is armed it never arrives, so sh checks its parent first.
         begin = 'test "$PPID" = "$1" && shift && exec "$@"'
         guard += ["--", "sh", "-c", begin, "heldar-mirror", str(posix.getpid())]
         null = posix.open("/dev/null", posix.O_RDWR)
-        self.begun = time.monotonic()
-        self.pid = posix.posix_spawnp(
-            guard[0],
-            [*guard, *args],
-            {**environment, b"TZ": b"UTC"},
-            file_actions=[
-                (posix.POSIX_SPAWN_DUP2, null, 0),
-                (posix.POSIX_SPAWN_DUP2, null, 1),
-                (posix.POSIX_SPAWN_DUP2, stderr, 2),
-            ],
-            setsigdef=[_signal.SIGPIPE, _signal.SIGXFSZ],
-        )
-        posix.close(null)
+        try:
+            self.begun = time.monotonic()
+            self.pid = posix.posix_spawnp(
+                guard[0],
+                [*guard, *args],
+                {**environment, b"TZ": b"UTC"},
+                file_actions=[
+                    (posix.POSIX_SPAWN_DUP2, null, 0),
+                    (posix.POSIX_SPAWN_DUP2, null, 1),
+                    (posix.POSIX_SPAWN_DUP2, stderr, 2),
+                ],
+                setsigdef=[_signal.SIGPIPE, _signal.SIGXFSZ],
+            )
+        finally:
+            posix.close(null)
         if self.stopping:
             self.stop()
 

@@ -46,26 +46,32 @@ class Run:
 
 
 def run_ffmpeg(spec: "dict[str, list[str]]", run: Run, child: "Child") -> None:
-    """Run ffmpeg to its end."""
+    """Run ffmpeg to its end. Raises OSError if it can't be started."""
     url_bytes, blotted = spec["url"][0].encode(), blot(spec["url"][0], spec["secret"]).encode()
-    (stderr, stderr_writer), (listing, listing_writer), (report, report_writer) = (posix.pipe() for _ in range(3))
-    output = [
-        *["-progress", f"pipe:{report_writer}", "-stats_period", str(REPORT_SECONDS)],
-        *["-segment_list", f"pipe:{listing_writer}", "-segment_list_type", "flat", run.segments.pattern()],
-    ]
-    for fd in (listing_writer, report_writer):
-        posix.set_inheritable(fd, True)
-    child.spawn([*spec["arg"], *output], stderr_writer)
-    for fd in (stderr_writer, listing_writer, report_writer):
-        posix.close(fd)
-    takers = {stderr: run.tail.add, listing: run.segments.closed, report: run.media.add}
-    follow(child, run, takers, lambda: hide_credentials(child.pid, url_bytes, blotted))
-    run.status = child.wait()
-    for fd in (listing, report):
-        while data := posix.read(fd, 65536):
-            takers[fd](data)
-        posix.close(fd)
-    posix.close(stderr)
+    opened: list[int] = []
+    try:
+        for _ in range(3):
+            opened += posix.pipe()
+        stderr, stderr_writer, listing, listing_writer, report, report_writer = opened
+        output = [
+            *["-progress", f"pipe:{report_writer}", "-stats_period", str(REPORT_SECONDS)],
+            *["-segment_list", f"pipe:{listing_writer}", "-segment_list_type", "flat", run.segments.pattern()],
+        ]
+        for fd in (listing_writer, report_writer):
+            posix.set_inheritable(fd, True)
+        child.spawn([*spec["arg"], *output], stderr_writer)
+        for fd in (stderr_writer, listing_writer, report_writer):
+            opened.remove(fd)
+            posix.close(fd)
+        takers = {stderr: run.tail.add, listing: run.segments.closed, report: run.media.add}
+        follow(child, run, takers, lambda: hide_credentials(child.pid, url_bytes, blotted))
+        run.status = child.wait()
+        for fd in (listing, report):
+            while data := posix.read(fd, 65536):
+                takers[fd](data)
+    finally:
+        for fd in opened:
+            posix.close(fd)
     run.cut = run.status == 0 and not run.cause and run.media.was_cut()
     run.segments.finish()
 

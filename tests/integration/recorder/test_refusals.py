@@ -117,6 +117,17 @@ def test_a_missing_ffmpeg_is_named(bench: Bench) -> None:
     assert re.match(r"ERROR ffmpeg ended .* /nowhere/ffmpeg.*not found", line)
 
 
+def test_an_ffmpeg_that_cannot_be_started_costs_no_descriptor(bench: Bench) -> None:
+    """If Linux starts no process, the recorder tries again, and has no more open than before."""
+    bench.env["PATH"] = "/nowhere"
+    process = bench.start()
+    assert process.stdout
+    assert "ERROR cannot record: [Errno 2] No such file or directory: 'setpriv'" in process.stdout.readline()
+    # Those it was given, and the two ends of the pipe by which a stop wakes it.
+    assert len(list(Path(f"/proc/{process.pid}/fd").iterdir())) == 3 + 2
+    bench.end(process)
+
+
 def open_files(process: "subprocess.Popen[str]") -> list[str]:
     """Return the files that a recorder has open, without pipes and devices."""
     links = [str(fd.readlink()) for fd in Path(f"/proc/{process.pid}/fd").iterdir()]

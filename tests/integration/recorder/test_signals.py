@@ -7,6 +7,8 @@ import time
 from support.bench import Bench
 from support.waiting import wait_for, wait_for_none
 
+from heldar_mirror.recorder.ffmpeg import Child
+
 
 def test_ffmpeg_is_told_to_stop_once(bench: Bench) -> None:
     """Of three SIGTERMs ffmpeg gets one, since a second one would make it lose its last segment."""
@@ -44,6 +46,14 @@ def test_a_stop_at_any_moment_of_the_start_is_obeyed(bench: Bench) -> None:
         assert "ERROR" not in output
         assert "Traceback" not in output
     assert not wait_for_none(str(bench.home))
+
+
+def test_a_recorder_that_is_stopped_waits_no_more() -> None:
+    """Once stopped, no wait but that for ffmpeg lasts, also a second one."""
+    child = Child()
+    child.stop()
+    for _ in range(2):
+        assert not child.ready(3600)
 
 
 def test_ffmpeg_dies_with_its_recorder(bench: Bench) -> None:
