@@ -72,3 +72,13 @@ def hung(server: "subprocess.Popen[bytes]") -> Iterator[None]:
 def waits_for_fuse(pid: int) -> bool:
     """Whether a process is in a call that waits for a FUSE server."""
     return "request_wait_answer" in Path(f"/proc/{pid}/wchan").read_text()
+
+
+@contextlib.contextmanager
+def frozen(root: Path) -> Iterator[None]:
+    """A file system on which every write is stuck, beyond all signals."""
+    subprocess.run(["fsfreeze", "--freeze", str(root)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["fsfreeze", "--unfreeze", str(root)], check=True)

@@ -2,13 +2,13 @@
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from support.camera import Camera
+from support.camera import Camera, ScriptedCamera
 from support.mirror import Mirror
 from support.users import new_mirror
 
@@ -22,16 +22,32 @@ class AtOnce:
     The file must define the fixture `ordeals` as what `fixture` returns.
     """
 
-    def __init__(self) -> None:
-        self._ordeals: list[Ordeal] = []
+    def __init__(self, camera: "Callable[[], contextlib.AbstractContextManager[Camera]] | None" = None) -> None:
+        self._camera = camera or steady_camera
+        self._ordeals: dict[str, Ordeal] = {}
 
     def __call__(self, ordeal: Ordeal) -> Callable[[Ordeals], None]:
         def test(ordeals: Ordeals) -> None:
             ordeals[ordeal.__name__].result()
 
-        self._ordeals.append(ordeal)
+        self._ordeals[ordeal.__name__] = ordeal
         test.__name__, test.__doc__ = ordeal.__name__, ordeal.__doc__
         return test
+
+    def each(self, cases: Sequence[str]) -> Callable[[Callable[[Mirror, int, str], None]], Any]:
+        """Return a decorator for a function of a mirror, a camera's port and a case. It makes a test for each case."""
+
+        def decorate(ordeal: Callable[[Mirror, int, str], None]) -> Any:
+            @pytest.mark.parametrize("case", cases)
+            def test(ordeals: Ordeals, case: str) -> None:
+                ordeals[f"{ordeal.__name__}[{case}]"].result()
+
+            for case in cases:
+                self._ordeals[f"{ordeal.__name__}[{case}]"] = _with_case(ordeal, case)
+            test.__name__, test.__doc__ = ordeal.__name__, ordeal.__doc__
+            return test
+
+        return decorate
 
     def fixture(self, most: int = 100) -> Any:
         """Return a fixture that starts all selected functions of the file, `most` at a time and in their order."""
@@ -39,21 +55,40 @@ class AtOnce:
         @pytest.fixture(scope="module")
         def ordeals(request: pytest.FixtureRequest) -> Iterator[Ordeals]:
             selected = {item.name for item in request.session.items}
-            begun = [ordeal for ordeal in self._ordeals if ordeal.__name__ in selected]
             with ThreadPoolExecutor(most) as pool:
-                yield {ordeal.__name__: pool.submit(_run, ordeal) for ordeal in begun}
+                yield {
+                    name: pool.submit(self._run, name, ordeal)
+                    for name, ordeal in self._ordeals.items()
+                    if name in selected
+                }
 
         return ordeals
 
+    def _run(self, name: str, ordeal: Ordeal) -> None:
+        # No camera is shared, because a hung recorder keeps its camera from sending to others.
+        with self._camera() as camera, new_mirror() as mirror:
+            try:
+                ordeal(mirror, camera.port)
+            except pytest.skip.Exception:
+                raise
+            except BaseException:
+                print(name, mirror.describe_state())
+                raise
 
-def _run(ordeal: Ordeal) -> None:
-    # No camera is shared, because a hung recorder keeps its camera from sending to others.
-    with steady_camera() as camera, new_mirror() as mirror:
-        try:
-            ordeal(mirror, camera.port)
-        except BaseException:
-            print(ordeal.__name__, mirror.describe_state())
-            raise
+
+def _with_case(ordeal: Callable[[Mirror, int, str], None], case: str) -> Ordeal:
+    return lambda mirror, port: ordeal(mirror, port, case)
+
+
+@contextlib.contextmanager
+def scripted_camera() -> Iterator[Camera]:
+    """The cameras of scripted_camera.py, without a log."""
+    camera = ScriptedCamera()
+    camera.plug_in()
+    try:
+        yield camera
+    finally:
+        camera.unplug()
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from support.mirror import Mirror
-from support.mounts import mounted, tmpfs
+from support.mounts import frozen, mounted, tmpfs
 from support.running import kill, wait_until_recording
 from support.users import STRANGER_UID, as_root
 from support.waiting import processes_of, wait_for
@@ -148,16 +148,6 @@ def test_between_two_questions_a_volume_is_left_alone(home: Path) -> None:
         with tmpfs(root, 200):
             marked(root)
             prove(root, "ours")
-
-
-@contextlib.contextmanager
-def frozen(root: Path) -> Iterator[None]:
-    """A file system on which every write is stuck, beyond all signals."""
-    subprocess.run(["fsfreeze", "--freeze", str(root)], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["fsfreeze", "--unfreeze", str(root)], check=True)
 
 
 @as_root
