@@ -258,6 +258,8 @@ def test_a_volume_that_is_found_damaged(mirror: Mirror, port: int) -> None:
             assert "read-only" in mirror.status()["hall"]["last_error"].lower()
             is_calm(mirror, "read-only")
             unmount(mirror.root)
+            # As long as anybody uses the old mount, the image would be mounted as it is, with the error.
+            wait_for(lambda: not subprocess.check_output(["losetup", "-j", str(image)]))
             mount("-o", "loop,errors=remount-ro", image, mirror.root)
             well_again(mirror, "gate", "hall")
             wait_until_grown(mirror, "gate", "hall")

@@ -42,9 +42,10 @@ def silent() -> Iterator[Address]:
 
 
 @contextlib.contextmanager
-def answering() -> Iterator[int]:
-    """A port on loopback that accepts each connection and closes it, so that a camera seems to be there."""
-    with socket.create_server(("127.0.0.1", 0), backlog=4096) as server:
+def answering(port: int = 0) -> Iterator[int]:
+    """A port on loopback, by default any that is free. It accepts each connection and closes it, so that a camera seems
+    to be there."""
+    with socket.create_server(("127.0.0.1", port), backlog=4096) as server:
 
         def accept() -> None:
             with contextlib.suppress(OSError):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from supervisor.options import ServerOptions
+from support.listeners import answering, open_port
 from support.mirror import SCHEMA, Mirror
 from support.running import ffmpegs, plan_counts, recorders, wait_until_recording
 from support.users import new_mirror
@@ -126,17 +127,22 @@ BAD_COLUMNS: dict[str, tuple[dict[str, Any], str]] = {
 BECOMES_UNUSABLE = ["mirror_null", "url_newline", "seconds_huge", "sealed_tampered", "address_none", "scheme_http"]
 
 # These are strange, but can be used.
+LAST_PORT = 65535
 GOOD_COLUMNS: dict[str, dict[str, Any]] = {
-    "percent": {"main_stream_url": "rtsp://localhost/%41%20%(ENV_PATH)s%%"},
-    "quotes": {"main_stream_url": "rtsp://localhost/'a'\"b\"\\c;d#e$(f)`g`"},
+    "percent": {"main_stream_url": f"rtsp://localhost:{open_port()}/%41%20%(ENV_PATH)s%%"},
+    "quotes": {"main_stream_url": f"rtsp://localhost:{open_port()}/'a'\"b\"\\c;d#e$(f)`g`"},
     "secretive": {"username": "a;b #c\n'\"\\%", "password": "x\ny ;z #'\"\\%(here)s=\u00fc"},
-    "trimmed": {"main_stream_url": "  rtsp://localhost/x\n"},
+    "trimmed": {"main_stream_url": f"  rtsp://localhost:{open_port()}/x\n"},
     "sealed": {"password": seal(b"p@ss/w:rd"), "main_stream_url": ""},
-    "shouting": {"main_stream_url": "RTSP://localhost/x"},
+    "shouting": {"main_stream_url": f"RTSP://localhost:{open_port()}/x"},
     "A-b_9": {},
     "x" * 100: {},
-    "0": {"segment_seconds": -5, "address": "localhost", "rtsp_port": 65535},
-    "built_of_no_account": {"main_stream_url": "rtsp://localhost/x", "rtsp_port": None, "address": b"\xff"},
+    "0": {"segment_seconds": -5, "address": "localhost", "rtsp_port": LAST_PORT},
+    "built_of_no_account": {
+        "main_stream_url": f"rtsp://localhost:{open_port()}/x",
+        "rtsp_port": None,
+        "address": b"\xff",
+    },
 }
 
 
@@ -150,7 +156,7 @@ def running() -> Iterator[Mirror]:
         mirror.env["HELDAR_MIRROR_SPECS_DIR"] = str(mirror.state / "specs")
         for camera_id, columns in GOOD_COLUMNS.items():
             mirror.database.add(camera_id, **columns)
-        with mirror.up():
+        with answering(LAST_PORT), mirror.up():
             wait_until_recording(mirror, *GOOD_COLUMNS)
             yield mirror
 
