@@ -4,6 +4,7 @@ Each directory has one writer, and nothing else is left.
 """
 
 import contextlib
+import os
 import re
 import signal
 import subprocess
@@ -114,6 +115,36 @@ def test_a_killed_watcher_comes_back_and_catches_up(running: Watched) -> None:
     running.remove("late")
     running.wait_until_right()
     assert processes(mirror, "gate") == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", [None, "", "generation=1\ncamera=yard\n"], ids=["lost", "empty", "cut"])
+def test_a_launch_spec_that_was_lost_or_damaged_is_written_anew(running: Watched, text: str | None) -> None:
+    """A recorder that starts without a whole launch spec ends, and so often that supervisord gives it up. The watcher
+    has the spec written, and the camera is recorded."""
+    mirror = running.mirror
+    before, writers = processes(mirror, "gate", "hall"), ffmpegs(mirror, "yard")
+    spec = mirror.state / "specs/yard.spec"
+    if text is None:
+        spec.unlink()
+    else:
+        spec.write_text(text)  # in place, which the watcher does not notice
+    kill(recorders(mirror)["yard"])
+    wait_for(lambda: ffmpegs(mirror, "yard") not in ([], writers))
+    running.wait_until_right()
+    assert spec.read_text().startswith("generation=")
+    assert processes(mirror, "gate", "hall") == before
+
+
+@pytest.mark.slow
+def test_a_recorder_that_was_ended_by_hand_is_started_again(mirror: Mirror) -> None:
+    """It ends without an error, as at a stop, but supervisord did not stop it. No watcher is needed."""
+    mirror.database.add("gate")
+    with mirror.up():
+        wait_for(lambda: "RUNNING" in mirror.supervisorctl("status", "mirror-gate"), every=1)
+        before = recorders(mirror)["gate"]
+        os.kill(before, signal.SIGTERM)
+        wait_for(lambda: recorders(mirror).get("gate") not in (None, before))
 
 
 def test_a_watcher_that_is_killed_all_the_time_is_always_there_again(running: Watched) -> None:
@@ -273,12 +304,13 @@ def test_an_instance_whose_root_was_taken_over_records_nothing_there(home: Path)
         with second.up(watched=True):
             wait_until_right(second, wanted)
             before, contents = recorders(second), sorted((home / "shared/gate").iterdir())
+            writers = ffmpegs(second, "gate")
             with first.up(watched=True):
                 wait_for(lambda: "holds the marker of another volume or instance" in first.watch_log())
                 refused = "cannot record: mirror root"
                 wait_for(lambda: any(refused in (camera["last_error"] or "") for camera in published(first)["cameras"]))
                 time.sleep(REFUSED_SECONDS + 3)  # a recorder that ignored the marker would begin then
-                assert not ffmpegs(first, "gate")
+                assert ffmpegs(first, "gate") == writers  # both have the same root
                 assert "is in use by recorders" in first.run("adopt-volume", code=6).stderr
             assert recorders(second) == before
             assert sorted((home / "shared/gate").iterdir()) == contents

@@ -293,7 +293,7 @@ def live(seen: Seen, mirror: Mirror, odd: Camera, closed: int, echo: int) -> Non
         mirror.database.update("changing", password=PASSWORDS["new"])
         wait_for(lambda: "~ changing" in mirror.watch_log())
         if seen.user == "root":
-            wait_for(lambda: all_of(mirror, RECORDED, "activity", "waiting"))
+            wait_for(lambda: all_of(mirror, RECORDED, "activity", "waiting", "failed"))
             odd.plug_in()
             wait_for(lambda: all_of(mirror, RECORDED, "segment"))
         processes.settle()
