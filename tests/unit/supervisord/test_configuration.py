@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
-from supervisor.datatypes import RestartWhenExitUnexpected
+from supervisor.datatypes import RestartUnconditionally
 from supervisor.options import ClientOptions, ServerOptions
 from support.examples import camera_ids, settings
 
@@ -102,8 +102,7 @@ def test_supervisord_reads_the_programs_as_they_were_written(
 
 def check_rules(program: SimpleNamespace) -> None:
     """Check what holds for every program: how it is restarted, stopped and logged, and that it gets no secret key."""
-    assert (program.autostart, program.autorestart, program.startsecs) == (True, RestartWhenExitUnexpected, 30)
-    assert program.exitcodes == [0]
+    assert (program.autostart, program.autorestart, program.startsecs) == (True, RestartUnconditionally, 30)
     assert (program.stopsignal, program.stopwaitsecs) == (signal.SIGTERM, 8)
     assert (program.stopasgroup, program.killasgroup) == (False, True)
     assert (program.redirect_stderr, program.stderr_logfile) == (True, None)
