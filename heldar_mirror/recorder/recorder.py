@@ -134,9 +134,10 @@ def offer_first() -> None:
 
 
 def main(path: str) -> int:
-    """Record by the launch spec at `path`, and return the exit status: 0 if there is none, so that it must be written.
+    """Record by the launch spec at `path`, and return the exit status.
 
-    The stanza expects 0, so supervisord does not restart it; the watcher does, after a reconcile.
+    A recorder without a usable spec ends at once. supervisord gives it up after a few tries, and then the watcher has
+    the spec written and starts it.
     """
     offer_first()
     child = Child()
