@@ -77,15 +77,10 @@ class Knocking:
     def ask(self, peers: "list[Peer]") -> str:
         """Begin to connect to each peer, and wait for a while. Return why none has accepted, or no text if one has."""
         reason = "no answer"
-        for family, address in peers:
-            connection = _socket.socket(family, _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK)
-            error = connection.connect_ex(address)
-            if not error:
+        for peer in peers:
+            if not (error := self._begin(*peer)):
                 return ""
-            if error == EINPROGRESS:
-                self._open[connection.fileno()] = connection, time.monotonic()
-                self._child.poll.register(connection.fileno(), select.POLLOUT)
-            else:
+            if error != EINPROGRESS:
                 reason = posix.strerror(error)
         refused_until = time.monotonic() + KNOCK_SECONDS
         until = time.monotonic() + ANSWER_SECONDS
@@ -101,6 +96,18 @@ class Knocking:
             if time.monotonic() - begun > PATIENCE_SECONDS:
                 self._end(fd)
         return reason
+
+    def _begin(self, family: int, address: "tuple[object, ...]") -> int:
+        """Begin an attempt. Return its error, as a rule EINPROGRESS, or 0 if the connection was accepted at once."""
+        try:
+            connection = _socket.socket(family, _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK)
+        except OSError as error:
+            return error.errno or EINPROGRESS  # Linux without IPv6, or no descriptor is left
+        error_number: int = connection.connect_ex(address)
+        if error_number == EINPROGRESS:
+            self._open[connection.fileno()] = connection, time.monotonic()
+            self._child.poll.register(connection.fileno(), select.POLLOUT)
+        return error_number
 
     def _end(self, fd: int) -> int:
         """End an attempt, and return its error, or 0 if the connection was accepted."""
@@ -126,7 +133,9 @@ def wait_for_camera(url: str, child: "Child") -> bool:
     # The recorders that a dead switch has made wait at the same moment start their ffmpegs at different ones.
     blind = begun + BLIND_SECONDS * (0.5 + posix.getpid() % 100 / 100)
     numeric = literal(host, port)
-    peers, looked_up, unknown, said = numeric, begun - LOOK_UP_SECONDS, "", ""
+    peers, looked_up, unknown = numeric, begun - LOOK_UP_SECONDS, ""
+    # Each reason is told once: of a camera that is off, "no answer" and "No route to host" alternate.
+    said: set[str] = set()
     knocking = Knocking(child)
     try:
         while not child.stopping and (now := time.monotonic()) < blind:
@@ -139,9 +148,9 @@ def wait_for_camera(url: str, child: "Child") -> bool:
             if not refused:
                 break
             reason = refused if peers else unknown
-            if reason != said and not child.stopping:
+            if reason not in said and not child.stopping:
                 say("ERROR", f"{NO_CONNECTION} at {host}, port {port}: {reason}. Asking until it accepts one")
-                said = reason
+                said.add(reason)
             if now - begun > EAGER_SECONDS:
                 child.ready(CALM_SECONDS)
     finally:

@@ -63,6 +63,13 @@ class Child:
                 self.stop()
         return ready
 
+    def is_ready(self, fd: int, seconds: float) -> bool:
+        """Wait for a descriptor alone, and return whether it can be read. The recorder's stop ends the wait at once."""
+        poll = select.poll()
+        for each in (fd, self._woken):
+            poll.register(each, select.POLLIN)
+        return fd in dict(poll.poll(seconds * 1000))
+
     def end(self) -> None:
         """End ffmpeg if it runs."""
         if self.pid and not self.signalled:

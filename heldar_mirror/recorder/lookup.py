@@ -2,7 +2,6 @@
 
 import _socket
 import posix
-import select
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,30 +17,39 @@ LOOK_UP_LIMIT = 60.0
 
 
 def look_up(host: str, port: int, child: "Child") -> "tuple[list[Peer], str]":
-    """Return the peers of a host, and why there are none.
+    """Return the peers of a host, and why there are none."""
+    try:
+        text = _ask_apart(host, port, child) or "!the resolver crashed"
+    except OSError as error:
+        text = f"!{error.strerror}"  # no process could be started
+    if text.startswith("!"):
+        return [], f"cannot look up its name: {text[1:]}"
+    return [_peer(*line.split()) for line in text.splitlines()], ""
+
+
+def _ask_apart(host: str, port: int, child: "Child") -> str:
+    """Return what `_ask` returns, or no text if it crashed. Raises OSError if no process can be started.
 
     A forked process asks, since the resolver would cost this one 1.4 MB for good, and may block for long.
     """
     answer, writer = posix.pipe()
-    pid = posix.fork()
-    if not pid:
-        try:
-            posix.write(writer, _ask(host, port).encode(errors="replace"))
-        finally:
-            posix._exit(0)  # noqa: SLF001
-    posix.close(writer)
-    child.poll.register(answer, select.POLLIN)
     try:
-        ready = child.ready(LOOK_UP_LIMIT)
-        text = posix.read(answer, 65536).decode() if answer in ready else "!the name servers don't answer"
-    finally:
-        child.poll.unregister(answer)
-        posix.close(answer)
+        pid = posix.fork()
+        if not pid:
+            try:
+                posix.write(writer, _ask(host, port).encode(errors="replace"))
+            finally:
+                posix._exit(0)  # noqa: SLF001
+        posix.close(writer)
+        writer = -1
+        is_answered = child.is_ready(answer, LOOK_UP_LIMIT)
         posix.kill(pid, _signal.SIGKILL)
         posix.waitpid(pid, 0)
-    if not text or text.startswith("!"):
-        return [], f"cannot look up its name: {text[1:] or 'the resolver crashed'}"
-    return [_peer(*line.split()) for line in text.splitlines()], ""
+        return posix.read(answer, 65536).decode() if is_answered else "!the name servers don't answer"
+    finally:
+        posix.close(answer)
+        if writer >= 0:
+            posix.close(writer)
 
 
 def _ask(host: str, port: int) -> str:

@@ -1,7 +1,10 @@
 """A recorder waits for its camera before it starts ffmpeg."""
 
 import contextlib
+import errno
+import os
 import re
+import select
 import socket
 import subprocess
 import sys
@@ -112,6 +115,51 @@ def test_names_are_looked_up_as_ffmpeg_does() -> None:
     peers, reason = look_up("gate.invalid", 554, Child())
     assert not peers
     assert reason.startswith("cannot look up its name: ")
+
+
+def test_a_name_is_looked_up_though_an_attempt_to_connect_has_ended() -> None:
+    """Else a camera whose name has got a new address would not be found there."""
+    child = Child()
+    with listening() as address, socket.create_connection(address) as connection:
+        child.poll.register(connection, select.POLLOUT)
+        assert look_up("localhost", 554, child)[0]
+
+
+def test_what_linux_refuses_is_a_reason_and_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without IPv6, processes or descriptors the recorder goes on: with other addresses, or at the next turn."""
+    nowhere = socket.AF_APPLETALK, ("127.0.0.1", 1)
+    child = Child()
+    with listening() as here:
+        assert Knocking(child).ask([nowhere]) == "Address family not supported by protocol"
+        assert Knocking(child).ask([nowhere, (socket.AF_INET, here)]) == ""
+
+    def fork() -> int:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr("posix.fork", fork)
+    descriptors = os.listdir("/proc/self/fd")
+    assert look_up("localhost", 554, child) == ([], "cannot look up its name: Resource temporarily unavailable")
+    assert os.listdir("/proc/self/fd") == descriptors
+
+
+ALTERNATING = """
+import sys
+from heldar_mirror.recorder import camera, recorder
+reasons = ["no answer", "No route to host"] * 3 + ["Connection refused", ""]
+camera.Knocking.ask = lambda *_: reasons.pop(0)
+sys.exit(recorder.main(sys.argv[1]))
+"""
+
+
+def test_each_reason_is_told_once(bench: Bench) -> None:
+    """Of a camera that is off Linux says in turn that it is silent and that there is no route to it."""
+    bench.stand_in("until_told()")
+    command = [sys.executable, "-c", ALTERNATING, str(bench.spec())]
+    process = subprocess.Popen(command, env=bench.env, stdout=subprocess.PIPE, text=True)
+    bench.started.append(process)
+    assert bench.noted() == "ready"
+    told = re.findall(r"port \d+: (.*)[.] Asking", bench.end(process))
+    assert told == ["no answer", "No route to host", "Connection refused"]
 
 
 def test_a_camera_that_comes_is_recorded_by_the_recorder_that_waited(bench: Bench) -> None:
