@@ -1,6 +1,7 @@
 """Finding out whether ffmpeg can answer the login that a camera asks for. It is imported only after a 401."""
 
 import _socket
+import time
 
 from .camera import host_of, literal
 
@@ -23,23 +24,32 @@ def unanswerable(url: str) -> str:
     shown = f"[{host}]" if ":" in host else host
     end = next((i for i, c in enumerate(rest) if c in "/?#"), len(rest))
     request = f"DESCRIBE rtsp://{shown}:{port}{rest[end:]} RTSP/1.0\r\nCSeq: 1\r\nAccept: application/sdp\r\n\r\n"
-    answer = b""
-    for family, address in literal(host, port):
-        connection = _socket.socket(family, _socket.SOCK_STREAM)
+    for peer in literal(host, port):
         try:
-            connection.settimeout(ANSWER_SECONDS)
-            connection.connect(address)
-            connection.send(request.encode())
-            while b"\r\n\r\n" not in answer and len(answer) < ANSWER_BYTES:
-                chunk = connection.recv(4096)
-                if not chunk:
-                    break
-                answer += chunk
+            return unknown_login(_asked(*peer, request.encode()).decode(errors="replace"))
         except OSError:
-            pass
-        finally:
-            connection.close()
-    return unknown_login(answer.decode(errors="replace"))
+            pass  # it refuses, or is silent
+    return ""
+
+
+def _asked(family: int, address: "tuple[object, ...]", request: bytes) -> bytes:
+    """Return the head of what a server answers to a request, or what came of it in time. Raises OSError."""
+    until = time.monotonic() + ANSWER_SECONDS
+    answer = b""
+    connection = _socket.socket(family, _socket.SOCK_STREAM)
+    try:
+        connection.settimeout(ANSWER_SECONDS)
+        connection.connect(address)
+        connection.send(request)
+        while b"\r\n\r\n" not in answer and len(answer) < ANSWER_BYTES and (left := until - time.monotonic()) > 0:
+            connection.settimeout(left)
+            chunk = connection.recv(4096)
+            if not chunk:
+                break
+            answer += chunk
+    finally:
+        connection.close()
+    return answer
 
 
 def unknown_login(answer: str) -> str:
