@@ -44,23 +44,30 @@ def judge(lines: "list[str]", seconds: float, *, cut: bool, received: bool) -> s
 
 
 class Tries:
-    """The ends of one kind in a row."""
+    """The ends of one kind in a row.
+
+    Refused logins count until the camera sends media, whatever comes between them: a camera that has locked our address
+    may just hang up, and must not be asked for three more logins as soon as it lets us in again.
+    """
 
     def __init__(self) -> None:
         self.kind = ""
         self.count = 0
+        self._logins = 0
 
     def ended(self, lines: "list[str]", seconds: float, *, cut: bool, received: bool) -> None:
         """Take note of an end, as in `judge`. The first early ends may be chance; then they count as a session's."""
         kind = judge(lines, seconds, cut=cut, received=received)
         if kind == EARLY and (self.kind == SESSION or (self.kind == EARLY and self.count + 1 >= EARLY_ENDS)):
             kind = SESSION
+        self._logins = 0 if received else self._logins + (kind == LOGIN)
         self.count = self.count + 1 if kind == self.kind else 1
+        self.count = self._logins if kind == LOGIN else self.count
         self.kind = kind
 
     def camera_was_away(self) -> None:
         """Take note that the camera did not accept connections, so an end before that has this cause."""
-        if self.kind in (EARLY, SESSION):
+        if self.kind in (EARLY, SESSION, OTHER):
             self.kind = ""
 
     @property

@@ -81,11 +81,34 @@ def test_a_wrong_password_is_remembered_over_an_outage() -> None:
         tries.camera_was_away()
 
 
+def test_a_camera_that_comes_back_is_tried_again_soon() -> None:
+    """Its ports may open before it serves, and the tries during a long outage say nothing about that."""
+    tries = Tries()
+    for _ in range(9):
+        tries.ended(["Connection timed out"], 15, cut=False, received=False)
+        assert tries.pause() == 0.5
+        tries.camera_was_away()
+
+
 def test_an_end_of_another_kind_begins_anew() -> None:
     """Only ends in a row count."""
     tries = Tries()
-    for line in (UNAUTHORIZED, UNAUTHORIZED, "Connection reset by peer", UNAUTHORIZED):
+    for line in (BUSY, BUSY, "Connection reset by peer", BUSY):
         tries.ended([line], 1, cut=False, received=False)
+    assert tries.pause() == 60
+
+
+def test_a_camera_that_locks_our_address_is_not_asked_for_more_logins() -> None:
+    """Refused logins count until the camera sends media, also if it hangs up in between."""
+    tries = Tries()
+    for line, expected in (
+        *((UNAUTHORIZED, 60), (UNAUTHORIZED, 60), (UNAUTHORIZED, 900)),
+        *(("Connection reset by peer", 0.5), ("Connection reset by peer", 1), (UNAUTHORIZED, 1800)),
+    ):
+        tries.ended([line], 1, cut=False, received=False)
+        assert tries.pause() == expected
+    tries.ended([], 50, cut=False, received=True)
+    tries.ended([UNAUTHORIZED], 1, cut=False, received=False)
     assert tries.pause() == 60
 
 
