@@ -11,17 +11,18 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from support.listeners import answering
+from support.loop import running
 from support.mirror import FAKE_FFMPEG, Mirror, mirror_env, new_database, new_home
 from support.waiting import wait_for_none
 
 # Other benchmarks import these names from here.
-__all__ = ["FAKE_FFMPEG", "Mirror", "new_database", "new_home", "wait_for_none"]
+__all__ = ["FAKE_FFMPEG", "Mirror", "new_database", "new_home", "running", "wait_for_none"]
 
 PATIENCE_SECONDS = 300
 RESTED_SECONDS = 35  # from a start until supervisord takes all programs for running
@@ -82,23 +83,6 @@ def new_mirror(cameras: Sequence[str]) -> Iterator[Mirror]:
             with heldar:
                 insert(heldar, cameras)
             yield Mirror(home, database, mirror_env(home, database))
-
-
-@contextlib.contextmanager
-def running(
-    command: Sequence[str], home: Path, env: Mapping[str, str] | None = None, log: int = subprocess.DEVNULL
-) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run a supervisor that ends its fleet at SIGTERM. At the end kill what is left with `home` in its command."""
-    process = subprocess.Popen(command, cwd="/", env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(PATIENCE_SECONDS)
-        process.kill()
-        process.wait()
-        wait_for_none(str(home), seconds=15)
 
 
 @dataclass

@@ -4,7 +4,7 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +29,23 @@ def primary_command(ffmpeg: str, camera: Camera, directory: Path) -> list[str]:
     ]
 
 
+@contextlib.contextmanager
+def running(
+    command: Sequence[str], home: Path, env: Mapping[str, str] | None = None, log: int = subprocess.DEVNULL
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run a program that ends its children at SIGTERM. At the end kill what is left with `home` in its command."""
+    process = subprocess.Popen(command, cwd="/", env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(PATIENCE_SECONDS)
+        process.kill()
+        process.wait()
+        wait_for_none(str(home), seconds=15)
+
+
 @dataclass
 class Loop:
     """The loop of seeds_loop.py, which records below `root` by a command for each camera."""
@@ -42,17 +59,8 @@ class Loop:
         commands = self.root / "commands.json"
         commands.write_text(json.dumps(self.commands))
         command = ["setpriv", "--pdeathsig", "TERM", "--", sys.executable, str(HERE / "seeds_loop.py"), str(commands)]
-        with (self.root / "loop.log").open("wb") as log:
-            process = subprocess.Popen(command, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        try:
+        with (self.root / "loop.log").open("wb") as log, running(command, self.root, log=log.fileno()) as process:
             yield process
-        finally:
-            process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(PATIENCE_SECONDS)
-            process.kill()
-            process.wait()
-            wait_for_none(str(self.root), seconds=15)
 
 
 @contextlib.contextmanager
