@@ -13,13 +13,12 @@ STATE_PREFIX = "PROCESS_STATE_"
 class Event:
     """One event about a program: its name, such as PROCESS_STATE_FATAL or PROCESS_GROUP_REMOVED, and the group.
 
-    `pid` is 0 if there is no process. `expected` is False only for an exit after which supervisord restarts it.
+    `pid` is 0 if there is no process.
     """
 
     name: str
     group: str
     pid: int = 0
-    expected: bool = True
 
     @property
     def state(self) -> str | None:
@@ -29,7 +28,7 @@ class Event:
 
 def parse_event(name: str, payload: Mapping[str, str]) -> Event:
     """Return the event with a name and a payload. Raises KeyError or ValueError if the payload is not an event's."""
-    return Event(name, payload["groupname"], int(payload.get("pid", 0)), payload.get("expected") != "0")
+    return Event(name, payload["groupname"], int(payload.get("pid", 0)))
 
 
 def listen(hear: Callable[[Event], object]) -> None:

@@ -24,8 +24,8 @@ HARMLESS = {
     *(Faults.ALREADY_ADDED, Faults.BAD_NAME),
 }
 
-# The states of programs that failed for good. A program that ran for long passes through EXITED as well, before
-# supervisord restarts it at once. To start it then too is harmless.
+# The states of programs that failed for good. A program that ran for long passes through EXITED before supervisord
+# restarts it at once. To start it then too is harmless.
 FAILED = ("FATAL", "EXITED")
 
 

@@ -62,8 +62,7 @@ class ProgramTable:
             process = Process(event.state, since, event.pid)
             self._programs[camera_id] = process
             self.waker.await_end(process)
-            if event.expected:  # after an unexpected exit supervisord starts it again at once
-                self.failures.heard(camera_id, event.state, self.clock())
+            self.failures.heard(camera_id, event.state, self.clock())
 
     async def refresh(self) -> None:
         """List all programs, and handle the differences as events would have been handled. Raises MirrorError."""

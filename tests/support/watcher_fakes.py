@@ -74,9 +74,9 @@ async def call(function: Callable[..., T], *args: object) -> T:
     return function(*args)
 
 
-def state_event(camera_id: str, state: str, *, pid: int = 0, expected: bool = True) -> Event:
+def state_event(camera_id: str, state: str, *, pid: int = 0) -> Event:
     """Return the event by which supervisord reports a program's new state."""
-    return Event(f"PROCESS_STATE_{state}", f"mirror-{camera_id}", pid, expected)
+    return Event(f"PROCESS_STATE_{state}", f"mirror-{camera_id}", pid)
 
 
 def removed_event(camera_id: str) -> Event:

@@ -16,12 +16,6 @@ from heldar_mirror.supervisord.events import Event, parse_event
         ),
         (
             "PROCESS_STATE_EXITED",
-            {"processname": "mirror-gate", "groupname": "mirror-gate", "expected": "0", "pid": "42"},
-            Event("PROCESS_STATE_EXITED", "mirror-gate", 42, expected=False),
-            "EXITED",
-        ),
-        (
-            "PROCESS_STATE_EXITED",
             {"groupname": "mirror-gate", "expected": "1", "pid": "42"},
             Event("PROCESS_STATE_EXITED", "mirror-gate", 42),
             "EXITED",
@@ -31,7 +25,7 @@ from heldar_mirror.supervisord.events import Event, parse_event
     ],
 )
 def test_an_event_is_parsed(name: str, payload: dict[str, str], event: Event, state: str | None) -> None:
-    """Its state, its process and whether its exit was expected are what supervisord wrote."""
+    """Its state and its process are what supervisord wrote."""
     assert parse_event(name, payload) == event
     assert event.state == state
 
