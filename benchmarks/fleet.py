@@ -27,7 +27,7 @@ __all__ = ["FAKE_FFMPEG", "Mirror", "new_database", "new_home", "running", "wait
 PATIENCE_SECONDS = 300
 RESTED_SECONDS = 35  # from a start until supervisord takes all programs for running
 
-# The fake ffmpeg's segments don't grow. With shorter ones the watcher would take them for stalled.
+# The fake ffmpeg closes no segment and reports no media. So a recorder replaces it after 300 s (recorder/media.py).
 INSERT = (
     "INSERT INTO cameras (id, name, vendor, address, rtsp_port, username, password, segment_seconds, mirror_enabled) "
     "VALUES (?, 'x', 'hikvision', '127.0.0.1', ?, 'admin', 'made-up', 3600, 1)"
