@@ -18,6 +18,10 @@ STALL_SECONDS = 60.0
 FIRST_KEYFRAME_SECONDS = 300.0
 STUCK_SECONDS = 300.0
 
+# That data waits unread is looked for this often. It costs some milliseconds, and a frozen volume makes all recorders
+# look.
+LOOK_SECONDS = 30.0
+
 # If media came until so shortly before the end, the camera ended the connection: ffmpeg's own timeout takes 15 s.
 CUT_SECONDS = 10.0
 
@@ -37,6 +41,7 @@ class Media:
     def __init__(self) -> None:
         self.received = False
         self.since = self._looked = time.monotonic()
+        self._next_look = 0.0
         self._counts: list[bytes] = []
         self._reported: list[bytes] = []
         self._rest = b""
@@ -70,7 +75,12 @@ class Media:
         silent = now - self.since
         if silent < (STALL_SECONDS if self.received else FIRST_KEYFRAME_SECONDS):
             return False
-        return silent > STUCK_SECONDS or not has_unread(pid)
+        if silent > STUCK_SECONDS:
+            return True
+        if now < self._next_look:
+            return False
+        self._next_look = now + LOOK_SECONDS
+        return not has_unread(pid)
 
 
 def has_unread(pid: int) -> bool:

@@ -62,11 +62,18 @@ def test_before_the_first_keyframe_there_is_more_time(clock: Clock) -> None:
 
 
 def test_an_ffmpeg_that_is_stuck_is_given_time(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If data waits for ffmpeg the camera sends; a volume may be frozen. But not for ever."""
-    monkeypatch.setattr(media, "has_unread", lambda _pid: True)
+    """If data waits for ffmpeg the camera sends; a volume may be frozen. But not for ever, and each look is dear."""
+    asked: list[int] = []
+
+    def unread(pid: int) -> bool:
+        asked.append(pid)
+        return True
+
+    monkeypatch.setattr(media, "has_unread", unread)
     found = Media()
     found.add(report(42))
     assert looks(found, clock, 400)[0] >= 299
+    assert len(asked) in range(1, 12)
 
 
 def test_a_pause_of_the_recorder_itself_is_no_stall(clock: Clock) -> None:
