@@ -52,7 +52,7 @@ def host_of(url: str) -> "tuple[str, int] | None":
         host, _, port = host_port.partition(":")
     port = port.removeprefix(":") or str(PORTS.get(scheme.lower(), ""))
     # With an '@' behind it, what looks like the host may be a part of a password.
-    if not host or "@" in rest[end:] or not port.isdecimal() or int(port) > 65535:
+    if not host or "@" in rest[end:] or not port.isdecimal() or len(port) > 5 or int(port) > 65535:
         return None
     return host, int(port)
 

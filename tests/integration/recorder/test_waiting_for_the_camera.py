@@ -41,6 +41,7 @@ from heldar_mirror.recorder.lookup import look_up
         ("rtsp://[fd00::1/x", None),
         ("rtsp://10.0.0.1:x/x", None),
         ("rtsp://10.0.0.1:65536/x", None),
+        (f"rtsp://10.0.0.1:{'9' * 5000}/x", None),  # more digits than Python takes for a number
         ("rtsp://10.0.0.1:5:6/x", None),
         ("rtsp:///x", None),
         ("rtsp", None),
