@@ -49,7 +49,7 @@ def slow_to_end() -> Iterator[Path]:
     with new_home() as home:
         resting, ffmpeg = home / "resting", home / "ffmpeg"
         subprocess.run(["gcc", "-O", "-o", resting, Path(__file__).with_name("resting.c")], check=True)
-        ffmpeg.write_text(FAKE_FFMPEG.read_text().replace("sleep infinity", str(resting)))
+        ffmpeg.write_text(FAKE_FFMPEG.read_text().replace("sleep infinity", f'{resting} "$*"'))
         ffmpeg.chmod(0o755)
         yield ffmpeg
 
