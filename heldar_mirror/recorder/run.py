@@ -19,10 +19,6 @@ if TYPE_CHECKING:
 # The next file is looked for at least this often while it may appear.
 LOOK_SECONDS = 0.25
 
-# ffmpeg opens a file within milliseconds of closing the one before. On a FUSE file system a look at that very moment
-# would leave the file without a name in /proc/PID/fd, where `status` finds the open segment.
-FIRST_LOOK_SECONDS = 0.03
-
 
 class Run:
     """One run of ffmpeg, and what is known of it. The segments' `length` is in seconds, `begun` is Unix time.
@@ -102,8 +98,8 @@ def follow(child: "Child", run: Run, takers: "dict[int, Callable[[bytes], None]]
                 child.poll.unregister(fd)
                 following.remove(fd)
         if segments.awaited:
-            wait = wait if was_awaited else FIRST_LOOK_SECONDS
-            segments.look()
+            wait = wait if was_awaited else 0.005
+            segments.look(child.pid)
         if not run.cause and not child.stopping and (cause := run.should_end(child.pid)):
             run.cause = cause
             child.end()

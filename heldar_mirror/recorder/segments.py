@@ -17,6 +17,9 @@ NUMBERED = ".new-"
 # A new one begins to count anew, so a camera's clock that has jumped is caught up with.
 AHEAD_SECONDS = 300
 
+# ffmpeg opens a file within milliseconds of closing the one before. A program in its place may not keep it open.
+OPENING_SECONDS = 0.2
+
 # A camera whose timestamps stand still never lets ffmpeg cut. Its segment is ended when it is much older than it should
 # be, since keyframes may come minutes apart, or larger than any camera makes it (bytes per second of its length).
 ENDLESS = "the segment grows without end: do the camera's timestamps stand still?"
@@ -61,6 +64,16 @@ def run_and_number(name: str) -> "tuple[int, int]":
     return (int(run), int(number)) if run.isdecimal() and number.isdecimal() else (0, 0)
 
 
+def has_open(pid: int, name: str) -> bool:
+    """Return whether a process has a file of this name open, or False if that can't be seen."""
+    try:
+        return any(
+            posix.readlink(f"/proc/{pid}/fd/{fd}").endswith(f"/{name}") for fd in posix.listdir(f"/proc/{pid}/fd")
+        )
+    except OSError:
+        return False  # a descriptor was closed meanwhile, or the process has ended
+
+
 class Segments:
     """The files of one run of ffmpeg. Each gets its name as soon as it is open.
 
@@ -78,6 +91,7 @@ class Segments:
         self.awaited = True
         self.is_ahead = False
         self.error = ""
+        self._awaited_since = time.monotonic()
         self._rest = b""
 
     def pattern(self) -> str:
@@ -92,13 +106,18 @@ class Segments:
             for number in range(self.number, last + 1):
                 self.look()
                 self.number = number + 1
-            self.awaited = True
+            self.awaited, self._awaited_since = True, time.monotonic()
 
-    def look(self) -> None:
-        """Name the next file if it is there."""
+    def look(self, pid: int = 0) -> None:
+        """Name the next file if it is there. `pid` is that of ffmpeg if it may be opening the file just now.
+
+        On a FUSE file system, a look at that moment would leave the file without a name in /proc/PID/fd, where `status`
+        finds the open segment. So for a while it is looked for only there.
+        """
         numbered = f"{NUMBERED}{self.run}-{self.number}.mp4"
+        may_be_opening = pid and time.monotonic() - self._awaited_since < OPENING_SECONDS
         try:
-            if not exists(f"{self.directory}/{numbered}"):
+            if not (has_open(pid, numbered) if may_be_opening else exists(f"{self.directory}/{numbered}")):
                 return
             now = time.time()
             self.path, self.opened = name_file(self.directory, numbered, now), time.monotonic()
