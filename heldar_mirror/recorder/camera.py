@@ -27,6 +27,9 @@ EAGER_SECONDS = 30.0
 CALM_SECONDS = 2.0
 PATIENCE_SECONDS = 15.0
 
+# Only a camera that accepts no connection for so long was away, and not just slow.
+AWAY_SECONDS = 5.0
+
 # A name is looked up again after this long.
 LOOK_UP_SECONDS = 30.0
 
@@ -136,6 +139,7 @@ def wait_for_camera(url: str, child: "Child") -> bool:
     peers, looked_up, unknown = numeric, begun - LOOK_UP_SECONDS, ""
     # Each reason is told once: of a camera that is off, "no answer" and "No route to host" alternate.
     said: set[str] = set()
+    asking = 0.0
     knocking = Knocking(child)
     try:
         while not child.stopping and (now := time.monotonic()) < blind:
@@ -144,7 +148,9 @@ def wait_for_camera(url: str, child: "Child") -> bool:
 
                 found, unknown = look_up(host, port, child)
                 peers, looked_up = found or peers, time.monotonic()
+            asked = time.monotonic()
             refused = knocking.ask(peers)
+            asking += time.monotonic() - asked
             if not refused:
                 break
             reason = refused if peers else unknown
@@ -155,4 +161,4 @@ def wait_for_camera(url: str, child: "Child") -> bool:
                 child.ready(CALM_SECONDS)
     finally:
         knocking.close()
-    return bool(said)
+    return asking > AWAY_SECONDS

@@ -1,6 +1,7 @@
 """A mirror and the loop of Heldar's kernel, which record the same odd cameras at the same time."""
 
 import contextlib
+import math
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -83,9 +84,14 @@ def record_beside(mirror: Mirror, camera: ScriptedCamera, cases: Sequence[Case],
 
 
 def alone_packets(case: Case, events: list[tuple[float, str]]) -> int:
-    """Return how many packets were sent to the mirror, if it began, until the loop began."""
+    """Return how many packets were sent to the mirror, if it began, until the loop began.
+
+    A camera whose media stop some time after each connection sends the same to both, whoever begins.
+    """
+    if case.first != "mirror" or math.isfinite(PROFILES[case.profile].media_for):
+        return 0
     begun = [at for at, event in events if event == "plays"][:2]
-    return round((begun[1] - begun[0]) * PROFILES[case.profile].rate) if case.first == "mirror" else 0
+    return round((begun[1] - begun[0]) * PROFILES[case.profile].rate)
 
 
 @contextlib.contextmanager
