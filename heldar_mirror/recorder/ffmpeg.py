@@ -143,7 +143,7 @@ def hide_credentials(pid: int, url: bytes, blotted: bytes) -> bool:
             finally:
                 posix.close(memory)
     except (FileNotFoundError, ProcessLookupError):
-        return False  # a descriptor was closed meanwhile, or ffmpeg ended, and then `drain` ends soon
+        return False  # a descriptor was closed meanwhile, or ffmpeg ended, and then `follow` ends soon
     except OSError:
         return True
     return True

@@ -79,7 +79,8 @@ def keep_recording(spec: "dict[str, list[str]]", child: Child) -> int:
     tries: Tries | None = None
     refused = ""
     while not child.stopping:
-        if wait_for_camera(spec["url"][0], child) and tries:
+        # While the volume can't be used the camera is left in peace.
+        if not refused and wait_for_camera(spec["url"][0], child) and tries:
             tries.camera_was_away()
         if child.stopping:
             break
