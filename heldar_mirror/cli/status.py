@@ -13,7 +13,7 @@ from click import style
 from heldar_mirror.cli.common import PIPE_WIDTH, become_user, settings_if_on, show, width
 from heldar_mirror.cli.table import aligned
 from heldar_mirror.errors import StateError
-from heldar_mirror.recorder.camera import NO_CONNECTION
+from heldar_mirror.recorder.waiting import NO_CONNECTION
 from heldar_mirror.settings import Settings
 from heldar_mirror.status.gather import gather
 from heldar_mirror.status.publishing import read_report

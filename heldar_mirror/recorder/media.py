@@ -3,10 +3,7 @@
 The segments can't tell: fragments reach them at keyframes only, and smart codecs send one in some minutes.
 """
 
-import posix
 import time
-
-from .files import read
 
 # ffmpeg is to report this often. ffmpeg 9 also takes that long to notice a SIGTERM.
 REPORT_SECONDS = 2
@@ -79,23 +76,7 @@ class Media:
             return True
         if now < self._next_look:
             return False
+        from .unread import has_unread
+
         self._next_look = now + LOOK_SECONDS
         return not has_unread(pid)
-
-
-def has_unread(pid: int) -> bool:
-    """Return whether a TCP socket of a process has received data that the process has not read.
-
-    Return False if that can't be seen.
-    """
-    try:
-        links = [posix.readlink(f"/proc/{pid}/fd/{fd}") for fd in posix.listdir(f"/proc/{pid}/fd")]
-        inodes = {link[8:-1].encode() for link in links if link.startswith("socket:[")}
-        for table in ("tcp", "tcp6"):
-            for line in read(f"/proc/{pid}/net/{table}").splitlines()[1:]:
-                fields = line.split()
-                if fields[9] in inodes and int(fields[4].partition(b":")[2], 16):
-                    return True
-    except OSError:
-        pass  # the process has ended, or a descriptor was closed meanwhile
-    return False

@@ -14,7 +14,7 @@ from .launch_spec import parse_spec, segment_seconds
 from .log import say
 from .run import Run, run_ffmpeg
 from .segments import AHEAD, AHEAD_SECONDS, free_second
-from .volume import LOCK, RefusedError, check_room, lock_directory, note_run, prove_volume, try_writing, unfinished_run
+from .volume import LOCK, RefusedError, check_room, lock_directory, note_run, prove_volume, unfinished_run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ def record(spec: "dict[str, list[str]]", child: Child, *, trial: bool) -> "Run |
 
             name_leftovers(directory)
         if trial:
+            from .trial import try_writing
+
             try_writing(spec["root"][0], directory)
         run = Run(directory, segment_seconds(spec))
         if free_second(directory, run.begun) > run.begun + AHEAD_SECONDS:

@@ -71,28 +71,6 @@ def check_room(root: str, marker: int) -> None:
     raise RefusedError(f"mirror root {root} {reason}; recording begins by itself then")
 
 
-def try_writing(root: str, directory: str) -> None:
-    """Raise RefusedError if a file of TRIAL_BYTES can't be written: a quota or a full branch is not seen otherwise.
-
-    The caller holds the directory's lock.
-    """
-    path = f"{directory}/{TRIAL}"
-    fd = posix.open(path, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_NOFOLLOW, 0o640)
-    try:
-        left = TRIAL_BYTES
-        while left > 0:
-            left -= posix.write(fd, posix.urandom(1 << 16))  # a file system may compress what is less random
-        posix.fsync(fd)
-    except OSError as error:
-        raise RefusedError(
-            f"mirror root {root} is full: expected to write {TRIAL_BYTES >> 20} MiB in {directory}: {error.strerror}. "
-            "Make room there, or raise the quota; recording begins by itself then"
-        ) from None
-    finally:
-        posix.close(fd)
-        posix.unlink(path)
-
-
 def lock_directory(directory: str) -> int:
     """Make the camera directory, but not its parents, lock it for one writer, and return the lock's descriptor.
 

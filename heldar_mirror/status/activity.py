@@ -2,8 +2,8 @@
 
 from typing import Literal
 
-from heldar_mirror.recorder.camera import NO_CONNECTION
 from heldar_mirror.recorder.media import STALLED
+from heldar_mirror.recorder.waiting import NO_CONNECTION
 from heldar_mirror.status.facts import Facts
 from heldar_mirror.supervisord.gateway import FAILED, Process
 

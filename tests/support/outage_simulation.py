@@ -4,8 +4,9 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from heldar_mirror.recorder.camera import ANSWER_SECONDS, BLIND_SECONDS, CALM_SECONDS, EAGER_SECONDS, KNOCK_SECONDS
+from heldar_mirror.recorder.camera import KNOCK_SECONDS
 from heldar_mirror.recorder.tries import OTHER, PAUSES
+from heldar_mirror.recorder.waiting import ANSWER_SECONDS, BLIND_SECONDS, CALM_SECONDS, EAGER_SECONDS
 
 # How long ffmpeg runs if its camera refuses it, and if its camera is silent (the `-timeout` of its command).
 REFUSED_SECONDS, SILENT_SECONDS = 0.1, 15.0

@@ -15,9 +15,10 @@ from support.bench import PASSWORD, Bench
 from support.listeners import Address, listening, refusing, silent
 from support.waiting import wait_for
 
-from heldar_mirror.recorder.camera import Knocking, host_of, literal
+from heldar_mirror.recorder.camera import host_of, literal
 from heldar_mirror.recorder.ffmpeg import Child
 from heldar_mirror.recorder.lookup import look_up
+from heldar_mirror.recorder.waiting import Knocking
 
 
 @pytest.mark.parametrize(
@@ -145,9 +146,10 @@ def test_what_linux_refuses_is_a_reason_and_no_crash(monkeypatch: pytest.MonkeyP
 
 ALTERNATING = """
 import sys
-from heldar_mirror.recorder import camera, recorder
+from heldar_mirror.recorder import camera, recorder, waiting
+camera.accepts = lambda *_: False
 reasons = ["no answer", "No route to host"] * 3 + ["Connection refused", ""]
-camera.Knocking.ask = lambda *_: reasons.pop(0)
+waiting.Knocking.ask = lambda *_: reasons.pop(0)
 sys.exit(recorder.main(sys.argv[1]))
 """
 
@@ -193,8 +195,8 @@ def test_a_camera_by_name_is_waited_for_as_well(bench: Bench) -> None:
 
 IMPATIENT = """
 import sys
-from heldar_mirror.recorder import camera, recorder
-camera.BLIND_SECONDS = 1
+from heldar_mirror.recorder import recorder, waiting
+waiting.BLIND_SECONDS = 1
 sys.exit(recorder.main(sys.argv[1]))
 """
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from heldar_mirror.recorder import media
+from heldar_mirror.recorder import unread as sockets
 from heldar_mirror.recorder.media import Media
 
 
@@ -16,7 +16,7 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    monkeypatch.setattr(media, "has_unread", lambda _pid: False)
+    monkeypatch.setattr(sockets, "has_unread", lambda _pid: False)
     return Clock(monkeypatch)
 
 
@@ -69,7 +69,7 @@ def test_an_ffmpeg_that_is_stuck_is_given_time(clock: Clock, monkeypatch: pytest
         asked.append(pid)
         return True
 
-    monkeypatch.setattr(media, "has_unread", unread)
+    monkeypatch.setattr(sockets, "has_unread", unread)
     found = Media()
     found.add(report(42))
     assert looks(found, clock, 400)[0] >= 299
