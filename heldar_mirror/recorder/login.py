@@ -5,13 +5,17 @@ import time
 
 from .camera import host_of, literal
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .ffmpeg import Child
+
 UNANSWERABLE = "the camera asks for a login that ffmpeg can't do"
 
 ANSWER_SECONDS = 3.0
 ANSWER_BYTES = 8192
 
 
-def unanswerable(url: str) -> str:
+def unanswerable(url: str, child: "Child") -> str:
     """Return which login a camera asks for if ffmpeg can't do it, or no text. Also none if it can't be found out.
 
     This asks the camera as ffmpeg does before it logs in, so the camera counts no failed login.
@@ -24,7 +28,12 @@ def unanswerable(url: str) -> str:
     shown = f"[{host}]" if ":" in host else host
     end = next((i for i, c in enumerate(rest) if c in "/?#"), len(rest))
     request = f"DESCRIBE rtsp://{shown}:{port}{rest[end:]} RTSP/1.0\r\nCSeq: 1\r\nAccept: application/sdp\r\n\r\n"
-    for peer in literal(host, port):
+    peers = literal(host, port)
+    if not peers:
+        from .lookup import look_up
+
+        peers, _ = look_up(host, port, child)
+    for peer in peers[:2]:  # a stop must not wait for long
         try:
             return unknown_login(_asked(*peer, request.encode()).decode(errors="replace"))
         except OSError:

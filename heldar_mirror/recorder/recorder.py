@@ -105,7 +105,7 @@ def keep_recording(spec: "dict[str, list[str]]", child: Child) -> int:
             break
         tries = tries or no_tries()
         tries.ended(lines, seconds, cut=run.cut, received=run.media.received)
-        report("ERROR", how, run.cause, *tries.notes(spec["url"][0]), *lines, run.segments.error)
+        report("ERROR", how, run.cause, *tries.notes(spec["url"][0], child), *lines, run.segments.error)
         if seconds >= LONG_SECONDS:
             return 1
         child.ready(tries.pause())

@@ -5,6 +5,10 @@ supervisord takes no heed of how a program ended within its startsecs, so the re
 
 from .volume import NO_ROOM
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .ffmpeg import Child
+
 ONE_SESSION = "the camera ends the session: does it allow only one?"
 
 # A camera that allows one session ends ours cleanly when the primary connects again, which takes it half a minute at
@@ -75,13 +79,13 @@ class Tries:
         """Whether a write has failed for want of room."""
         return self.kind == ROOM
 
-    def notes(self, url: str) -> "list[str]":
+    def notes(self, url: str, child: "Child") -> "list[str]":
         """Return what to add to ffmpeg's own words. `url` is that of the camera, which may be asked about its login."""
         notes = [ONE_SESSION] if self.kind == SESSION else []
         if self.kind == LOGIN:
             from .login import UNANSWERABLE, unanswerable
 
-            if login := unanswerable(url):
+            if login := unanswerable(url, child):
                 notes.append(f"{UNANSWERABLE}: {login}. Have the camera allow Basic, or Digest with MD5")
         if (pause := self.pause()) > SHORT_PAUSE:
             notes.append(f"next try in {pause / 60:.0f} min")

@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 
+from heldar_mirror.recorder.ffmpeg import Child
 from heldar_mirror.recorder.login import unknown_login
 from heldar_mirror.recorder.tries import EARLY, LOGIN, ONE_SESSION, OTHER, ROOM, SESSION, Tries, judge
 
@@ -117,14 +118,14 @@ def test_other_ends_are_tried_again_soon() -> None:
     assert pauses(8) == [0.5, 1, 2, 4, 8, 15, 30, 30]
     tries = Tries()
     tries.ended(["Connection refused"], 1, cut=False, received=False)
-    assert tries.notes("rtsp://192.0.2.1/x") == []
+    assert tries.notes("rtsp://192.0.2.1/x", Child()) == []
 
 
 def test_long_pauses_are_announced() -> None:
     """The notes say why nothing is tried for minutes, and when it will be."""
     tries = Tries()
     tries.ended([BUSY], 1, cut=False, received=False)
-    assert tries.notes("rtsp://192.0.2.1/x") == [ONE_SESSION, "next try in 1 min"]
+    assert tries.notes("rtsp://192.0.2.1/x", Child()) == [ONE_SESSION, "next try in 1 min"]
 
 
 def answer(*challenges: str, status: str = "401 Unauthorized") -> str:
