@@ -31,14 +31,20 @@ def read_in_place(path: Path, query: Callable[[sqlite3.Connection], T]) -> T:
     Any error of the query is raised as it is.
     """
     reader = subprocess.run(
-        COMMAND, input=pickle.dumps((path, query)), stdout=subprocess.PIPE, start_new_session=True, check=False
+        COMMAND,
+        input=pickle.dumps((path.absolute(), query)),
+        stdout=subprocess.PIPE,
+        cwd="/",  # the directory that we were started in may hold files that are named like modules
+        start_new_session=True,
+        check=False,
     )
     if reader.returncode:
         raise sqlite3.OperationalError(f"its reader ended with {reader.returncode}")
+    answer: T
     answer, error = pickle.loads(reader.stdout)  # noqa: S301 -- it comes from this module
     if error:
         raise error
-    return answer  # type: ignore[no-any-return]
+    return answer
 
 
 def main() -> None:

@@ -31,6 +31,7 @@ from support.users import (
 from support.waiting import processes_of, wait_for
 
 from heldar_mirror.heldar.sqlite_files import SHARED_FIRST, SHARED_SIZE, read_lock
+from heldar_mirror.heldar.tables import read_cameras
 
 # Reads for ever, with a query that can be handed to a different process.
 ENDLESS_READER_PROGRAM = """
@@ -228,6 +229,24 @@ def test_a_read_that_is_killed_leaves_nothing(database: Database, home: Path, ki
     assert snapshot(path.parent) == before
     assert not list((home / "tmp").iterdir())
     assert read_as(0, path) == ["old only_in_the_wal"]
+
+
+@as_root
+def test_the_reader_takes_no_module_from_the_working_directory(
+    database: Database, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is named like a module is not run where a command is started, and a relative path is still found."""
+    database.add("old")
+    path = give_to_heldar(database, 0o777)
+    with heldar_kernel(path) as running:
+        running.add("only_in_the_wal")
+        running.crash()
+    Path(f"{path}-shm").unlink()
+    for module in ("pickle", "sqlite3"):
+        (home / f"{module}.py").write_text(f"open({str(home / 'was_run')!r}, 'w')\n")
+    monkeypatch.chdir(home)
+    assert [row["id"] for row in read_cameras(Path(os.path.relpath(path, home)))] == ["old", "only_in_the_wal"]
+    assert not (home / "was_run").exists()
 
 
 def has_open(pid: int, name: str) -> bool:
