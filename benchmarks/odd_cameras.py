@@ -19,7 +19,7 @@ from support.scripted_camera import PROFILES
 
 NUMBER = 13
 SECONDS = 240.0
-# What was sent until both had a session is left out; either may lack what came before the next keyframe.
+# Packets count from the moment at which both had a session. Each side may lack those before its next keyframe.
 AIM = 0.97
 # The primary loses what it takes the mirror to see that the camera allows one session.
 AIM_OF_PRIMARY = 0.85

@@ -1,4 +1,4 @@
-"""Whether a table of Heldar's is damaged: SQLite's own check, without what it reports that is no damage.
+"""This module finds out whether a table of Heldar's is damaged. It asks SQLite, and ignores its harmless messages.
 
 If a disk wrote a valid page of a different table over one of this table, SQLite omits rows without an error. Its check
 finds that. See "Only structural damage makes a table unreadable" in `docs/decisions.md`.
@@ -9,11 +9,11 @@ import sqlite3
 from collections.abc import Collection, Iterable
 from contextlib import ExitStack
 
-# What SQLite reports of a row that was valid when it was written, under an earlier declaration of the table or by a
-# different version of SQLite (its pragma.c: "Verify datatypes for all columns", "Verify CHECK constraints").
+# SQLite reports these of a row that was valid when it was written: the table's declaration or the version of SQLite was
+# a different one then (its pragma.c: "Verify datatypes for all columns", "Verify CHECK constraints").
 NO_DAMAGE = re.compile(r"((NULL|NUMERIC|TEXT|non-[A-Z]+) value in|CHECK constraint failed in) .*", re.DOTALL)
 
-# What it reports of the entries of an index, or of the order of a table that is an index itself.
+# SQLite reports these of the entries of an index, or of the order of a table that is an index itself.
 ABOUT_AN_INDEX = re.compile(
     r"(?:row \d+ (?:missing|values differ) from index|rowid not at end-of-record for row \d+ of index"
     r"|wrong # of entries in index|non-unique entry in index|row not in PRIMARY KEY order for) (.*)",

@@ -9,7 +9,7 @@ from heldar_mirror.settings import Settings
 
 @dataclass(frozen=True)
 class LaunchSpec:
-    """What the recorder of one camera runs, and where. recorder/launch_spec.py documents the file format."""
+    """A launch spec: what the recorder of a camera runs, and where. recorder/launch_spec.py has the file's format."""
 
     camera_id: str
     root: str

@@ -132,7 +132,7 @@ def receive_settings(fd: int, seconds: float = SETTINGS_SECONDS) -> PruningSetti
 
 
 class LaterLines:
-    """What the watcher writes after the settings. `suspect` is called with the cameras in it."""
+    """Reads the lines that the watcher writes after the settings, and calls `suspect` with the cameras in each."""
 
     def __init__(self, fd: int, suspect: Callable[[list[str]], None]) -> None:
         self._fd = fd

@@ -18,7 +18,7 @@ HEADROOM_SHARE = 0.25
 MIN_INODES = 10_000
 INODES_SHARE = 0.01
 
-# What deleting gave is judged after this many deleted bytes, or after this share of a small volume.
+# The pruner judges whether deleting gives room after it has deleted this many bytes, or this share of a small volume.
 JUDGED_BYTES = 64 << 20
 JUDGED_SHARE = 1 / 64
 

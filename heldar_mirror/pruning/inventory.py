@@ -106,7 +106,7 @@ class Inventory:
         return not self._list_once and (self._monotonic() - self._listed_at) * share > self._listing_seconds
 
     def is_closed(self, root: int, camera_id: str, index: int) -> bool:
-        """Whether a segment is certainly closed, even if it is the newest and its recorder is of a different checkout.
+        """Return whether a segment is certainly closed, though it may be the newest, or a different checkout's.
 
         It is if its camera has a different one open, or no recorder.
         """

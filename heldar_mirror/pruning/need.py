@@ -1,6 +1,7 @@
 """Why room is made: for the floor, or for another reason, which `writes.py` has."""
 
 import math
+from abc import ABC, abstractmethod
 
 from heldar_mirror.pruning.gauge import Gauge, Lack
 from heldar_mirror.units import shown_size
@@ -16,7 +17,7 @@ FUTILE = (
 )
 
 
-class Need:
+class Need(ABC):
     """A need for room. It remembers how many bytes were deleted for it, and whether that was futile.
 
     `rule` names it in the outcome of a prune. At most `limit` bytes are deleted for it until `allow_again` is called.
@@ -40,24 +41,24 @@ class Need:
 
     @property
     def is_futile(self) -> bool:
-        """Whether nothing more is deleted for now, since deleting gave no room."""
+        """Return whether no more is deleted for this need before the next sweep, because deleting gave no room."""
         return self._futile_times >= FUTILE_TIMES or self.removed >= self.limit
 
+    @abstractmethod
     def lack(self, root: int, room: Room, /) -> Lack:
         """Return what is lacking on the volume of the mirror root `root`, which has so much room."""
-        raise NotImplementedError
 
     def gives_room(self, _camera_id: str, /) -> bool:
-        """Whether deleting a camera's footage may give what was lacking at the last look."""
+        """Return whether this need may be met by deleting a camera's footage, as far as the last look told."""
         return True
 
+    @abstractmethod
     def futile(self) -> str:
         """Return the problem that deleting was futile."""
-        raise NotImplementedError
 
+    @abstractmethod
     def nothing_more(self) -> str:
         """Return the problem that nothing more may be deleted."""
-        raise NotImplementedError
 
 
 class Floor(Need):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from support.booted_host import unavailable
 from support.made_footage import MIB
 from support.mirror import Mirror
 from support.mounts import bindfs_volume, mounted, tmpfs, unmount
@@ -22,7 +23,8 @@ def had(*command: object, cwd: Path) -> str:
     try:
         return subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=True).stdout.strip()
     except FileNotFoundError as error:
-        pytest.skip(str(error))
+        unavailable(str(error))
+        raise
     except subprocess.CalledProcessError as error:
         pytest.skip(f"{' '.join(words)}: {error.stderr.strip()}")
 
