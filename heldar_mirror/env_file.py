@@ -4,16 +4,27 @@ import re
 from pathlib import Path
 
 from heldar_mirror.errors import SettingsError
+from heldar_mirror.recorder import files
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """Return the variables of an env file, or none if it is missing. Raises SettingsError if it can't be read."""
+    """Return the variables of an env file, or none if it is missing. A link is followed, as by systemd.
+
+    Raises SettingsError, which names the file, if it can't be read.
+    """
     try:
-        return parse_env_file(path.read_text())
+        return parse_env_file(files.as_text(files.read(str(path), links=True)))
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"cannot read the settings in {path}: {error}. Run as root, or as its group.") from None
+    except PermissionError as error:
+        reason, remedy = str(error), "Run as root, or as its group"
+    except OSError as error:
+        reason, remedy = str(error), "Expected the settings as text"
+    except ValueError as error:
+        reason, remedy = str(error), "Expected the settings as text in UTF-8; save it anew"
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {error}") from None
+    raise SettingsError(f"cannot read the settings in {path}: {reason}. {remedy}.")
 
 
 def parse_env_file(text: str) -> dict[str, str]:
@@ -22,7 +33,7 @@ def parse_env_file(text: str) -> dict[str, str]:
     Line continuations are not supported. Raises SettingsError for a line that begins with `export`.
     """
     variables = {}
-    for line in map(str.strip, text.splitlines()):
+    for line in map(str.strip, re.split(r"[\r\n]", text)):
         name, equals, value = line.partition("=")
         if not equals or line[0] in "#;=":
             continue

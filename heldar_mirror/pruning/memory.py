@@ -10,6 +10,7 @@ from heldar_mirror.footage.spans import Spans
 from heldar_mirror.heldar.retention import Policy
 from heldar_mirror.pruning.clock import Clocks, WallClock
 from heldar_mirror.pruning.outcome import Pruned
+from heldar_mirror.recorder import files
 from heldar_mirror.state.directory import StateSettings, replace_file, state_errors
 
 RETENTION_FILE = "retention.json"
@@ -34,7 +35,7 @@ def read_retention(settings: StateSettings) -> Retention:
     path = settings.state_dir / RETENTION_FILE
     with state_errors(settings):
         try:
-            saved = json.loads(path.read_text())
+            saved = json.loads(files.as_text(files.read(str(path))))
             return Retention(
                 frozenset(map(str, saved["known"])),
                 {name: float(since) for name, since in saved["deleted"].items()},

@@ -9,7 +9,7 @@ import posix
 
 from .camera import wait_for_camera
 from .ffmpeg import Child
-from .files import read
+from .files import as_text, read
 from .launch_spec import parse_spec, segment_seconds
 from .log import say
 from .run import Run, run_ffmpeg
@@ -147,7 +147,7 @@ def main(path: str) -> int:
     _signal.signal(_signal.SIGTERM, child.stop)
     _signal.signal(_signal.SIGALRM, child.give_up)
     try:
-        spec = parse_spec(read(path).decode())
+        spec = parse_spec(as_text(read(path)))
     except FileNotFoundError:
         say(
             "INFO",

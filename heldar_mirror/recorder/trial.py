@@ -2,6 +2,7 @@
 
 import posix
 
+from .files import open_plain
 from .volume import TRIAL, TRIAL_BYTES, RefusedError
 
 
@@ -11,7 +12,7 @@ def try_writing(root: str, directory: str) -> None:
     The caller holds the directory's lock.
     """
     path = f"{directory}/{TRIAL}"
-    fd = posix.open(path, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_NOFOLLOW, 0o640)
+    fd = open_plain(path, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC, 0o640)
     try:
         left = TRIAL_BYTES
         while left > 0:

@@ -3,9 +3,14 @@
 import fcntl
 import posix
 
+from .files import open_plain
+
 EROFS = 30  # loading the module errno would cost memory
 MARKER = ".heldar-mirror"
 LOCK = ".heldar-mirror.lock"
+
+# No marker is longer.
+MARKER_BYTES = 200
 
 # With less free space no recording is begun, since ffmpeg crashes on a full volume and each attempt leaves a stub.
 MIN_FREE_BYTES = 64 << 20
@@ -26,7 +31,7 @@ def prove_volume(root: str, volume: str) -> int:
     """Return a descriptor of the marker, locked as in use. Raises RefusedError if the marker doesn't hold `volume`."""
     path = f"{root}/{MARKER}"
     try:
-        fd = posix.open(path, posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_NONBLOCK)
+        fd = open_plain(path)
     except FileNotFoundError:
         raise RefusedError(
             f"mirror root {root} has lost its marker {MARKER}: is the volume mounted? "
@@ -34,7 +39,7 @@ def prove_volume(root: str, volume: str) -> int:
         ) from None
     try:
         fcntl.flock(fd, fcntl.LOCK_SH)  # before reading, since an adoption writes under an exclusive lock
-        if posix.read(fd, 200).decode(errors="replace").strip() != volume:
+        if posix.read(fd, MARKER_BYTES).decode(errors="replace").strip() != volume:
             raise RefusedError(
                 f"mirror root {root} holds the marker of another volume or instance. Mount the right one, "
                 "or make this one ours: heldar-mirror adopt-volume"
@@ -87,7 +92,7 @@ def lock_directory(directory: str) -> int:
             f"{directory}: {error.strerror}: expected a directory of the recorders' user; a symbolic link would lead "
             "out of the volume that was proven"
         ) from None
-    fd = posix.open(f"{directory}/{LOCK}", posix.O_RDWR | posix.O_CREAT | posix.O_NOFOLLOW, 0o640)
+    fd = open_plain(f"{directory}/{LOCK}", posix.O_RDWR | posix.O_CREAT, 0o640)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from heldar_mirror.errors import StateError
+from heldar_mirror.recorder.files import open_plain
 from heldar_mirror.state.directory import StateSettings, state_errors
 
 LOCK_SECONDS = 60
@@ -43,11 +44,11 @@ def opened_lock_file(path: Path, settings: StateSettings) -> Iterator[int]:
 
 def _open(path: Path) -> int:
     try:
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        return open_plain(str(path), os.O_RDWR | os.O_CREAT)
     except OSError as error:
         if error.errno != errno.EROFS:
             raise
-        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW)  # a file of a read-only file system can still be locked
+        return open_plain(str(path))  # a file of a read-only file system can still be locked
 
 
 def try_lock(fd: int) -> bool:

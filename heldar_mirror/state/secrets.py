@@ -4,7 +4,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from heldar_mirror.env_file import escape_env, read_env_file
+from heldar_mirror.env_file import escape_env, parse_env_file
+from heldar_mirror.errors import MirrorError, StateError
+from heldar_mirror.recorder import files
 from heldar_mirror.settings import Settings
 from heldar_mirror.state.directory import replace_file, state_errors
 from heldar_mirror.state.identity import owner_ids
@@ -28,12 +30,20 @@ def write_secrets(secrets: Mapping[str, str], settings: Settings) -> None:
 
 
 def read_secrets(specs_dir: Path) -> dict[str, str]:
-    """Return the variables that `write_secrets` wrote. Raises SettingsError if they can't be read."""
-    return read_env_file(specs_dir / SECRETS_FILE)
+    """Return the variables that `write_secrets` wrote. Raises StateError if they can't be read."""
+    path = specs_dir / SECRETS_FILE
+    try:
+        return parse_env_file(files.as_text(files.read(str(path))))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, MirrorError) as error:
+        raise StateError(
+            f"cannot read the secrets in {path}: {error}. Restart heldar-mirror up, which writes it"
+        ) from None
 
 
 def environment() -> dict[str, str]:
-    """Return this process's environment, with the secrets that `up` had in its own. Raises SettingsError."""
+    """Return this process's environment, with the secrets that `up` had in its own. Raises StateError."""
     specs_dir = os.environ.get("HELDAR_MIRROR_SPECS_DIR")
     return (read_secrets(Path(specs_dir)) if specs_dir else {}) | dict(os.environ)
 

@@ -12,9 +12,12 @@ from heldar_mirror.recorder import files
 from heldar_mirror.settings import Settings
 from heldar_mirror.state.directory import replace_file, state_errors
 from heldar_mirror.state.identity import owner_ids
+from heldar_mirror.state.reading import read_state
 
 # This file exists while supervisord runs just what the programs file says.
 APPLIED_FILE = "applied"
+
+PROGRAMS_REMEDY = "Remove it; then: heldar-mirror reconcile"
 
 Fingerprint = tuple[int, ...]
 
@@ -41,25 +44,21 @@ def read_spec(camera_id: str, settings: Settings) -> LaunchSpec | None:
 
 def _read_spec(camera_id: str, settings: Settings) -> Saved:
     try:
-        return Saved(*parse_launch_spec(files.read(spec_path(camera_id, settings)).decode()))
-    except ValueError:
+        return Saved(*parse_launch_spec(files.as_text(files.read(spec_path(camera_id, settings)))))
+    except (ValueError, files.NotPlainError):  # the next reconcile replaces it
         return Saved(None, read_programs(settings).get(program_name(camera_id, settings), 0))
 
 
 def read_programs(settings: Settings) -> dict[str, int]:
     """Return the generation of each program in the programs file, by name. Raises StateError if it can't be read."""
-    with state_errors(settings):
-        try:
-            return parse_programs(settings.programs_file.read_text())
-        except FileNotFoundError:
-            return {}
+    return parse_programs(read_state(settings.programs_file, settings, PROGRAMS_REMEDY) or "")
 
 
 def fingerprint(settings: Settings) -> Fingerprint:
     """Return a fingerprint of the state that changes whenever a reconcile writes. Raises StateError."""
     with state_errors(settings):
-        files = settings.programs_file.stat(), settings.specs_dir.stat()
-    return tuple(number for file in files for number in (file.st_ino, file.st_mtime_ns))
+        found = settings.programs_file.stat(), settings.specs_dir.stat()
+    return tuple(number for file in found for number in (file.st_ino, file.st_mtime_ns))
 
 
 def write_specs(changes: tuple[Change, ...], settings: Settings) -> dict[str, StateError]:
@@ -82,24 +81,25 @@ def write_specs(changes: tuple[Change, ...], settings: Settings) -> dict[str, St
 
 def write_programs(text: str, settings: Settings) -> None:
     """Replace the programs file if its text changed, and note that it is not applied yet. Raises StateError."""
+    path = settings.programs_file
+    if read_state(path, settings, PROGRAMS_REMEDY) == text:
+        return
     with state_errors(settings):
-        path = settings.programs_file
-        if not path.exists() or path.read_text() != text:
-            (settings.state_dir / APPLIED_FILE).unlink(missing_ok=True)
-            # It holds no secret, and if joined, the machine's supervisord reads it.
-            replace_file(path, text, 0o644, None)
+        (settings.state_dir / APPLIED_FILE).unlink(missing_ok=True)
+        # It holds no secret, and if joined, the machine's supervisord reads it.
+        replace_file(path, text, 0o644, None)
 
 
 def is_applied(settings: Settings) -> bool:
     """Return whether supervisord has applied the present programs file. Raises StateError."""
     with state_errors(settings):
-        return (settings.state_dir / APPLIED_FILE).exists()
+        return files.exists(str(settings.state_dir / APPLIED_FILE))
 
 
 def set_applied(settings: Settings) -> None:
     """Remember that supervisord has applied the present programs file. Raises StateError."""
     with state_errors(settings):
-        (settings.state_dir / APPLIED_FILE).touch(mode=0o600)
+        os.close(files.open_plain(str(settings.state_dir / APPLIED_FILE), os.O_RDWR | os.O_CREAT))
 
 
 def write_supervisord(text: str, settings: Settings) -> Path:

@@ -7,9 +7,15 @@ from typing import Protocol
 
 from heldar_mirror.settings import Settings
 from heldar_mirror.state.directory import StateSettings, replace_file, state_errors
+from heldar_mirror.state.reading import damaged, read_state
 
 # A root with this prefix was about to be marked. No absolute path begins like this.
 INTENDED_PREFIX = "about to be "
+
+REMEDY = (
+    "Put it back from a backup. Or, while the volume is mounted, remove it, and make the volume ours: "
+    "heldar-mirror adopt-volume"
+)
 
 
 class VolumeSettings(StateSettings, Protocol):
@@ -47,12 +53,29 @@ def remember_volume(volume: str, settings: Settings) -> None:
 
 
 def _volumes(settings: StateSettings) -> dict[str, str]:
-    with state_errors(settings):
-        try:
-            lines = (settings.state_dir / "volumes").read_text().splitlines()
-        except FileNotFoundError:
-            return {}
-        return {root: volume for volume, _, root in (line.partition(" ") for line in lines)}
+    path = settings.state_dir / "volumes"
+    text = read_state(path, settings, REMEDY)
+    try:
+        return {} if text is None else parse_volumes(text)
+    except ValueError as error:
+        raise damaged(path, error, REMEDY) from None
+
+
+def parse_volumes(text: str) -> dict[str, str]:
+    """Return the volumes' ids in the file's text, by root. Raises ValueError if it is none that was written as a whole.
+
+    A root that is left out would be taken for one that was never used, and the disk below its mount point be filled.
+    """
+    *lines, rest = text.split("\n")
+    if rest or not lines:
+        raise ValueError("its end is missing")
+    volumes = {}
+    for number, line in enumerate(lines, 1):
+        volume, _, root = line.partition(" ")
+        if not volume or not root.removeprefix(INTENDED_PREFIX).startswith("/"):
+            raise ValueError(f"line {number} is no volume and its root")
+        volumes[root] = volume
+    return volumes
 
 
 def _write_volumes(volumes: Mapping[str, str], settings: Settings) -> None:

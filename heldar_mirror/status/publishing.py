@@ -10,6 +10,7 @@ from typing import Any
 
 from heldar_mirror.errors import StateError
 from heldar_mirror.proc.open_segments import Segment
+from heldar_mirror.recorder import files
 from heldar_mirror.settings import Settings
 from heldar_mirror.status.report import CameraStatus, Report
 
@@ -91,9 +92,9 @@ def read_report(settings: Settings) -> Report:
     path = settings.status_file
     try:
         while True:
-            with path.open() as file:
+            with open(files.open_plain(str(path)), "rb") as file:
                 if not _is_unlocked(file.fileno()):
-                    return _parse(file.read(), path)
+                    return _parse(files.read_all(file.fileno(), str(path)), path)
                 if os.fstat(file.fileno()).st_ino == path.stat().st_ino:
                     break  # otherwise the file was replaced meanwhile
     except FileNotFoundError:
@@ -131,9 +132,9 @@ def _is_unlocked(fd: int) -> bool:
     return True
 
 
-def _parse(text: str, path: Path) -> Report:
+def _parse(content: bytes, path: Path) -> Report:
     try:
-        published = json.loads(text)
+        published = json.loads(files.as_text(content))
         cameras = tuple(_camera(**camera) for camera in published["cameras"])
         at, problems = published["at"], tuple(published["problems"])
         if (silent := time.time() - at) > SILENT_SECONDS:

@@ -3,9 +3,11 @@
 import os
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 
 from heldar_mirror.programs.stanzas import log_path
+from heldar_mirror.recorder.files import open_plain
 from heldar_mirror.recorder.log import TAIL_BYTES
 from heldar_mirror.settings import Settings
 
@@ -25,7 +27,7 @@ def read_last_error(log: str) -> tuple[float, str] | None:
     Raises OSError if the log can't be read.
     """
     try:
-        with open(log, "rb") as file:
+        with open(open_plain(log), "rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 2 * TAIL_BYTES))
             text = file.read().decode(errors="replace")
     except FileNotFoundError:
@@ -35,8 +37,7 @@ def read_last_error(log: str) -> tuple[float, str] | None:
 
 def last_error(text: str) -> tuple[float, str] | None:
     """Return time (Unix seconds) and text of the last error in a recorder's log; None if there is none."""
-    matches = RECORDER_ERROR.findall(text)
-    if not matches:
-        return None
-    stamp, message = matches[-1]
-    return datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp(), message
+    for stamp, message in reversed(RECORDER_ERROR.findall(text)):
+        with suppress(ValueError):  # what is no time was not printed by a recorder
+            return datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp(), message
+    return None

@@ -18,6 +18,7 @@ from heldar_mirror.errors import VolumeError
 from heldar_mirror.footage.footage import UNMEASURED, Footage
 from heldar_mirror.footage.names import CAMERA_ID, segment_begun, segment_name
 from heldar_mirror.recorder import leftovers
+from heldar_mirror.recorder.files import open_plain
 from heldar_mirror.recorder.segments import is_numbered
 from heldar_mirror.recorder.volume import LOCK, MARKER, TRIAL, RefusedError, prove_volume
 
@@ -162,7 +163,7 @@ def is_ours_alone(root: int, camera_id: str) -> bool:
 @contextmanager
 def open_lock(directory: int) -> Iterator[int]:
     """Open the recorders' lock file of a camera directory and yield its descriptor. Raises OSError."""
-    fd = os.open(LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
+    fd = open_plain(LOCK, within=directory)
     try:
         yield fd
     finally:

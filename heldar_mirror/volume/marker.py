@@ -5,7 +5,8 @@ import os
 from pathlib import Path
 
 from heldar_mirror.errors import VolumeError
-from heldar_mirror.recorder.volume import MARKER
+from heldar_mirror.recorder.files import open_plain
+from heldar_mirror.recorder.volume import MARKER, MARKER_BYTES
 from heldar_mirror.settings import Settings
 from heldar_mirror.volume.asking import ask
 
@@ -55,10 +56,10 @@ def mark_volume(settings: Settings, volume: str, owner: tuple[int, int] | None, 
     assert root is not None  # noqa: S101 - the callers check that mirroring is on
     make_root(root, settings.umask, owner)
     try:
-        fd = os.open(root / MARKER, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
-        with open(fd, "r+") as marker:
+        fd = open_plain(str(root / MARKER), os.O_RDWR | os.O_CREAT, 0o644)
+        with open(fd, "r+", errors="replace") as marker:
             fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if (found := marker.read().strip()) and found != volume and not take_over:
+            if (found := marker.read(MARKER_BYTES).strip()) and found != volume and not take_over:
                 raise _foreign(root)
             os.fchmod(fd, 0o666 & ~settings.umask)
             if owner:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.no_plain_files import NO_PLAIN_FILES
 
 from heldar_mirror.errors import SettingsError
 from heldar_mirror.settings import load_settings
@@ -55,12 +56,44 @@ def test_an_env_file_that_cannot_be_read_is_an_error(
         load_settings(env)
 
 
+@pytest.mark.parametrize("name", ["HELDAR_ENV_FILE", "HELDAR_MIRROR_ENV_FILE"])
+@pytest.mark.parametrize("kind", sorted(NO_PLAIN_FILES.keys() - {"link"}))
+def test_what_is_no_file_is_no_env_file(kind: str, name: str, env: dict[str, str]) -> None:
+    """It is not waited for, nor taken for a file that is missing."""
+    NO_PLAIN_FILES[kind](Path(env[name]))
+    with pytest.raises(SettingsError, match=f"cannot read the settings in {env[name]}: .*expected a plain file"):
+        load_settings(env)
+
+
+def test_an_env_file_may_be_a_link(env: dict[str, str], tmp_path: Path) -> None:
+    """As for systemd: tools that manage configurations, and Kubernetes, put links there."""
+    (tmp_path / "real").write_text("HELDAR_MIRROR_RECORDINGS_DIR=/mnt/mirror\n")
+    Path(env["HELDAR_MIRROR_ENV_FILE"]).symlink_to("real")
+    assert load_settings(env).mirror_root == Path("/mnt/mirror")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_byte_order_mark_hides_no_setting(end: str, env: dict[str, str]) -> None:
+    """Some editors begin a file with it. It is no part of the first name."""
+    text = f"\ufeffHELDAR_MIRROR_RECORDINGS_DIR=/mnt/mirror{end}HELDAR_FFMPEG_BIN=1{end}"
+    Path(env["HELDAR_MIRROR_ENV_FILE"]).write_bytes(text.encode())
+    made = load_settings(env)
+    assert (made.mirror_root, made.ffmpeg) == (Path("/mnt/mirror"), "1")
+
+
+def test_an_env_file_in_another_encoding_is_an_error(env: dict[str, str]) -> None:
+    """UTF-16 is full of bytes that are no UTF-8, and its byte order mark is another one."""
+    Path(env["HELDAR_MIRROR_ENV_FILE"]).write_bytes("HELDAR_MIRROR_RECORDINGS_DIR=/mnt/mirror\n".encode("utf-16"))
+    with pytest.raises(SettingsError, match=f"{env['HELDAR_MIRROR_ENV_FILE']}: it is not UTF-8 .*save it anew"):
+        load_settings(env)
+
+
 @pytest.mark.parametrize("line", ["export HELDAR_FFMPEG_BIN=/x", " export\tHELDAR_FFMPEG_BIN = '/x'"])
 @pytest.mark.parametrize("name", ["HELDAR_ENV_FILE", "HELDAR_MIRROR_ENV_FILE"])
 def test_a_line_with_export_is_refused(name: str, line: str, env: dict[str, str]) -> None:
     """`export` is not part of an env file, and the setting would be lost without notice. The error shows the line."""
     Path(env[name]).write_text(f"{line}\n# export A=1\n")
-    with pytest.raises(SettingsError, match=r"export\sHELDAR_FFMPEG_BIN"):
+    with pytest.raises(SettingsError, match=rf"{env[name]}: export\sHELDAR_FFMPEG_BIN"):
         load_settings(env)
 
 

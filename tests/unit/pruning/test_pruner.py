@@ -183,7 +183,7 @@ def test_a_root_that_is_not_proven_is_not_pruned(stand: Stand) -> None:
     (stand.root / MARKER).write_text("another\n")
     with pytest.raises(VolumeError, match="adopt-volume"):
         stand.pruner().prune()
-    (stand.settings.state_dir / "volumes").write_text("")
+    (stand.settings.state_dir / "volumes").unlink()
     with pytest.raises(VolumeError, match="nothing to prune"):
         stand.pruner().prune()
     assert stand.count("aged") == 4
