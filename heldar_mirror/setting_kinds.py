@@ -18,8 +18,14 @@ from heldar_mirror.errors import SettingsError
 UNSAFE_FOR_SUPERVISORD = re.compile(r" [;#]|[*?\[]|%\(| $")
 
 
-def verbatim(_: str, text: str) -> str:
-    """Return the text as it is."""
+# A file of lines can't hold the former, and nothing can hold the latter: bytes of the environment that are not UTF-8.
+UNSAFE_FOR_A_LINE = re.compile("[\0\r\n\ud800-\udfff]")
+
+
+def secret(name: str, text: str) -> str:
+    """Return the text if it fits into one line. An error does not show it."""
+    if UNSAFE_FOR_A_LINE.search(text):
+        raise SettingsError(f"{name}: expected one line of text in UTF-8; its value is not shown")
     return text
 
 
@@ -32,7 +38,20 @@ def one_line(name: str, text: str) -> str:
 
 def path(name: str, text: str) -> Path:
     """Return an absolute path without following links. A relative one is relative to the working directory."""
-    return Path(os.path.abspath(one_line(name, text)))  # noqa: PTH100 - resolve() would follow links
+    return Path(os.path.abspath(_from_here(name, text)))  # noqa: PTH100 - resolve() would follow links
+
+
+def _from_here(name: str, text: str) -> str:
+    """Return a path that begins at the working directory unless it is absolute."""
+    if one_line(name, text).startswith("/"):
+        return text
+    try:
+        here = os.getcwd()  # noqa: PTH109
+    except FileNotFoundError:
+        raise SettingsError(
+            f"{name}={text!r} begins at the working directory, which was removed: expected an absolute path"
+        ) from None
+    return one_line(name, f"{here}/{text}")
 
 
 def plain_path(name: str, text: str) -> Path:
@@ -52,7 +71,7 @@ def database(name: str, url: str) -> Path:
     file = urllib.parse.unquote(rest.removeprefix("//").partition("?")[0])
     if scheme != "sqlite" or not file or file == ":memory:":
         raise SettingsError(f"{name}={scheme[:20]}:…: expected sqlite:// and the path of a file")
-    return Path(one_line(name, file)).absolute()
+    return Path(_from_here(name, file))
 
 
 def boolean(name: str, text: str) -> bool:
@@ -85,7 +104,7 @@ def prefix(name: str, text: str) -> str:
 def user(name: str, text: str) -> str:
     """Return the name of a user that exists."""
     try:
-        pwd.getpwnam(text)
+        pwd.getpwnam(one_line(name, text))
     except KeyError:
         raise SettingsError(f"{name}={text!r}: expected the name of a user of this machine") from None
     return text
@@ -100,7 +119,9 @@ def umask(name: str, text: str) -> int:
 
 def supervisor_url(name: str, text: str) -> str:
     """Return the URL of a supervisord's XML-RPC server. An error hides all before an '@', which may be a password."""
-    if not re.fullmatch(r"unix:///.+|http://([\w.-]+|\[[0-9a-fA-F:]+\])(:\d{1,5})?/?(RPC2)?", text):
+    if not text.isprintable() or not re.fullmatch(
+        r"unix:///.+|http://([\w.-]+|\[[0-9a-fA-F:]+\])(:\d{1,5})?/?(RPC2)?", text
+    ):
         raise SettingsError(
             f"{name}=…{text.rpartition('@')[2][-40:]!a}: expected unix:///path/of/a/socket "
             "or http://host:port; a user and a password go into HELDAR_MIRROR_SUPERVISOR_USERNAME and …_PASSWORD"

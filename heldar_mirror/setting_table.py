@@ -70,7 +70,7 @@ SETTINGS = (
     Setting(
         "HELDAR_SECRET_KEY",
         "Heldar",
-        kinds.verbatim,
+        kinds.secret,
         meaning="the key that opens sealed passwords and URLs. If it is set, launch specs lie on a tmpfs. "
         "If `up` has it in its environment, a copy of the key for the watcher lies on a tmpfs as well",
     ),
@@ -99,7 +99,7 @@ SETTINGS = (
     Setting(
         "HELDAR_ENV_FILE",
         "Heldar",
-        kinds.verbatim,
+        kinds.path,
         default="/etc/heldar/heldar.env",
         meaning="Heldar's env file. It is read only from the environment",
         in_env_file=False,
@@ -197,19 +197,19 @@ SETTINGS = (
     Setting(
         "HELDAR_MIRROR_SUPERVISOR_USERNAME",
         "mirror",
-        kinds.verbatim,
+        kinds.one_line,
         meaning="the user name that the supervisord to join asks for",
     ),
     Setting(
         "HELDAR_MIRROR_SUPERVISOR_PASSWORD",
         "mirror",
-        kinds.verbatim,
+        kinds.secret,
         meaning="the password that the supervisord to join asks for",
     ),
     Setting(
         "HELDAR_MIRROR_ENV_FILE",
         "mirror",
-        kinds.verbatim,
+        kinds.path,
         default="/etc/heldar/mirror.env",
         meaning="the mirror's own env file. It is read only from the environment",
         in_env_file=False,

@@ -52,9 +52,8 @@ class Settings:
 
 def load_settings(environ: Mapping[str, str]) -> Settings:
     """Return the settings in force. Raises SettingsError for a bad value, or an env file that can't be read."""
-    heldar_file = environ.get("HELDAR_ENV_FILE", "").strip() or BY_NAME["HELDAR_ENV_FILE"].default
-    mirror_file = environ.get("HELDAR_MIRROR_ENV_FILE", "").strip() or BY_NAME["HELDAR_MIRROR_ENV_FILE"].default
-    heldar, mirror = read_env_file(Path(str(heldar_file))), read_env_file(Path(str(mirror_file)))
+    heldar_file, mirror_file = _env_file("HELDAR_ENV_FILE", environ), _env_file("HELDAR_MIRROR_ENV_FILE", environ)
+    heldar, mirror = read_env_file(heldar_file), read_env_file(mirror_file)
     if root := heldar.get("HELDAR_MIRROR_RECORDINGS_DIR", "").strip():
         raise SettingsError(
             f"HELDAR_MIRROR_RECORDINGS_DIR={root} stands in Heldar's own env file "
@@ -63,6 +62,12 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         )
     layers = (heldar, mirror, environ)
     return parse_settings({name: value for layer in layers for name, value in layer.items() if value.strip()})
+
+
+def _env_file(name: str, environ: Mapping[str, str]) -> Path:
+    setting = BY_NAME[name]
+    path: Path = setting.kind(name, environ.get(name, "").strip() or str(setting.default))
+    return path
 
 
 def parse_settings(variables: Mapping[str, str]) -> Settings:
@@ -85,7 +90,7 @@ def parse_settings(variables: Mapping[str, str]) -> Settings:
         deleted_hours = value("HELDAR_DEFAULT_RETENTION_HOURS")
     settings = Settings(
         mirror_root=value("HELDAR_MIRROR_RECORDINGS_DIR"),
-        recordings_dir=value("HELDAR_RECORDINGS_DIR", value("HELDAR_DATA_DIR") / "recordings"),
+        recordings_dir=value("HELDAR_RECORDINGS_DIR") or value("HELDAR_DATA_DIR") / "recordings",
         database=value("HELDAR_DATABASE_URL"),
         recorder_enabled=value("HELDAR_RECORDER_ENABLED"),
         ffmpeg=value("HELDAR_FFMPEG_BIN"),

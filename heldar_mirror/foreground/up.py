@@ -17,7 +17,7 @@ from heldar_mirror.programs.stanzas import render_programs
 from heldar_mirror.reconcile.reconcile import read_rows, write
 from heldar_mirror.settings import Settings
 from heldar_mirror.state.locks import locked, opened_lock_file, try_lock
-from heldar_mirror.state.secrets import SECRET_VARIABLES, without_secrets, write_secrets
+from heldar_mirror.state.secrets import secrets_of, without_secrets, write_secrets
 from heldar_mirror.state.specs import read_programs, read_saved, remove_specs, write_programs, write_supervisord
 from heldar_mirror.supervisord.configuration import render_supervisord
 from heldar_mirror.supervisord.gateway import STOP_TIMEOUT_SECONDS, Gateway
@@ -63,7 +63,7 @@ def up(settings: Settings, say: Callable[[str], None]) -> int:
                     say(f"{lost} mirrors can't start until then: their credentials were on a tmpfs")
                 if not was_up_before:
                     write_programs(render_programs({}, settings), settings)
-            write_secrets({name: os.environ[name] for name in SECRET_VARIABLES if name in os.environ}, settings)
+            write_secrets(secrets_of(os.environ), settings)
             configuration = write_supervisord(
                 render_supervisord(settings, str(os.geteuid()), _descriptors(say, settings), _working_directory()),
                 settings,
@@ -73,11 +73,15 @@ def up(settings: Settings, say: Callable[[str], None]) -> int:
 
 
 def _working_directory() -> str:
-    """Return the directory to which relative paths in the settings are relative, or `/` if it has been removed."""
+    """Return the directory to which relative paths in the settings are relative.
+
+    It is `/` if there can be none: the directory was removed, or supervisord's files can't hold its name.
+    """
     try:
-        return os.getcwd()  # noqa: PTH109
+        directory = os.getcwd()  # noqa: PTH109
     except FileNotFoundError:
         return "/"
+    return directory if directory.isprintable() else "/"
 
 
 def _descriptors(say: Callable[[str], None], settings: Settings) -> int:

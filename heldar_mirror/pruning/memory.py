@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from heldar_mirror.footage.spans import Spans
 from heldar_mirror.heldar.retention import Policy
@@ -35,17 +36,58 @@ def read_retention(settings: StateSettings) -> Retention:
     path = settings.state_dir / RETENTION_FILE
     with state_errors(settings):
         try:
-            saved = json.loads(files.as_text(files.read(str(path))))
-            return Retention(
-                frozenset(map(str, saved["known"])),
-                {name: float(since) for name, since in saved["deleted"].items()},
-                WallClock(**saved["clock"]) if saved["clock"] else None,
-                {name: Spans(map(tuple, spans)) for name, spans in saved["locks"].items()},
-            )
+            return parse_retention(files.as_text(files.read(str(path))))
         except FileNotFoundError:
             return Retention()
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except ValueError as error:
             raise ValueError(f"{path} is damaged: {error}") from None
+
+
+def parse_retention(text: str) -> Retention:
+    """Return what is remembered, from the text of the file. Raises ValueError if it is not one that was written."""
+    try:
+        saved = json.loads(text)
+        return Retention(
+            frozenset(_text(name) for name in _list(saved["known"])),
+            {name: _finite(since) for name, since in saved["deleted"].items()},
+            _clock(**saved["clock"]) if saved["clock"] is not None else None,
+            {name: Spans(map(_span, _list(spans))) for name, spans in saved["locks"].items()},
+        )
+    except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}"[:200]) from None
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(f"{ascii(value)[:40]} is no list")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{ascii(value)[:40]} is no text")
+    return value
+
+
+def _number(value: Any) -> float:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or math.isnan(value):
+        raise TypeError(f"{ascii(value)[:40]} is no number")
+    return float(value)
+
+
+def _finite(value: Any) -> float:
+    if math.isinf(_number(value)):
+        raise TypeError("a time without an end")
+    return float(value)
+
+
+def _span(value: Any) -> tuple[float, float]:
+    start, end = _list(value)
+    return _number(start), _number(end)
+
+
+def _clock(*, boot: Any, offset: Any, seen: Any, doubted_until: Any = 0.0) -> WallClock:
+    return WallClock(_text(boot), _finite(offset), _finite(seen), _finite(doubted_until))
 
 
 def write_retention(retention: Retention, settings: StateSettings) -> None:

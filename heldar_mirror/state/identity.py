@@ -3,6 +3,7 @@
 import os
 import pwd
 
+from heldar_mirror.errors import StateError
 from heldar_mirror.settings import Settings
 from heldar_mirror.volume.asking import dismiss
 
@@ -11,15 +12,24 @@ def owner_ids(settings: Settings) -> tuple[int, int] | None:
     """Return the user and group id that new files must have, or None if this process has them already."""
     if os.geteuid() != 0 or settings.user is None:
         return None
-    entry = pwd.getpwnam(settings.user)
+    entry = _account(settings.user)
     return entry.pw_uid, entry.pw_gid
 
 
 def become(user: str) -> None:
     """Become `user`, with that user's groups, for good. Raises PermissionError unless root calls it."""
     dismiss()  # the children that ask the volume would go on as root
-    entry = pwd.getpwnam(user)
+    entry = _account(user)
     os.initgroups(user, entry.pw_gid)
     os.setgid(entry.pw_gid)
     os.setuid(entry.pw_uid)
     os.environ["HOME"] = entry.pw_dir
+
+
+def _account(user: str) -> pwd.struct_passwd:
+    try:
+        return pwd.getpwnam(user)
+    except KeyError:
+        raise StateError(
+            f"the user {user}, to whom the state belongs, was removed: expected HELDAR_MIRROR_USER to exist"
+        ) from None

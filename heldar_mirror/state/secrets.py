@@ -15,6 +15,11 @@ SECRETS_FILE = "secrets.env"
 SECRET_VARIABLES = ("HELDAR_SECRET_KEY", "HELDAR_MIRROR_SUPERVISOR_PASSWORD")
 
 
+def secrets_of(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the secret variables of an environment that are set. A blank value counts as unset."""
+    return {name: value for name in SECRET_VARIABLES if (value := environ.get(name, "").strip())}
+
+
 def write_secrets(secrets: Mapping[str, str], settings: Settings) -> None:
     """Write secret variables into a file for the watcher, beside the launch specs; remove the file if there are none.
 

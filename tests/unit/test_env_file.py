@@ -18,6 +18,7 @@ from heldar_mirror.env_file import parse_env_file
         (r'A="C:\x"', {"A": r"C:\x"}),
         (r"A=a\b", {"A": "ab"}),
         ("A='", {"A": "'"}),
+        ("A=a\u2028B=b\x0bC=c\x85\nD=d\rE=e", {"A": "a\u2028B=b\x0bC=c", "D": "d", "E": "e"}),
     ],
 )
 def test_an_env_file_is_read_as_systemd_reads_it(text: str, expected: dict[str, str]) -> None:

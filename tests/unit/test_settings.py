@@ -154,6 +154,11 @@ AWKWARD = "expected a path without"
         ("MIRROR_STATE_DIR", "/" + 100 * "x", "expected a path short enough for a socket in it"),
         *(("MIRROR_PREFIX", value, "expected up to 40 letters") for value in ("a b", "a:", "é", "x" * 41, "a/b", "%")),
         ("MIRROR_USER", "no such user", "expected the name of a user of this machine"),
+        *(
+            (variable, f"{value}{character}x", "expected one line of printable text")
+            for variable, value in (("MIRROR_USER", "root"), ("MIRROR_SUPERVISOR_USERNAME", "u"), ("FFMPEG_BIN", "/f"))
+            for character in ("\0", "\n", "\udcff", "\ud800", "\x1b")
+        ),
         *(("MIRROR_UMASK", value, "expected three octal digits") for value in ("27", "0o27", "999", "1027", "-27")),
         *(
             ("MIRROR_SUPERVISOR_URL", value, "expected unix:///path/of/a/socket or http://host:port")
@@ -162,6 +167,10 @@ AWKWARD = "expected a path without"
         *(
             ("MIRROR_SUPERVISOR_URL", value, "expected unix:///path/of/a/socket or http://host:port")
             for value in ("http:h", "unix:/s", "unix://run/s", "http:///s", "http://u:hidden/x@h", "unix:///a\nb")
+        ),
+        *(
+            ("MIRROR_SUPERVISOR_URL", value, "expected unix:///path/of/a/socket or http://host:port")
+            for value in ("unix:///a\0b", "unix:///a\udcffb", "unix:///a\x1bb")
         ),
     ],
 )
@@ -175,6 +184,43 @@ def test_a_bad_value_is_named_with_its_variable(variable: str, value: str, expec
     assert expected in message
     assert message.isprintable()
     assert "hidden" not in message
+
+
+@pytest.mark.parametrize("variable", ["SECRET_KEY", "MIRROR_SUPERVISOR_PASSWORD"])
+@pytest.mark.parametrize("character", ["\0", "\n", "\r", "\udcff"])
+def test_a_secret_that_fits_into_no_line_is_not_shown(variable: str, character: str) -> None:
+    """`up` hands it to the watcher in a file of lines. What is no UTF-8 could not even be written."""
+    with pytest.raises(SettingsError, match=f"^HELDAR_{variable}: expected one line of text in UTF-8") as caught:
+        settings(**{variable: f"hidden{character}hidden"})
+    assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize("variable", ["DATABASE_URL", "DATA_DIR", "MIRROR_STATE_DIR", "MIRROR_RECORDINGS_DIR"])
+@pytest.mark.parametrize("name", ["a\nb", b"a\xff", None])
+def test_a_relative_path_needs_a_working_directory_that_can_be_named(
+    variable: str, name: str | bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One with a line break would end a line of supervisord's files. `None` is one that was removed."""
+    directory = tmp_path / os.fsdecode(name or "gone")
+    directory.mkdir()
+    monkeypatch.chdir(directory)
+    if name is None:
+        directory.rmdir()
+    absolute = {"DATABASE_URL": "sqlite:/h.db", "DATA_DIR": "/data"}
+    assert settings(**absolute).database == Path("/h.db")
+    value = "sqlite:x/h.db" if variable == "DATABASE_URL" else "x"
+    with pytest.raises(SettingsError, match=f"HELDAR_{variable}=.*: expected ") as caught:
+        settings(**absolute | {variable: value})
+    assert str(caught.value).isprintable()
+
+
+def test_the_directory_of_heldars_data_is_not_needed_beside_that_of_its_recordings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its default is a relative path, which would need a working directory."""
+    monkeypatch.chdir(tmp_path)
+    tmp_path.rmdir()
+    assert settings(DATABASE_URL="sqlite:/h.db", RECORDINGS_DIR="/rec").recordings_dir == Path("/rec")
 
 
 def test_a_joined_supervisord_allows_a_long_state_directory() -> None:

@@ -57,6 +57,13 @@ def test_an_env_file_that_cannot_be_read_is_an_error(
 
 
 @pytest.mark.parametrize("name", ["HELDAR_ENV_FILE", "HELDAR_MIRROR_ENV_FILE"])
+@pytest.mark.parametrize("path", ["a\0b", "/a\nb", "/a\udcff"])
+def test_a_path_of_an_env_file_that_no_file_can_have_is_an_error(name: str, path: str, env: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match=f"{name}=.*: expected one line"):
+        load_settings(env | {name: path})
+
+
+@pytest.mark.parametrize("name", ["HELDAR_ENV_FILE", "HELDAR_MIRROR_ENV_FILE"])
 @pytest.mark.parametrize("kind", sorted(NO_PLAIN_FILES.keys() - {"link"}))
 def test_what_is_no_file_is_no_env_file(kind: str, name: str, env: dict[str, str]) -> None:
     """It is not waited for, nor taken for a file that is missing."""

@@ -32,3 +32,26 @@ def test_a_line_of_an_env_file_that_would_be_lost_is_told(mirror: Mirror, comman
     before = sorted(mirror.home.rglob("*"))
     assert named in mirror.run(command, code=3).stderr
     assert sorted(mirror.home.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HELDAR_SECRET_KEY", "hidden\udcff"),
+        ("HELDAR_SECRET_KEY", "hidden\nHELDAR_MIRROR_SUPERVISOR_PASSWORD=hidden"),
+        ("HELDAR_MIRROR_SUPERVISOR_PASSWORD", "hidden\udcff"),
+        ("HELDAR_MIRROR_USER", "root\nuser=root"),
+        ("HELDAR_MIRROR_USER", "\udcff"),
+        ("HELDAR_MIRROR_ENV_FILE", "/a\udcff"),
+    ],
+)
+@pytest.mark.parametrize("command", ["up", "reconcile", "status", "adopt-volume"])
+def test_an_environment_that_is_no_text_is_told(mirror: Mirror, command: str, name: str, value: str) -> None:
+    """A byte that is not UTF-8 (a surrogate, in Python) or a line break in a setting is exit code 3, with the setting's
+    name. No secret is shown, and nothing is made."""
+    before = sorted(mirror.home.rglob("*"))
+    shown = mirror.run(command, code=3, **{name: value}).stderr
+    assert shown.startswith(f"heldar-mirror: {name}")
+    assert "expected" in shown
+    assert "hidden" not in shown
+    assert sorted(mirror.home.rglob("*")) == before

@@ -65,6 +65,19 @@ def test_what_lies_where_up_is_started_is_not_run(monkeypatch: pytest.MonkeyPatc
             assert not (mirror.home / "imported").exists()
 
 
+@pytest.mark.parametrize("name", ["a\nfiles=b ;c", "a\udcff"])
+def test_a_directory_that_can_not_be_named_is_no_obstacle(
+    mirror: Mirror, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`up` tells the watcher in which directory it was started, in a file that can't hold such a name. Absolute paths
+    need none."""
+    (mirror.home / name).mkdir()
+    monkeypatch.chdir(mirror.home / name)
+    mirror.database.add("gate")
+    with mirror.up(watched=True):
+        wait_until_recording(mirror, "gate")
+
+
 @pytest.mark.parametrize("whom", ["supervisord", "up"])
 def test_whoever_is_killed_nothing_is_left_and_the_next_up_records(mirror: Mirror, whom: str) -> None:
     """A kill -9 of supervisord, or of `up`, leaves no recorder and no ffmpeg, and the next `up` records."""

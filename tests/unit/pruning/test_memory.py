@@ -1,6 +1,8 @@
 """What pruning remembers: which cameras were deleted from the table, the wall clock, and the locks."""
 
+import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -183,10 +185,33 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert (tmp_path / RETENTION_FILE).stat().st_mode & 0o777 == 0o600
 
 
+CLOCK = {"boot": "one boot", "offset": 5.5, "seen": NOW, "doubted_until": 7.0}
+NO_LISTS: list[object] = [5, "gate", {"gate": 1}, None]
+NO_NUMBERS: list[object] = ["5", None, [], {}, True, math.nan, 10**400]
+DAMAGED: list[Mapping[str, object]] = [
+    *({"known": value} for value in [*NO_LISTS, [5], [None]]),
+    *({"deleted": value} for value in NO_LISTS if not isinstance(value, dict)),
+    *({"deleted": {"gate": value}} for value in [*NO_NUMBERS, math.inf]),
+    *(
+        {"clock": value}
+        for value in [*NO_LISTS[:3], [], {}, "", {"boot": "x"}, CLOCK | {"more": 5}, CLOCK | {"boot": 5}]
+    ),
+    *({"clock": CLOCK | {name: value}} for name in ("offset", "seen", "doubted_until") for value in NO_NUMBERS),
+    *({"locks": value} for value in NO_LISTS),
+    *({"locks": {"gate": value}} for value in [*NO_LISTS, [5], ["ab"], [[1]], [[1, 2, 3]]]),
+    *({"locks": {"gate": [[value, 2]]}} for value in NO_NUMBERS),
+]
+
+
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "{}", "null", '{"known": 5, "deleted": {}, "clock": null, "locks": {}}']
+    "text",
+    [
+        *["", "{", "[]", "{}", "null", "5", '"text"', "[" * 100_000, "9" * 5000],
+        *(json.dumps({"known": [], "deleted": {}, "clock": None, "locks": {}, **damage}) for damage in DAMAGED),
+    ],
 )
 def test_a_file_that_is_damaged(tmp_path: Path, text: str) -> None:
+    """It is begun anew, whatever in it is of the wrong kind."""
     (tmp_path / RETENTION_FILE).write_text(text)
     with pytest.raises(ValueError, match=r"retention\.json is damaged: "):
         read_retention(State(tmp_path))
