@@ -4,19 +4,20 @@ SQLite can do without a `-shm` if it is told that nobody else is there. But then
 leave, and deletes the `-wal` when it closes the database. So this process ends without closing, whatever happens. See
 "The database is read in one of three ways" in `docs/decisions.md`.
 
-The program gets a path and a query on standard input, and writes an answer or an error to standard output. All is
-pickled: both ends are this module, as the same user.
+The program gets the database's path and the name of a query as its arguments, and writes one JSON object to standard
+output: `{"rows": [...]}`, or `{"error": [CLASS, TEXT]}` with one of SQLite's errors. A blob is `{"blob": HEX}`.
 """
 
+import json
 import os
-import pickle
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from heldar_mirror.heldar.queries import QUERIES
 from heldar_mirror.heldar.sqlite_files import connect
 
 # The reader dies with the thread that waits for it.
@@ -24,15 +25,24 @@ COMMAND = ("setpriv", "--pdeathsig", "KILL", "--", sys.executable, "-m", "heldar
 
 T = TypeVar("T")
 
+# The errors that are handed over, by their names.
+ERRORS = {
+    error.__name__: error
+    for error in (
+        *(sqlite3.Error, sqlite3.InterfaceError, sqlite3.DatabaseError, sqlite3.DataError, sqlite3.OperationalError),
+        *(sqlite3.IntegrityError, sqlite3.InternalError, sqlite3.ProgrammingError, sqlite3.NotSupportedError),
+    )
+}
+
 
 def read_in_place(path: Path, query: Callable[[sqlite3.Connection], T]) -> T:
-    """Return what `query` finds; it and its answer can be pickled. The database must not be empty.
+    """Return the rows that `query` finds, one of QUERIES. The database must not be empty.
 
-    Any error of the query is raised as it is.
+    An error of SQLite's is raised as it is.
     """
     reader = subprocess.run(
-        COMMAND,
-        input=pickle.dumps((path.absolute(), query)),
+        [*COMMAND, os.fsencode(path.absolute()), query.__name__],
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         cwd="/",  # the directory that we were started in may hold files that are named like modules
         start_new_session=True,
@@ -40,31 +50,43 @@ def read_in_place(path: Path, query: Callable[[sqlite3.Connection], T]) -> T:
     )
     if reader.returncode:
         raise sqlite3.OperationalError(f"its reader ended with {reader.returncode}")
-    answer: T
-    answer, error = pickle.loads(reader.stdout)  # noqa: S301 -- it comes from this module
-    if error:
-        raise error
-    return answer
+    rows: T = decode(reader.stdout)
+    return rows
 
 
-def main() -> None:
+def encode(rows: list[Any], error: sqlite3.Error | None = None) -> bytes:
+    """Return the line with which the reader answers: with the rows, or with an error."""
+    answer = {"error": [type(error).__name__, str(error)]} if error else {"rows": rows}
+    return json.dumps(answer, default=lambda blob: {"blob": blob.hex()}).encode()
+
+
+def decode(line: bytes) -> Any:
+    """Return the rows of such a line. Raises the error in it."""
+    answer = json.loads(line, object_hook=lambda found: bytes.fromhex(found["blob"]) if "blob" in found else found)
+    if "error" in answer:
+        name, text = answer["error"]
+        raise ERRORS[name](text)
+    return answer["rows"]
+
+
+def main(path: str, query: str) -> None:
     """Answer one query, and end without closing the database."""
     status = 1
     try:
-        path, query = pickle.load(sys.stdin.buffer)  # noqa: S301 -- it comes from this module
-        answer, error = None, None
-        connection = connect(path, "mode=ro&vfs=unix-none")
+        connection = connect(Path(path), "mode=ro&vfs=unix-none")
         try:
             connection.execute("PRAGMA locking_mode=EXCLUSIVE")  # instead of a `-shm`
-            answer = query(connection)
-        except Exception as caught:  # the caller raises it again
-            error = caught
-        sys.stdout.buffer.write(pickle.dumps((answer, error)))
+            line = encode(QUERIES[query](connection))
+        except sqlite3.Error as error:
+            line = encode([], error)
+        sys.stdout.buffer.write(line)
         sys.stdout.flush()
         status = 0
+    except Exception:
+        sys.excepthook(*sys.exc_info())  # nobody else prints it
     finally:
         os._exit(status)
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -5,6 +5,7 @@ Heldar's kernel and the reader are separate processes: in one process, closing a
 
 import contextlib
 import fcntl
+import math
 import os
 import re
 import shutil
@@ -30,15 +31,21 @@ from support.users import (
 )
 from support.waiting import processes_of, wait_for
 
+from heldar_mirror.errors import DatabaseError
 from heldar_mirror.heldar.sqlite_files import SHARED_FIRST, SHARED_SIZE, read_lock
-from heldar_mirror.heldar.tables import read_cameras
+from heldar_mirror.heldar.tables import read_cameras, read_locked
 
-# Reads for ever, with a query that can be handed to a different process.
+# A table of segments of which none is locked, and which has no end.
+ENDLESS = """
+DROP TABLE segments;
+CREATE VIEW segments AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n)
+SELECT x AS camera_id, x AS start_time, x AS end_time, x < 0 AS locked, x < 0 AS evidence_locked FROM n;
+"""
 ENDLESS_READER_PROGRAM = """
-import operator, pathlib, sys
+import pathlib, sys
 from heldar_mirror.heldar.database import ask
-count = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n, cameras"
-ask(pathlib.Path(sys.argv[1]), "cameras", operator.methodcaller("execute", count), 600)
+from heldar_mirror.heldar.queries import locked_segments
+ask(pathlib.Path(sys.argv[1]), "locked segments", locked_segments, 600)
 """
 
 # Opens, writes and closes, over and over: each time the -wal and the -shm come and go.
@@ -202,10 +209,38 @@ def test_the_wal_of_an_emptied_database_is_left_alone(database: Database, others
 
 
 @as_root
+def test_whatever_a_row_holds_is_read_in_place_as_it_is(database: Database) -> None:
+    """Blobs, texts that are no UTF-8, and the limits of SQLite's numbers reach us as by the other ways. So does an
+    error."""
+    values = [b"\xff\0", b"", "tör \ud7ff \U0001f3a5 \0 'x'", None, 2**63 - 1, -(2**63), math.inf, -math.inf, 0.1]
+    for number, value in enumerate(values):
+        database.add(f"c{number}", segment_seconds=value)
+    database.execute("INSERT INTO cameras (id, name, address) VALUES ('odd', 'x', CAST(x'ff41eda0bd00' AS TEXT))")
+    database.add(b"blob")
+    database.execute("ALTER TABLE segments DROP COLUMN evidence_locked")
+    path = give_to_heldar(database, 0o777)
+    with heldar_kernel(path) as running:
+        running.add("only_in_the_wal")
+        by_the_kernels_shm = read_cameras(path)
+        running.crash()
+    Path(f"{path}-shm").unlink()
+    rows = read_cameras(path)
+    assert rows == by_the_kernels_shm
+    found = {row["id"]: row for row in rows}
+    assert [found[f"c{number}"]["segment_seconds"] for number in range(len(values))] == values
+    assert found["odd"]["address"] == "\udcffA\udced\udca0\udcbd\0"
+    assert found.keys() >= {b"blob", "only_in_the_wal"}
+    with pytest.raises(DatabaseError, match="the table segments lacks the column evidence_locked"):
+        read_locked(path)
+    assert not Path(f"{path}-shm").exists()
+
+
+@as_root
 @pytest.mark.parametrize("killed", ["who waits", "who reads"])
 def test_a_read_that_is_killed_leaves_nothing(database: Database, home: Path, killed: str) -> None:
     """A -wal without a -shm is read where it lies: no copy is made, so none can outlive its reader."""
     database.add("old")
+    database.execute(ENDLESS)
     path = give_to_heldar(database, 0o777)
     with heldar_kernel(path) as running:
         running.add("only_in_the_wal")
@@ -242,7 +277,7 @@ def test_the_reader_takes_no_module_from_the_working_directory(
         running.add("only_in_the_wal")
         running.crash()
     Path(f"{path}-shm").unlink()
-    for module in ("pickle", "sqlite3"):
+    for module in ("json", "sqlite3", "heldar_mirror"):
         (home / f"{module}.py").write_text(f"open({str(home / 'was_run')!r}, 'w')\n")
     monkeypatch.chdir(home)
     assert [row["id"] for row in read_cameras(Path(os.path.relpath(path, home)))] == ["old", "only_in_the_wal"]
