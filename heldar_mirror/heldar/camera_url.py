@@ -9,6 +9,9 @@ from heldar_mirror.heldar.cameras import Camera, CameraError
 # No camera needs nearly as much. There is a limit because the secrets to mask grow with the square of the length.
 MAX_URL = 2048
 
+# As many characters may the possible secrets of a URL have together. A few dozen parameters with passwords give more.
+MAX_SECRETS = 1 << 18
+
 # The schemes that the recording command can record. Heldar also takes http and https, for which ffmpeg has no
 # `-rtsp_transport`, so it ends with "Option not found" even if the camera sends what it can read.
 SCHEMES = ("rtsp", "rtsps")
@@ -85,13 +88,20 @@ def _host(address: str) -> str:
 def secrets(camera: Camera, url: str) -> tuple[str, ...]:
     """Return the texts that must be masked everywhere: each secret of `url`, raw and percent-encoded.
 
-    A secret with line breaks is split at them, since a launch spec can't hold them.
+    A secret with line breaks is split at them, since a launch spec can't hold them. Raises CameraError if there are too
+    many.
     """
-    found = {camera.password}
+    found, size = {camera.password}, 0
     for equals in re.finditer("=", url):
         if url[: equals.start()].casefold().endswith(SECRET_PARAMETERS):
             value = url[equals.end() :]
-            found |= {value[: end.start()] for end in VALUE_END.finditer(value)}
+            ends = [end.start() for end in VALUE_END.finditer(value)]
+            found |= {value[:end] for end in ends}
+            size += sum(ends)
+            if size > MAX_SECRETS:
+                raise CameraError(
+                    f"{camera.stream}_stream_url has too many parameters for passwords; shorten it in Heldar"
+                )
     rest = url.partition("://")[2]
     # The user information ends at the last '@' before the path, or at a later '@' if a raw password holds / or ? or #.
     first = re.split(r"[/?#]", rest, maxsplit=1)[0].rfind("@")

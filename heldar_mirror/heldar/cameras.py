@@ -25,6 +25,11 @@ COLUMNS = (
 
 Row = Mapping[str, object]
 
+# No URL holds a longer password. It would only cost: a secret is looked for in each line of a log. What is sealed is
+# longer than what is in it.
+MAX_PASSWORD = 2048
+MAX_STORED = 16_384
+
 # The bounds of Heldar's own.
 MIN_SEGMENT_SECONDS = 2
 MAX_SEGMENT_SECONDS = 86_400
@@ -101,7 +106,7 @@ def parse_camera(row: Row, unseal: Callable[[str], str]) -> Camera:
         address=_text(row, "address").strip() if built else "",
         rtsp_port=integer(row, "rtsp_port", 1, 65_535) if built else 0,
         username=_text(row, "username") if built else "",
-        password=_opened(row, "password", unseal) if built else "",
+        password=_password(row, unseal) if built else "",
         stream=stream,
         stream_url=stream_url,
         segment_seconds=max(integer(row, "segment_seconds", None, MAX_SEGMENT_SECONDS), MIN_SEGMENT_SECONDS),
@@ -119,7 +124,19 @@ def _text(row: Row, column: str) -> str:
         value.encode()
     except UnicodeEncodeError:
         raise CameraError(f"{column} is not valid UTF-8; set it again in Heldar") from None
+    _check_length(column, value, MAX_STORED)
     return value
+
+
+def _check_length(column: str, text: str, longest: int) -> None:
+    if len(text) > longest:
+        raise CameraError(f"{column} has {len(text)} characters, expected at most {longest}; shorten it in Heldar")
+
+
+def _password(row: Row, unseal: Callable[[str], str]) -> str:
+    password = _opened(row, "password", unseal)
+    _check_length("password", password, MAX_PASSWORD)
+    return password
 
 
 def _opened(row: Row, column: str, unseal: Callable[[str], str]) -> str:

@@ -40,6 +40,7 @@ def desired_state(rows: Iterable[Row], settings: Settings, volume: str = "") -> 
                 continue
             camera = parse_camera(row, lambda value: sealed.unseal(value, settings.secret_key))
             url = camera_url.record_url(camera)
+            secrets = camera_url.secrets(camera, url)
         except CameraError as error:
             unusable.append(Unusable(shown_id(row), str(error)))
             continue
@@ -49,7 +50,7 @@ def desired_state(rows: Iterable[Row], settings: Settings, volume: str = "") -> 
             root=root,
             volume=volume,
             url=url,
-            secrets=camera_url.secrets(camera, url),
+            secrets=secrets,
             args=tuple(build_record_command(settings.ffmpeg, camera, url)),
         )
     return Desired(specs, frozenset(unwanted), tuple(unusable))

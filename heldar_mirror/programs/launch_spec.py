@@ -1,10 +1,14 @@
 """The launch spec of one camera: what its recorder runs, and where."""
 
+import re
 from dataclasses import dataclass, field
 
 from heldar_mirror.recorder.launch_spec import parse_spec
 from heldar_mirror.recorder.masking import mask
 from heldar_mirror.settings import Settings
+
+# Unix seconds, or more after many changes in one second.
+GENERATION = "[0-9]{1,20}"
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,9 @@ class LaunchSpec:
 def parse_launch_spec(text: str) -> tuple[LaunchSpec, int]:
     """Return the launch spec in a file's text, and its generation. Raises ValueError if the text is not one."""
     spec = parse_spec(text)
+    generation = spec["generation"][0]
+    if not re.fullmatch(GENERATION, generation):
+        raise ValueError("a generation that is no number")
     return (
         LaunchSpec(
             camera_id=spec["camera"][0],
@@ -56,7 +63,7 @@ def parse_launch_spec(text: str) -> tuple[LaunchSpec, int]:
             secrets=tuple(spec["secret"]),
             args=tuple(spec["arg"]),
         ),
-        int(spec["generation"][0]),
+        int(generation),
     )
 
 

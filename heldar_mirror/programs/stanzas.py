@@ -10,7 +10,7 @@ from pathlib import Path
 import jinja2
 
 from heldar_mirror.proc.recorders import RECORDER
-from heldar_mirror.programs.launch_spec import spec_path
+from heldar_mirror.programs.launch_spec import GENERATION, spec_path
 from heldar_mirror.settings import Settings
 
 # The stanzas name Python the same way, whether this process was started as python, python3 or python3.11, since a
@@ -19,7 +19,7 @@ _USUAL = Path(sys.prefix, "bin/python3")
 PYTHON = str(_USUAL) if _USUAL.exists() else sys.executable
 
 # The pattern begins with plain text instead of '^', since `re` finds that much faster.
-STANZA = re.compile(r"\n\[program:(.+)\]\ncommand=.* (\d+)$", re.MULTILINE)
+STANZA = re.compile(rf"\n\[program:(.+)\]\ncommand=.* ({GENERATION})$", re.MULTILINE)
 
 
 def program_name(camera_id: str, settings: Settings) -> str:

@@ -31,8 +31,8 @@ def parse_spec(text: str) -> "dict[str, list[str]]":
     for field in ("generation", "camera", "root", "volume", "directory", "url", "arg"):
         if not spec[field]:
             raise ValueError(f"a launch spec without {field}")
-    if any("\0" in arg for arg in spec["arg"]):
-        raise ValueError("an argument with a NUL character")
+    if any("\0" in value for field in FIELDS if field != "secret" for value in spec[field]):
+        raise ValueError("a NUL character, which no path and no argument can hold")
     return spec
 
 

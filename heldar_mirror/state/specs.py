@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from heldar_mirror.errors import StateError
+from heldar_mirror.footage.names import CAMERA_ID
 from heldar_mirror.programs.launch_spec import LaunchSpec, parse_launch_spec, spec_path
 from heldar_mirror.programs.plan import Change, Saved
 from heldar_mirror.programs.stanzas import parse_programs, program_name
@@ -32,6 +33,7 @@ def read_saved(settings: Settings) -> dict[str, Saved]:
         return {
             camera_id: _read_spec(camera_id, settings)
             for camera_id in (name.removesuffix(".spec") for name in names if name.endswith(".spec"))
+            if CAMERA_ID.fullmatch(camera_id)  # else it was not made by us
         }
 
 

@@ -4,8 +4,10 @@ import fcntl
 import json
 import os
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from heldar_mirror.errors import StateError
@@ -16,6 +18,20 @@ from heldar_mirror.status.report import CameraStatus, Report
 
 # A watcher that has published nothing for this long may hang.
 SILENT_SECONDS = 60
+
+# The fields of a camera in the file, with what each may be.
+CAMERA_FIELDS: Mapping[str, tuple[type, ...]] = {
+    "camera_id": (str,),
+    "wanted": (bool, NoneType),
+    "activity": (str,),
+    "state": (str, NoneType),
+    "since": (int, NoneType),
+    "stalled": (bool,),
+    "last_error": (str, NoneType),
+    "last_error_at": (float, NoneType),
+    "advice": (str, NoneType),
+}
+MAX_NUMBER = 1 << 62
 
 
 class StatusFile:
@@ -135,14 +151,35 @@ def _is_unlocked(fd: int) -> bool:
 def _parse(content: bytes, path: Path) -> Report:
     try:
         published = json.loads(files.as_text(content))
-        cameras = tuple(_camera(**camera) for camera in published["cameras"])
-        at, problems = published["at"], tuple(published["problems"])
-        if (silent := time.time() - at) > SILENT_SECONDS:
-            problems += (f"the watcher has not reported for {silent:.0f} s. If it hangs: supervisorctl restart watch",)
-        return Report(at, cameras, problems, published["known"], published["version"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise StateError(f"{path} is of a different version ({error}): supervisorctl restart watch") from None
+        cameras = tuple(_camera(**camera) for camera in _checked(published["cameras"], list))
+        at = _checked(published["at"], float)
+        problems = tuple(_checked(problem, str) for problem in _checked(published["problems"], list))
+        known, version = _checked(published["known"], bool), _checked(published["version"], str)
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        reason = f"{type(error).__name__}: {error}"[:200]
+        raise StateError(f"{path} is of a different version ({reason}): supervisorctl restart watch") from None
+    if (silent := time.time() - at) > SILENT_SECONDS:
+        problems += (f"the watcher has not reported for {silent:.0f} s. If it hangs: supervisorctl restart watch",)
+    return Report(at, cameras, problems, known, version)
 
 
-def _camera(*, well: bool, segment: dict[str, Any] | None, **fields: Any) -> CameraStatus:  # noqa: ARG001 - computed
-    return CameraStatus(segment=Segment(**segment) if segment else None, **fields)
+def _camera(*, well: Any, segment: Any, **fields: Any) -> CameraStatus:  # noqa: ARG001 - computed
+    values = {name: _checked(value, *CAMERA_FIELDS[name]) for name, value in fields.items()}
+    return CameraStatus(segment=None if segment is None else _segment(**segment), **values)
+
+
+def _segment(*, path: Any, size_bytes: Any, begun: Any) -> Segment:
+    return Segment(_checked(path, str), _checked(size_bytes, int), _checked(begun, float))
+
+
+def _checked(value: Any, *kinds: type) -> Any:
+    """Return a value of one of these kinds. Raises TypeError for any other, and for a number beyond all that is shown.
+
+    A bool is no number. A float may be a whole number.
+    """
+    is_whole = type(value) is int
+    if type(value) not in kinds and not (is_whole and float in kinds):
+        raise TypeError(f"{ascii(value)[:40]} is none of {', '.join(kind.__name__ for kind in kinds)}")
+    if (is_whole or type(value) is float) and not abs(value) < MAX_NUMBER:
+        raise TypeError(f"{ascii(value)[:40]} is no number that was published")
+    return value

@@ -182,6 +182,15 @@ def test_the_secrets_of_an_explicit_url_are_known(url: str, expected: set[str]) 
     assert bool(found) == bool(expected)
 
 
+def test_a_url_that_may_hold_very_many_secrets_is_refused() -> None:
+    """Each end of each value might be a secret's, so two kilobytes of them would make hundreds of megabytes."""
+    url = "rtsp://h/" + "".join(f"pw={chr(0x4E00 + number)}&" for number in range(400))
+    with pytest.raises(CameraError, match="main_stream_url has too many parameters for passwords"):
+        secrets(camera(main_stream_url=url), url)
+    few = "rtsp://h/?" + "&".join(f"channel={number}&password=hidden{number}" for number in range(20))
+    assert {f"hidden{number}" for number in range(20)} <= set(secrets(camera(main_stream_url=few), few))
+
+
 def test_the_secrets_of_a_built_url_are_the_passwords_forms() -> None:
     """The password is known as it is stored and as it stands in the URL."""
     built = camera()

@@ -6,6 +6,7 @@ import pytest
 from support.examples import KEY, row, seal, settings
 
 from heldar_mirror.heldar.cameras import Row, camera_id, parse_camera, should_mirror, shown_id
+from heldar_mirror.heldar.sealed import unseal
 from heldar_mirror.programs.desired import Desired, desired_state
 
 FLAGS = ("enabled", "record_enabled", "mirror_enabled")
@@ -120,6 +121,31 @@ def test_a_bad_value_costs_its_own_camera_alone(column: str, value: object, reas
     assert bad.camera_id == "gate"
     assert bad.reason.startswith(reason)
     assert GATE_SECRET not in bad.reason
+
+
+@pytest.mark.parametrize("column", ["record_stream", "vendor", "address", "username", "password", "main_stream_url"])
+@pytest.mark.parametrize("prefix", ["", "enc:v1:"])
+def test_a_text_of_20_mb_is_refused(column: str, prefix: str) -> None:
+    """It is refused as a URL that is too long, before anything is made of it."""
+    (bad,) = desired(row(**{column: prefix + "A" * 20_000_000})).unusable
+    length = 20_000_000 + len(prefix)
+    assert bad.reason == f"{column} has {length} characters, expected at most 16384; shorten it in Heldar"
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_a_password_that_is_too_long_for_a_url_is_refused(sealed: bool) -> None:
+    """Also if it stands in none, since every log would be searched for it."""
+    password = "x" * 2049
+    (bad,) = desired(row(password=seal(password.encode()) if sealed else password, username=None)).unusable
+    assert bad.reason == "password has 2049 characters, expected at most 2048; shorten it in Heldar"
+
+
+@pytest.mark.parametrize("character", ["x", "\U0001f3a5"])
+def test_a_password_of_the_greatest_length_is_opened(character: str) -> None:
+    """It is a secret also without a user name, when it stands in no URL."""
+    text = character * 2048
+    assert parse_camera(row(password=seal(text.encode())), lambda value: unseal(value, KEY)).password == text
+    assert text in desired(row(password=seal(text.encode()), username=None)).specs["gate"].secrets
 
 
 @pytest.mark.parametrize("column", FLAGS)

@@ -39,7 +39,11 @@ GOOD_SPEC = "generation=1\ncamera=gate\nroot=/m\nvolume=v\ndirectory=/m/gate\nur
     [
         *("", "\n", "\0", "<html>", GOOD_SPEC[:20], GOOD_SPEC + "rubbish\n", GOOD_SPEC + "unknown=1\n"),
         *(GOOD_SPEC.replace(f"{field}=", "secret=") for field in FIELDS if field != "secret"),
-        *(GOOD_SPEC.replace("generation=1", f"generation={value}") for value in ("", "x", "1.5")),
+        *(
+            GOOD_SPEC.replace("generation=1", f"generation={value}")
+            for value in ("", "x", "1.5", "-1", " 1", "1_0", "\u0661", "9" * 5000)
+        ),
+        *(GOOD_SPEC.replace(f"{field}=", f"{field}=\0") for field in FIELDS if field != "secret"),
     ],
 )
 def test_a_damaged_launch_spec_is_a_value_error(text: str) -> None:

@@ -1,9 +1,10 @@
 """The report as a file: written by the watcher, read by anybody."""
 
 import json
+import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -148,12 +149,50 @@ def test_a_report_of_another_version_is_named_as_such(here: Settings, change: Ca
         altered(here, change)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '"status"'])
-def test_a_file_that_is_no_report_is_named_as_such(here: Settings, text: str) -> None:
+# What a field can't be, by the field's place.
+WRONG_KINDS: Mapping[tuple[str | int, ...], Sequence[object]] = {
+    ("at",): (None, True, math.nan, math.inf, 10**400, []),
+    ("problems",): (None, "late", [5], {"late": 1}),
+    ("known",): (None, 1, "yes"),
+    ("version",): (None, 1, {}),
+    ("cameras",): (None, 1, {}, "gate", [5], [[]], [None]),
+    ("cameras", 0, "camera_id"): (None, 5, ["gate"]),
+    ("cameras", 0, "wanted"): (0, "no", []),
+    ("cameras", 0, "activity"): (None, 5),
+    ("cameras", 0, "state"): (5, {}),
+    ("cameras", 0, "since"): ("5", 1.5, 10**400, True),
+    ("cameras", 0, "segment"): (5, "path", [], True),
+    ("cameras", 0, "stalled"): (None, 1),
+    ("cameras", 0, "last_error"): (5, []),
+    ("cameras", 0, "last_error_at"): ("5", math.inf, 10**400, False),
+    ("cameras", 0, "advice"): (5, []),
+    ("cameras", 0, "segment", "path"): (None, 5),
+    ("cameras", 0, "segment", "size_bytes"): ("5", None, 1.5),
+    ("cameras", 0, "segment", "begun"): ("5", None, math.nan),
+}
+
+
+@pytest.mark.parametrize(
+    ("place", "value"), [(place, value) for place, values in WRONG_KINDS.items() for value in values]
+)
+def test_a_value_of_the_wrong_kind_is_not_shown(here: Settings, place: Sequence[str | int], value: object) -> None:
+    """Whoever shows the report can rely on the kinds."""
+
+    def change(report: Any) -> None:
+        for step in place[:-1]:
+            report = report[step]
+        report[place[-1]] = value
+
+    with pytest.raises(StateError, match="is of a different version"):
+        altered(here, change)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'"status"', b"\xff", b"[" * 100_000, b"9" * 5000])
+def test_a_file_that_is_no_report_is_named_as_such(here: Settings, content: bytes) -> None:
     """Reading it ends with a message, not with a traceback."""
     writer = StatusFile()
     writer.publish(REPORTS[0], here)
-    here.status_file.write_text(text)
+    here.status_file.write_bytes(content)
     with pytest.raises(StateError, match="is of a different version"):
         read_report(here)
     writer.close()
