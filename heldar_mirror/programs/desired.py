@@ -25,6 +25,12 @@ class Desired:
         """Return the same desired state for a volume of this id."""
         return replace(self, specs={camera_id: replace(spec, volume=volume) for camera_id, spec in self.specs.items()})
 
+    def without(self, refused: Mapping[str, str]) -> "Desired":
+        """Return the same desired state, in which the cameras in `refused` are unusable for the reasons given."""
+        unusable = (Unusable(camera_id, refused[camera_id]) for camera_id in sorted(refused) if camera_id in self.specs)
+        specs = {camera_id: spec for camera_id, spec in self.specs.items() if camera_id not in refused}
+        return replace(self, specs=specs, unusable=(*self.unusable, *unusable))
+
 
 def desired_state(rows: Iterable[Row], settings: Settings, volume: str = "") -> Desired:
     """Return what should run, given all rows of the table and the id of the volume.

@@ -18,6 +18,7 @@ from heldar_mirror.settings import Settings
 _USUAL = Path(sys.prefix, "bin/python3")
 PYTHON = str(_USUAL) if _USUAL.exists() else sys.executable
 
+HEADING = re.compile(r"^\[program:(.+)\]$", re.MULTILINE)
 # The pattern begins with plain text instead of '^', since `re` finds that much faster.
 STANZA = re.compile(rf"\n\[program:(.+)\]\ncommand=.* ({GENERATION})$", re.MULTILINE)
 
@@ -55,6 +56,11 @@ def render_programs(generations: Mapping[str, int], settings: Settings) -> str:
 def parse_programs(text: str) -> dict[str, int]:
     """Return the program names in the text of a programs file, with the generations of their launch specs."""
     return {name: int(generation) for name, generation in STANZA.findall(text)}
+
+
+def parse_names(text: str) -> frozenset[str]:
+    """Return the program names in the text of a programs file, also those of stanzas that somebody edited."""
+    return frozenset(HEADING.findall(text))
 
 
 def python_command(*args: str) -> str:

@@ -5,9 +5,9 @@ after its program, so the next reconcile sees whatever is missing as a differenc
 """
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from heldar_mirror.errors import MirrorError, StateError, SupervisordError, VolumeError
 from heldar_mirror.heldar.cameras import Row
@@ -23,15 +23,17 @@ from heldar_mirror.state.specs import (
     Fingerprint,
     fingerprint,
     is_applied,
-    read_programs,
+    read_names,
     read_saved,
     remove_specs,
+    saved_ids,
     set_applied,
     write_programs,
     write_specs,
 )
 from heldar_mirror.state.volumes import remembered_volume
 from heldar_mirror.supervisord.gateway import STOP_TIMEOUT_SECONDS, Gateway
+from heldar_mirror.supervisord.ownership import taken_names
 from heldar_mirror.volume.marker import prove
 
 
@@ -53,6 +55,19 @@ class Written:
     plan: Plan
     problem: MirrorError | None = None
     has_programs: bool = True
+
+
+@dataclass(frozen=True)
+class Names:
+    """The cameras whose programs' names can't be used, in a joined supervisord.
+
+    `taken` are those of somebody else's programs, each with the reason for people. `unsure` has these too, and those
+    for which supervisord could not be asked; `problem` is why.
+    """
+
+    taken: Mapping[str, str]
+    unsure: frozenset[str]
+    problem: SupervisordError | None = None
 
 
 @dataclass(frozen=True)
@@ -82,16 +97,18 @@ def reconcile(settings: Settings, forced: Collection[str] = (), table: Table | N
         # A reconcile that wrote meanwhile may have read newer rows.
         if current_fingerprint(settings) != table.fingerprint:
             table = read_table(settings)
-        before = read_programs(settings)
-        written = write(table.desired, settings, forced)
-        plan, problem = written.plan, written.problem
         gateway = Gateway(settings)
+        before = read_names(settings)
+        names = _check_names(table.desired, before, settings, gateway)
+        table = replace(table, desired=table.desired.without(names.taken))
+        written = write(table.desired, settings, forced, names.unsure)
+        plan, problem = written.plan, names.problem or written.problem
         try:
             complete = written.has_programs and _is_active(plan, gateway, settings)
             if not written.has_programs:
-                _stop(plan, gateway, settings)
+                _stop(plan, names, gateway, settings)
             elif not complete:
-                _apply(plan, before, gateway, settings)
+                _apply(plan, before, names, gateway, settings)
             remove_specs(plan.removed, settings)
             if written.has_programs and not complete:
                 set_applied(settings)
@@ -114,9 +131,26 @@ def current_fingerprint(settings: Settings) -> Fingerprint | None:
     return None
 
 
-def write(desired: Desired, settings: Settings, forced: Collection[str] = ()) -> Written:
+def _check_names(desired: Desired, before: Collection[str], settings: Settings, gateway: Gateway) -> Names:
+    """Return which names can't be used. Raises StateError if the state can't be read.
+
+    A stanza of ours would replace or change somebody else's program of that name, in whatever file it is. So this is
+    asked before anything is written. The names in our programs file (`before`) are ours.
+    """
+    if not settings.joined:
+        return Names({}, frozenset())
+    saved = saved_ids(settings)
+    new = frozenset(c for c in saved | desired.specs.keys() if program_name(c, settings) not in before)
+    try:
+        taken = taken_names(new, saved, settings, gateway, reload=True)
+    except SupervisordError as error:
+        return Names({}, new, error)
+    return Names(taken, frozenset(taken))
+
+
+def write(desired: Desired, settings: Settings, forced: Collection[str] = (), unsure: Collection[str] = ()) -> Written:
     """Write the launch specs and the programs file that the desired state asks for. Raises MirrorError if the state
-    can't be read.
+    can't be read. The cameras in `unsure` get no program.
 
     If the volume can't be used, what would be added or changed waits. If the state can't be written, the cameras wait
     whose specs can't be, or all if the programs file can't be. What is to be removed never waits.
@@ -131,9 +165,12 @@ def write(desired: Desired, settings: Settings, forced: Collection[str] = ()) ->
             problem = error
     desired = desired.on_volume(volume_id)
     _check_known(forced, desired)
-    saved, now = read_saved(settings), int(time.time())
+    # What is to be removed loses its launch spec, whoever has the name of its program.
+    unsure = frozenset(unsure) & (desired.specs.keys() | {bad.camera_id for bad in desired.unusable})
+    saved = {camera_id: saved for camera_id, saved in read_saved(settings).items() if camera_id not in unsure}
+    now = int(time.time())
     everything = desired.specs.keys()
-    waiting = everything if problem else frozenset()
+    waiting = everything if problem else unsure
     plan = make_plan(desired, saved, now, forced, waiting)
     failed = write_specs(plan.written, settings)
     if unwritten := failed.keys() & everything:
@@ -158,6 +195,10 @@ def dry_run(settings: Settings, forced: Collection[str] = ()) -> Plan:
     if remembered and settings.recorder_enabled:
         prove(settings.mirror_root, remembered)
     desired = desired_state(read_rows(settings), settings, remembered or "new")
+    with suppress(SupervisordError):  # the plan is of use without it
+        names = read_names(settings)
+        new = [c for c in desired.specs if program_name(c, settings) not in names]
+        desired = desired.without(taken_names(new, saved_ids(settings), settings, Gateway(settings), reload=False))
     _check_known(forced, desired)
     return make_plan(desired, read_saved(settings), int(time.time()), forced)
 
@@ -181,14 +222,14 @@ def _is_active(plan: Plan, gateway: Gateway, settings: Settings) -> bool:
     return is_applied(settings) and recorders_of(gateway.pid(), settings.specs_dir) == plan.generations
 
 
-def _apply(plan: Plan, before: Collection[str], gateway: Gateway, settings: Settings) -> None:
+def _apply(plan: Plan, before: Collection[str], names: Names, gateway: Gateway, settings: Settings) -> None:
     """Have supervisord compute how its files differ from what is active, and apply what concerns our programs.
 
     `before` are the programs of the programs file before this reconcile. Raises SupervisordError.
     """
     difference = gateway.reload()
     ours = {program_name(camera_id, settings) for camera_id in plan.generations} | set(before)
-    ours |= {program_name(change.camera_id, settings) for change in plan.removed}
+    ours |= _removed(plan, names, settings)
     if not settings.joined:
         ours |= difference.changed | difference.removed
     left = gateway.remove((difference.changed | difference.removed) & ours)
@@ -197,13 +238,17 @@ def _apply(plan: Plan, before: Collection[str], gateway: Gateway, settings: Sett
     _check_stopped(left)
 
 
-def _stop(plan: Plan, gateway: Gateway, settings: Settings) -> None:
+def _removed(plan: Plan, names: Names, settings: Settings) -> set[str]:
+    return {program_name(change.camera_id, settings) for change in plan.removed if change.camera_id not in names.unsure}
+
+
+def _stop(plan: Plan, names: Names, gateway: Gateway, settings: Settings) -> None:
     """Take out of supervisord what the plan removes, though the programs file still names it. Raises SupervisordError.
 
     Should supervisord be started again meanwhile, that file starts them again: then their recorders end, since their
     launch specs are gone.
     """
-    _check_stopped(gateway.remove(program_name(change.camera_id, settings) for change in plan.removed))
+    _check_stopped(gateway.remove(_removed(plan, names, settings)))
 
 
 def _check_stopped(left: Collection[str]) -> None:

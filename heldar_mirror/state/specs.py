@@ -8,7 +8,7 @@ from heldar_mirror.errors import StateError
 from heldar_mirror.footage.names import CAMERA_ID
 from heldar_mirror.programs.launch_spec import LaunchSpec, parse_launch_spec, spec_path
 from heldar_mirror.programs.plan import Change, Saved
-from heldar_mirror.programs.stanzas import parse_programs, program_name
+from heldar_mirror.programs.stanzas import parse_names, parse_programs, program_name
 from heldar_mirror.recorder import files
 from heldar_mirror.settings import Settings
 from heldar_mirror.state.directory import replace_file, state_errors
@@ -26,15 +26,18 @@ Fingerprint = tuple[int, ...]
 def read_saved(settings: Settings) -> dict[str, Saved]:
     """Return the saved launch specs, by camera. Raises StateError if they can't be read."""
     with state_errors(settings):
+        return {camera_id: _read_spec(camera_id, settings) for camera_id in saved_ids(settings)}
+
+
+def saved_ids(settings: Settings) -> frozenset[str]:
+    """Return the cameras with a saved launch spec. Raises StateError if they can't be listed."""
+    with state_errors(settings):
         try:
             names = os.listdir(settings.specs_dir)
         except FileNotFoundError:
-            return {}
-        return {
-            camera_id: _read_spec(camera_id, settings)
-            for camera_id in (name.removesuffix(".spec") for name in names if name.endswith(".spec"))
-            if CAMERA_ID.fullmatch(camera_id)  # else it was not made by us
-        }
+            return frozenset()
+    ids = (name.removesuffix(".spec") for name in names if name.endswith(".spec"))
+    return frozenset(filter(CAMERA_ID.fullmatch, ids))  # what is named otherwise was not made by us
 
 
 def read_spec(camera_id: str, settings: Settings) -> LaunchSpec | None:
@@ -53,7 +56,16 @@ def _read_spec(camera_id: str, settings: Settings) -> Saved:
 
 def read_programs(settings: Settings) -> dict[str, int]:
     """Return the generation of each program in the programs file, by name. Raises StateError if it can't be read."""
-    return parse_programs(read_state(settings.programs_file, settings, PROGRAMS_REMEDY) or "")
+    return parse_programs(_read_programs_file(settings))
+
+
+def read_names(settings: Settings) -> frozenset[str]:
+    """Return the names of the programs in the programs file, also of those that somebody edited. Raises StateError."""
+    return parse_names(_read_programs_file(settings))
+
+
+def _read_programs_file(settings: Settings) -> str:
+    return read_state(settings.programs_file, settings, PROGRAMS_REMEDY) or ""
 
 
 def fingerprint(settings: Settings) -> Fingerprint:

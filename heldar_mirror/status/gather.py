@@ -4,12 +4,14 @@ from heldar_mirror.errors import MirrorError
 from heldar_mirror.heldar.tables import read_cameras
 from heldar_mirror.proc.open_segments import OpenSegments
 from heldar_mirror.programs.desired import Desired, desired_state
+from heldar_mirror.programs.stanzas import program_name
 from heldar_mirror.settings import Settings
-from heldar_mirror.state.specs import read_programs
+from heldar_mirror.state.specs import read_names, read_programs
 from heldar_mirror.status.facts import Facts
 from heldar_mirror.status.recorder_log import last_errors
 from heldar_mirror.status.report import Report, make_report
 from heldar_mirror.supervisord.gateway import Gateway, Process
+from heldar_mirror.supervisord.ownership import taken_names
 
 
 def gather(settings: Settings) -> Report:
@@ -22,6 +24,10 @@ def gather(settings: Settings) -> Report:
         problems.append(str(error))
     try:
         active = active_programs(settings)
+        if settings.joined:
+            names = read_names(settings)
+            new = [camera_id for camera_id in desired.specs if program_name(camera_id, settings) not in names]
+            desired = desired.without(taken_names(new, (), settings, Gateway(settings), reload=False))
     except MirrorError as error:
         problems.append(str(error))
     open_segments = OpenSegments(settings.specs_dir)

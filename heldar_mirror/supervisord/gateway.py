@@ -88,6 +88,15 @@ class Gateway:
             info["group"]: _process(info) for info in self._call(lambda proxy: proxy.supervisor.getAllProcessInfo())
         }
 
+    def commands(self) -> dict[str, set[str]]:
+        """Return the commands in supervisord's files as it read them last, by the name of the program and by that of
+        its group."""
+        commands: dict[str, set[str]] = {}
+        for info in self._call(lambda proxy: proxy.supervisor.getAllConfigInfo()):
+            for name in (info["group"], info["name"]):
+                commands.setdefault(name, set()).add(info["command"])
+        return commands
+
     def processes_of(self, names: Sequence[str]) -> dict[str, Process | None]:
         """Return the named programs, by the name of their group; None for each that supervisord doesn't have."""
         infos = self._batch("getProcessInfo", [(_program(name),) for name in names])

@@ -107,6 +107,34 @@ def test_a_joined_watcher_follows_the_table_and_leaves_others_alone(joined: Join
 
 @as_root
 @pytest.mark.slow
+def test_a_joined_watcher_reports_names_that_are_taken(joined: JoinedAndWatched) -> None:
+    """Cameras come whose programs would have the names of somebody else's. Both wait and are reported, once. Those
+    programs go on, and the one that failed for good is not started."""
+    before, others = recorders(joined), joined.pids(*OTHERS)
+    spawned = (joined.home / "supervisord.log").read_text().count("spawned: 'heldar_failing'")
+    joined.database.update("foreign", mirror_enabled=1)
+    joined.database.add("failing")
+    try:
+        for camera_id in ("foreign", "failing"):
+            wait_until_shown(joined, f"supervisord has a program heldar_{camera_id} that is not this mirror's")
+            assert joined.status()[camera_id]["activity"] == "unusable"
+            assert joined.status()[camera_id]["state"] is None
+        joined.database.update("gate", segment_seconds=64)
+        wait_for(lambda: is_recorded_in(joined, "gate", 64))
+        assert joined.pids(*OTHERS) == others
+        assert (joined.home / "supervisord.log").read_text().count("spawned: 'heldar_failing'") == spawned
+        assert times_logged(joined, "camera failing: supervisord has a program") == 1
+    finally:
+        joined.database.update("foreign", mirror_enabled=0)
+        joined.database.execute("DELETE FROM cameras WHERE id = 'failing'")
+    wait_until_recorded(joined, {"gate"})
+    wait_until_well(joined)
+    assert joined.pids(*OTHERS) == others
+    assert recorders(joined).keys() == before.keys()
+
+
+@as_root
+@pytest.mark.slow
 def test_a_joined_watcher_with_a_wrong_password_tells_it_once(joined: JoinedAndWatched) -> None:
     """supervisord's refusal is reported without the password. With the right password what waits is applied by
     itself."""

@@ -1,6 +1,9 @@
 """Joined: the machine's own supervisord runs the mirror beside its other programs."""
 
+import contextlib
+import itertools
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -162,3 +165,144 @@ def test_what_a_person_stopped_stays_stopped(joined: Joined) -> None:
     assert not ffmpegs(joined, "gate")
     joined.run("reconcile", "gate")
     wait_until_recording(joined, "gate")
+
+
+TAKEN = "supervisord has a program heldar_nightly that is not this mirror's"
+# Programs of somebody else's, in each form that uses the name of the program of a camera `nightly`.
+STRANGERS = {
+    "program": "[program:heldar_nightly]\ncommand={sleep} infinity\n",
+    "group": "[group:heldar_nightly]\nprograms=first\n[program:first]\ncommand={sleep} infinity\n",
+    "in a group": "[group:backup]\nprograms=heldar_nightly\n[program:heldar_nightly]\ncommand={sleep} infinity\n",
+    "event listener": "[eventlistener:heldar_nightly]\ncommand={sleep} infinity\nevents=TICK_3600\n",
+    "fcgi": "[fcgi-program:heldar_nightly]\ncommand={sleep} infinity\nsocket=unix://{home}/fcgi.sock\n",
+}
+
+
+@contextlib.contextmanager
+def stranger(joined: Joined, stanza: str, *, where: str, runs: bool) -> Iterator[None]:
+    """A program of somebody else's in a file of supervisord's, and the camera `nightly`."""
+    file = joined.home / where
+    file.write_text(stanza.format(sleep=joined.home / "sleep", home=joined.home))
+    if runs:
+        joined.supervisorctl("update")
+    joined.database.add("nightly")
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+        joined.supervisorctl("update")
+        joined.database.execute("DELETE FROM cameras WHERE id = 'nightly'")
+        joined.run("reconcile")
+
+
+@pytest.mark.parametrize(
+    ("kind", "where", "runs"),
+    [
+        *itertools.product(["program"], ["programs-a.conf", "programs_z.conf"], [True, False]),
+        ("group", "programs_z.conf", True),
+        ("in a group", "programs-a.conf", False),
+        ("event listener", "programs-a.conf", True),
+        ("fcgi", "programs_z.conf", False),
+    ],
+)
+def test_a_name_that_is_taken_is_reported_and_left_alone(joined: Joined, kind: str, where: str, *, runs: bool) -> None:
+    """A camera whose program would have the name of somebody else's waits, and is reported; that program goes on, and
+    so does the rest of the mirror. When the name is free, the camera is recorded."""
+    before, gate = joined.supervisorctl("status"), joined.pids("heldar_gate")
+    assert "nightly" not in before
+    with stranger(joined, STRANGERS[kind], where=where, runs=runs):
+        running = joined.supervisorctl("pid", "all")
+        planned = joined.run("reconcile", "--dry-run", code=1 if runs else 0)
+        assert (f"! nightly: {TAKEN}" in planned.stdout) == runs
+        for _ in range(2):
+            result = joined.run("reconcile", code=1)
+            assert f"! nightly: {TAKEN}" in result.stdout
+            assert plan_counts(result) == {"unchanged": 1, "unusable": 1}
+        assert TAKEN in joined.run("reconcile", "nightly", code=1).stderr
+        assert TAKEN in joined.run("status", code=1).stdout
+        assert joined.status()["nightly"]["activity"] == "unusable"
+        assert "nightly" not in (joined.home / "programs.conf").read_text()
+        assert not (joined.state / "specs/nightly.spec").exists()
+        assert joined.supervisorctl("pid", "all") == running
+        assert bool(joined.supervisorctl("update")) != runs  # nothing of it was changed in the files
+
+        (joined.home / where).unlink()
+        joined.supervisorctl("update")
+        assert plan_counts(joined.run("reconcile")) == {"added": 1, "unchanged": 1}
+        wait_until_recording(joined, "nightly")
+    assert joined.pids("heldar_gate") == gate
+
+
+def test_a_taken_name_outlives_the_camera(joined: Joined) -> None:
+    """A launch spec that an interrupted reconcile left gives no right to a program of that name. It goes with its
+    camera, and the program stays."""
+    with stranger(joined, STRANGERS["program"], where="programs-a.conf", runs=True):
+        running = joined.supervisorctl("pid", "all")
+        left = joined.state / "specs/nightly.spec"
+        left.write_text((joined.state / "specs/gate.spec").read_text().replace("camera=gate", "camera=nightly"))
+        assert f"! nightly: {TAKEN}" in joined.run("reconcile", code=1).stdout
+        assert "nightly" not in (joined.home / "programs.conf").read_text()
+        joined.database.update("nightly", mirror_enabled=0)
+        assert plan_counts(joined.run("reconcile")) == {"removed": 1, "unchanged": 1}
+        assert not left.exists()
+        assert joined.supervisorctl("pid", "all") == running
+
+
+def test_a_stanza_that_was_not_updated_is_left_alone(joined: Joined) -> None:
+    """A program that runs though its stanza is gone is still somebody else's."""
+    with stranger(joined, STRANGERS["program"], where="programs-a.conf", runs=True):
+        (joined.home / "programs-a.conf").unlink()
+        running = joined.supervisorctl("pid", "all")
+        assert f"! nightly: {TAKEN}" in joined.run("reconcile", code=1).stdout
+        assert joined.supervisorctl("pid", "all") == running
+
+
+@pytest.mark.parametrize("stopped", [False, True], ids=["running", "stopped"])
+@pytest.mark.parametrize("lost", [["programs.conf"], ["programs.conf", "state/applied"]], ids=["file", "file and mark"])
+def test_our_programs_are_known_without_their_file(joined: Joined, lost: list[str], *, stopped: bool) -> None:
+    """A programs file that was deleted is written anew, and what runs goes on."""
+    if stopped:
+        joined.supervisorctl("stop", "heldar_gate")
+    before = joined.supervisorctl("pid", "heldar_gate")
+    for name in lost:
+        (joined.home / name).unlink()
+    try:
+        assert plan_counts(joined.run("reconcile")) == {"unchanged": 1}
+        assert "[program:heldar_gate]" in (joined.home / "programs.conf").read_text()
+        assert joined.supervisorctl("pid", "heldar_gate") == before
+    finally:
+        joined.supervisorctl("start", "heldar_gate")
+        wait_until_recording(joined, "gate")
+
+
+def test_our_programs_are_known_without_any_state(joined: Joined) -> None:
+    """If the launch specs were deleted too, the recorders that run are still ours: they are given new specs."""
+    (joined.home / "programs.conf").unlink()
+    shutil.rmtree(joined.state / "specs")
+    assert plan_counts(joined.run("reconcile")) == {"added": 1}
+    wait_until_recording(joined, "gate")
+
+
+def test_our_programs_are_known_in_an_older_file(joined: Joined) -> None:
+    """After a change of HELDAR_MIRROR_PROGRAMS_FILE, the older file's programs are ours as well."""
+    before = joined.pids("heldar_gate")
+    try:
+        (joined.home / "programs.conf").rename(joined.home / "programs_older.conf")
+        assert plan_counts(joined.run("reconcile")) == {"unchanged": 1}
+        assert joined.pids("heldar_gate") == before
+    finally:
+        (joined.home / "programs_older.conf").unlink(missing_ok=True)
+
+
+def test_names_that_cant_be_asked_for_wait(joined: Joined) -> None:
+    """While supervisord can't say which names are taken, no camera is added, and those that run are changed."""
+    (joined.home / "programs-a.conf").write_text("[program:bad]\nautostart=true\n")
+    joined.database.add("nightly")
+    try:
+        assert "can't read its files" in joined.run("reconcile", code=5).stderr
+        stanzas = (joined.home / "programs.conf").read_text()
+        assert re.findall(r"^\[program:(.*)\]$", stanzas, re.MULTILINE) == ["heldar_gate"]
+    finally:
+        (joined.home / "programs-a.conf").unlink()
+        joined.database.execute("DELETE FROM cameras WHERE id = 'nightly'")
+    assert plan_counts(joined.run("reconcile")) == {"unchanged": 1}

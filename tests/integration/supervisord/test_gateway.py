@@ -1,5 +1,6 @@
 """The gateway and what a reconcile makes of it, with a supervisord that does as it is told."""
 
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -42,6 +43,8 @@ class Supervisord:
             "stopProcess": self.stop,
             "getProcessInfo": self.info,
             "getAllProcessInfo": self.all,
+            "getAllConfigInfo": self.commands,
+            "getPID": os.getpid,
         }
         return functions[method.removeprefix("supervisor.")](*arguments)
 
@@ -52,15 +55,22 @@ class Supervisord:
         except Fault as fault:
             return {"faultCode": fault.faultCode, "faultString": fault.faultString}
 
+    def files(self) -> dict[str, int]:
+        return parse_programs(self.programs_file.read_text()) if self.programs_file.exists() else {}
+
+    def commands(self) -> list[dict[str, object]]:
+        """The stanzas of its files. They are all ours, and are not asked for."""
+        return [{"group": name, "name": name, "command": ""} for name in self.files()]
+
     def reload(self) -> list[list[list[str]]]:
-        files = parse_programs(self.programs_file.read_text())
+        files = self.files()
         changed = [name for name in files if name in self.active and self.active[name] != files[name]]
         return [[sorted(files.keys() - self.active.keys()), changed, sorted(self.active.keys() - files.keys())]]
 
     def add(self, name: str) -> bool:
         if name in self.active:
             raise Fault(Faults.ALREADY_ADDED, "ALREADY_ADDED")
-        self.active[name] = parse_programs(self.programs_file.read_text())[name]
+        self.active[name] = self.files()[name]
         self.states[name] = "STARTING"
         return True
 
