@@ -15,6 +15,7 @@ from heldar_mirror.env_file import read_env_file
 from heldar_mirror.errors import SettingsError
 from heldar_mirror.setting_kinds import plain_path
 from heldar_mirror.setting_table import BY_NAME, LOG_DIR, MIN_FREE_GIB, RUN_DIR, STATE_DIR
+from heldar_mirror.trusted import weak_spot_of_file
 
 # The name of the watcher's program. All other programs are cameras'.
 WATCH = "watch"
@@ -61,7 +62,24 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
             f"Move that line to {mirror_file} and restart Heldar."
         )
     layers = (heldar, mirror, environ)
-    return parse_settings({name: value for layer in layers for name, value in layer.items() if value.strip()})
+    settings = parse_settings({name: value for layer in layers for name, value in layer.items() if value.strip()})
+    if settings.joined and os.geteuid() == 0:
+        _check_hands(Path(str(heldar_file)), Path(str(mirror_file)))
+    return settings
+
+
+def _check_hands(*env_files: Path) -> None:
+    """Refuse env files that another user could change. A joined watcher stays root, and would do what they say.
+
+    Raises SettingsError.
+    """
+    for path in env_files:
+        try:
+            weak = weak_spot_of_file(path)
+        except OSError as error:
+            weak = str(error)
+        if weak:
+            raise SettingsError(f"the settings in {path} can't be trusted, and root does what they say: {weak}")
 
 
 def _env_file(name: str, environ: Mapping[str, str]) -> Path:

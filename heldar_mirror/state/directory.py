@@ -9,6 +9,7 @@ from typing import Protocol
 
 from heldar_mirror.errors import StateError
 from heldar_mirror.settings import Settings
+from heldar_mirror.state.hands import check_hands
 from heldar_mirror.state.identity import owner_ids
 
 
@@ -30,6 +31,7 @@ def prepare(settings: Settings) -> None:
     If root calls it for HELDAR_MIRROR_USER, it makes only directories into whose parents no other user could have put
     a link. The others are made when it is called again as that user.
     """
+    check_hands(settings)
     # If root's supervisord is joined, root keeps the directories, which that supervisord reads. Only each launch spec
     # belongs to the recorders' user.
     root_keeps = settings.joined and owner_ids(settings) is not None

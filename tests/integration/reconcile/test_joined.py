@@ -2,15 +2,16 @@
 
 import contextlib
 import itertools
+import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from support.joined import ADMIN_PASSWORD, Joined
 from support.running import ffmpegs, plan_counts, recorders, wait_until_recording
-from support.users import as_root, new_mirror
+from support.users import HELDAR_UID, as_root, new_mirror
 from support.waiting import wait_for
 
 pytestmark = as_root
@@ -306,3 +307,76 @@ def test_names_that_cant_be_asked_for_wait(joined: Joined) -> None:
         (joined.home / "programs-a.conf").unlink()
         joined.database.execute("DELETE FROM cameras WHERE id = 'nightly'")
     assert plan_counts(joined.run("reconcile")) == {"unchanged": 1}
+
+
+def shared(directory: Path) -> Path:
+    """Return a file in a directory in which the mirror's user could put anything."""
+    directory.mkdir()
+    directory.chmod(0o777)
+    return directory / "programs.conf"
+
+
+def linked(directory: Path) -> Path:
+    """Return a link to a file of root's that has nothing to do with the mirror."""
+    directory.mkdir()
+    (directory / "kept").write_text("kept")
+    (directory / "programs.conf").symlink_to("kept")
+    return directory / "programs.conf"
+
+
+@pytest.mark.parametrize(
+    ("command", "make", "why"),
+    [
+        ("reconcile", shared, "can be written by everybody: chmod go-w"),
+        ("reconcile", linked, "is no plain file: remove it"),
+        ("watch", shared, "can be written by everybody: chmod go-w"),
+    ],
+)
+def test_a_programs_file_in_other_hands_is_refused(
+    joined: Joined, command: str, make: Callable[[Path], Path], why: str
+) -> None:
+    """Before anything is written. Whoever could write there could have root's supervisord run anything."""
+    file = make(joined.home / "hands")
+    try:
+        others = {
+            "HELDAR_MIRROR_PROGRAMS_FILE": str(file),
+            "HELDAR_MIRROR_STATE_DIR": str(joined.home / "state4"),
+            "SUPERVISOR_SERVER_URL": joined.env["HELDAR_MIRROR_SUPERVISOR_URL"],
+        }
+        result = joined.run(command, code=7, **others)
+        assert f"HELDAR_MIRROR_PROGRAMS_FILE={file} can't be trusted" in result.stderr
+        assert why in result.stderr
+        assert not (joined.home / "state4").exists()
+        assert file.is_symlink() == (make is linked)
+        assert not file.exists() or file.read_text() == "kept"
+    finally:
+        shutil.rmtree(joined.home / "hands")
+
+
+@pytest.mark.parametrize("variable", ["HELDAR_ENV_FILE", "HELDAR_MIRROR_ENV_FILE"])
+def test_settings_in_other_hands_are_refused(joined: Joined, variable: str) -> None:
+    """If Heldar's user could write an env file, it could choose what root writes, and where."""
+    file = joined.home / "others.env"
+    file.write_text(f"HELDAR_MIRROR_STATE_DIR={joined.home}/state4\n")
+    os.chown(file, HELDAR_UID, -1)
+    try:
+        result = joined.run("reconcile", code=3, **{variable: str(file)})
+        assert f"the settings in {file} can't be trusted" in result.stderr
+        assert f"belongs to user {HELDAR_UID}" in result.stderr
+        assert not (joined.home / "state4").exists()
+    finally:
+        file.unlink()
+
+
+def test_directories_below_anothers_are_refused(joined: Joined) -> None:
+    """Root does not keep launch specs or logs where somebody else could put a link."""
+    theirs = joined.home / "theirs"
+    theirs.mkdir()
+    os.chown(theirs, HELDAR_UID, -1)
+    try:
+        for variable in ("HELDAR_MIRROR_STATE_DIR", "HELDAR_MIRROR_SPECS_DIR", "HELDAR_MIRROR_LOG_DIR"):
+            result = joined.run("reconcile", code=7, **{variable: str(theirs / "below")})
+            assert f"{variable}={theirs}/below can't be trusted" in result.stderr
+        assert not list(theirs.iterdir())
+    finally:
+        theirs.rmdir()
