@@ -52,7 +52,8 @@ def weak_spot(path: Path, *, holds_only_ours: bool = False) -> str | None:
 def _weakness(entry: Path, found: os.stat_result, *, sticky_is_enough: bool) -> str | None:
     """Return why others could change a component, and the remedy. The modes of links and of devices say nothing."""
     us = os.geteuid()
-    if found.st_uid not in {0, us}:
+    # In a user namespace root may have the number of all users that are not mapped.
+    if found.st_uid not in {0, us, Path("/").stat().st_uid}:
         return f"{entry} belongs to user {found.st_uid}: chown it to {'root' if us == 0 else f'root or user {us}'}"
     mode = stat.S_IMODE(found.st_mode)
     if stat.S_ISLNK(found.st_mode) or stat.S_ISCHR(found.st_mode) or not mode & (stat.S_IWGRP | stat.S_IWOTH):
