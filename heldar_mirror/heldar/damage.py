@@ -32,7 +32,9 @@ GENERATED = (2, 3)
 
 
 def check(connection: sqlite3.Connection, table: str) -> None:
-    """Raise sqlite3.DatabaseError if `table` or one of its indexes is damaged."""
+    """Raise sqlite3.DatabaseError if `table` or one of its indexes is damaged, or it is a view."""
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'view' AND lower(name) = ?", (table,)).fetchone():
+        raise sqlite3.DatabaseError(f"{table} is a view, expected a table")
     with ExitStack() as stand_ins:
         messages, unknown = _list(connection, table, stand_ins)
         untested = _untested(connection, table, unknown) if unknown else set()

@@ -110,6 +110,8 @@ def _next_step(path: Path, error: Exception) -> str:
         return f"It must be readable to this user, with its -wal and -shm, and so must {path.parent} be."
     if "locked" in str(error) or isinstance(error, _ChangedError):
         return "Try again when its writer is done."
+    if "interrupted" in str(error):
+        return "Its query takes too long: is HELDAR_DATABASE_URL Heldar's database, or is the machine overloaded?"
     return "Is HELDAR_DATABASE_URL Heldar's database, and is it whole?"
 
 

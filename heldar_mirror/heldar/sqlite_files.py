@@ -23,6 +23,12 @@ FLOCK = "hhqqi"
 # A read waits this long for a lock that a writer has.
 BUSY_SECONDS = 2.0
 
+# A connection ends its query after this long, a little before the caller of the read gives up on it. A schema can make
+# SQLite compute for ever, and a thread that does can't be ended from outside.
+QUERY_SECONDS = 15.0
+# How many of its steps SQLite takes before it looks at the clock: some milliseconds.
+STEPS = 100_000
+
 # The bytes 18 and 19 of a database: the versions of its format for a writer and a reader. 2 stands for WAL.
 VERSIONS, WAL = slice(18, 20), b"\2\2"
 
@@ -32,11 +38,16 @@ class AloneError(Exception):
 
 
 def connect(path: Path, options: str) -> sqlite3.Connection:
-    """Return a connection whose rows have names. Bytes that are not UTF-8 become surrogates."""
+    """Return a connection whose rows have names. Bytes that are not UTF-8 become surrogates.
+
+    What it computes is interrupted QUERY_SECONDS from now.
+    """
     uri = f"file:{urllib.parse.quote(os.fsencode(path))}?{options}"
     connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
     connection.text_factory = lambda data: data.decode(errors="surrogateescape")
     connection.row_factory = sqlite3.Row
+    deadline = time.monotonic() + QUERY_SECONDS
+    connection.set_progress_handler(lambda: time.monotonic() > deadline, STEPS)
     return connection
 
 

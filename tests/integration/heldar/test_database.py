@@ -32,6 +32,7 @@ from support.users import (
 from support.waiting import processes_of, wait_for
 
 from heldar_mirror.errors import DatabaseError
+from heldar_mirror.heldar.cameras import COLUMNS
 from heldar_mirror.heldar.sqlite_files import SHARED_FIRST, SHARED_SIZE, read_lock
 from heldar_mirror.heldar.tables import read_cameras, read_locked
 
@@ -467,6 +468,9 @@ def unreadable(kind: str, path: Path) -> None:
         path.symlink_to("nowhere")
     elif kind == "no table":
         Database(path).execute("CREATE TABLE other (id TEXT)")
+    elif kind == "a view":
+        columns = ", ".join(f"i AS {column}" for column in COLUMNS)
+        Database(path).execute(f"CREATE VIEW cameras AS {NUMBERS} SELECT {columns} FROM n WHERE i < 0")  # noqa: S608
     elif kind in ("damaged in the middle", "cut off"):
         made = Database(path)
         made.execute(SCHEMA)
@@ -477,6 +481,9 @@ def unreadable(kind: str, path: Path) -> None:
         path.write_bytes(data[: 2 * third] if kind == "cut off" else data[:third] + b"\xff" * third + data[2 * third :])
 
 
+# Numbers without an end.
+NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
+
 KINDS = {
     "an empty file": "no table cameras",
     "a text file": "file is not a database",
@@ -485,6 +492,7 @@ KINDS = {
     "nothing": "No such file",
     "a link to nothing": "No such file",
     "no table": "no table cameras",
+    "a view": "cameras is a view, expected a table",
     "damaged in the middle": "is damaged",
     "cut off": "malformed",
 }

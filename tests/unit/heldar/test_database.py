@@ -10,6 +10,7 @@ import pytest
 from support.waiting import wait_for
 
 from heldar_mirror.errors import DatabaseError
+from heldar_mirror.heldar import sqlite_files
 from heldar_mirror.heldar.database import READ_TIMEOUT_SECONDS, ask
 
 PATIENCE = 0.2
@@ -112,3 +113,16 @@ def test_an_error_of_the_query_reaches_the_caller(path: Path, error: BaseExcepti
         assert f"cannot read the cameras in {path}: malformed. What runs goes on. Is HELDAR" in str(caught.value)
     else:
         assert caught.value is error
+
+
+def test_a_query_without_an_end_is_interrupted(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever writes the database can't have the watcher compute for ever. The next read is made as if nothing was."""
+    monkeypatch.setattr(sqlite_files, "QUERY_SECONDS", PATIENCE)
+
+    def endless(connection: sqlite3.Connection) -> object:
+        query = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n WHERE i < 0"
+        return connection.execute(query).fetchone()
+
+    with pytest.raises(DatabaseError, match=r"interrupted. What runs goes on. Its query takes too long"):
+        ask(path, "cameras", endless)
+    assert ask(path, "cameras", one) == 1
