@@ -84,10 +84,10 @@ def read_lock(path: Path) -> Iterator[int]:
 
     It leaves out the first byte of those that SQLite's readers lock, so that it differs from a lock of theirs.
     """
+    _expect_file(path.stat())  # to open a device, such as a watchdog, may already do harm
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise sqlite3.DatabaseError("it is not a file")
+        _expect_file(os.fstat(fd))
         deadline = time.monotonic() + BUSY_SECONDS
         while not _try_read_lock(fd):
             if time.monotonic() > deadline:
@@ -96,6 +96,11 @@ def read_lock(path: Path) -> Iterator[int]:
         yield fd
     finally:
         os.close(fd)
+
+
+def _expect_file(found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise sqlite3.DatabaseError("it is not a file")
 
 
 def _try_read_lock(fd: int) -> bool:

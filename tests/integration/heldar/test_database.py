@@ -11,6 +11,7 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -516,6 +517,23 @@ def test_what_is_no_database_is_told_and_stops_nothing(running: Mirror, kind: st
     assert KINDS[kind] in "\n".join(shown["problems"])
     assert [camera["camera_id"] for camera in shown["cameras"]] == ["gate"]
     assert not list(running.home.glob(f"{path.name}-*"))
+
+
+def test_what_is_no_file_is_not_even_opened(home: Path) -> None:
+    """To open a device can do harm. Whoever waits for a reader of a pipe would see it opened."""
+    path = home / "pipe"
+    os.mkfifo(path)
+    writer = threading.Thread(target=lambda: os.close(os.open(path, os.O_WRONLY)))
+    writer.start()
+    try:
+        wait_for(lambda: ") S " in Path(f"/proc/self/task/{writer.native_id}/stat").read_text())
+        with pytest.raises(DatabaseError, match="it is not a file"):
+            read_cameras(path)
+        writer.join(1)
+        assert writer.is_alive()
+    finally:
+        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
+        writer.join()
 
 
 @pytest.mark.parametrize("column", ["mirror_enabled", "main_stream_url", "id"])
