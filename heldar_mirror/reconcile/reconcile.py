@@ -33,7 +33,7 @@ from heldar_mirror.state.specs import (
 )
 from heldar_mirror.state.volumes import remembered_volume
 from heldar_mirror.supervisord.gateway import STOP_TIMEOUT_SECONDS, Gateway
-from heldar_mirror.supervisord.ownership import taken_names
+from heldar_mirror.supervisord.ownership import shadowed_names, taken_names
 from heldar_mirror.volume.marker import prove
 
 
@@ -228,14 +228,24 @@ def _apply(plan: Plan, before: Collection[str], names: Names, gateway: Gateway, 
     `before` are the programs of the programs file before this reconcile. Raises SupervisordError.
     """
     difference = gateway.reload()
-    ours = {program_name(camera_id, settings) for camera_id in plan.generations} | set(before)
-    ours |= _removed(plan, names, settings)
-    if not settings.joined:
+    wanted = {program_name(camera_id, settings): camera_id for camera_id in plan.generations}
+    ours = wanted.keys() | set(before) | _removed(plan, names, settings)
+    shadowed = set[str]()
+    if settings.joined:
+        # What is removed may be in somebody else's file as well, and must not be started from there.
+        fresh = {name: wanted[name] for name in (difference.added | difference.changed) & wanted.keys()}
+        shadowed = shadowed_names(fresh, settings, gateway) if fresh else shadowed
+    else:
         ours |= difference.changed | difference.removed
-    left = gateway.remove((difference.changed | difference.removed) & ours)
-    fresh = (difference.added | difference.changed) & ours
-    gateway.add(sorted(fresh - left))
+        fresh = dict.fromkeys((difference.added | difference.changed) & ours, "")
+    left = gateway.remove(((difference.changed | difference.removed) & ours) - shadowed)
+    gateway.add(sorted(fresh.keys() - left - shadowed))
     _check_stopped(left)
+    if shadowed:
+        raise SupervisordError(
+            f"another stanza in supervisord's files has the name of {len(shadowed)} of our programs, such as "
+            f"{min(shadowed)}: what runs is left as it is. Rename that stanza, or set HELDAR_MIRROR_PREFIX"
+        )
 
 
 def _removed(plan: Plan, names: Names, settings: Settings) -> set[str]:

@@ -1,11 +1,10 @@
 """Which programs of a joined supervisord are ours, and which only have a name that one of ours would have."""
 
-import shlex
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from heldar_mirror.proc.recorders import recorders_of
 from heldar_mirror.programs.launch_spec import spec_path
-from heldar_mirror.programs.stanzas import program_name
+from heldar_mirror.programs.stanzas import command_line, program_name
 from heldar_mirror.settings import Settings
 from heldar_mirror.supervisord.gateway import Gateway
 
@@ -39,11 +38,23 @@ def taken_names(
     return {camera_id: _reason(name) for camera_id, name in names.items() if is_taken(camera_id, name)}
 
 
+def shadowed_names(names: Mapping[str, str], settings: Settings, gateway: Gateway) -> set[str]:
+    """Return which of our names have somebody else's command in supervisord's files as it read them last. `names` gives
+    the camera of each. Raises SupervisordError.
+
+    supervisord merges two stanzas of one name: the later file's command counts.
+    """
+    commands = gateway.commands()
+    return {
+        name
+        for name, camera_id in names.items()
+        if not all(_runs(command, spec_path(camera_id, settings)) for command in commands.get(name, ()))
+    }
+
+
 def _runs(command: str, spec: str) -> bool:
-    try:
-        return shlex.split(command)[-2:-1] == [spec]
-    except ValueError:
-        return False
+    """Return whether a command ends with a launch spec and a generation, as those in our stanzas do."""
+    return command.rpartition(" ")[0].endswith(f" {command_line(spec)}")
 
 
 def _reason(name: str) -> str:

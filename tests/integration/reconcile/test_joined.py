@@ -309,6 +309,32 @@ def test_names_that_cant_be_asked_for_wait(joined: Joined) -> None:
     assert plan_counts(joined.run("reconcile")) == {"unchanged": 1}
 
 
+def test_a_stanza_that_takes_over_one_of_ours_is_not_applied(joined: Joined) -> None:
+    """If somebody adds a stanza of the name of a program of ours, that program goes on, and the rest is applied. If its
+    row asks for no mirror any more, it is stopped, and the other one is not started."""
+    before = joined.pids("heldar_gate")
+    file = joined.home / "programs_z.conf"
+    file.write_text(f"[program:heldar_gate]\ncommand={joined.home}/sleep infinity\n")
+    joined.database.add("hall")
+    try:
+        for _ in range(2):
+            result = joined.run("reconcile", code=5)
+            assert "another stanza in supervisord's files has the name of 1 of our programs, such as heldar_gate" in (
+                result.stderr
+            )
+            assert joined.pids("heldar_gate") == before
+        wait_until_recording(joined, "hall")
+        joined.database.update("gate", mirror_enabled=0)
+        assert plan_counts(joined.run("reconcile")) == {"removed": 1, "unchanged": 1}
+        assert "heldar_gate" not in joined.supervisorctl("status")
+    finally:
+        file.unlink()
+        joined.database.update("gate", mirror_enabled=1)
+        joined.database.execute("DELETE FROM cameras WHERE id = 'hall'")
+        joined.run("reconcile")
+    wait_until_recording(joined, "gate")
+
+
 def shared(directory: Path) -> Path:
     """Return a file in a directory in which the mirror's user could put anything."""
     directory.mkdir()

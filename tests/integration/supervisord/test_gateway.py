@@ -1,6 +1,7 @@
 """The gateway and what a reconcile makes of it, with a supervisord that does as it is told."""
 
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -56,11 +57,14 @@ class Supervisord:
             return {"faultCode": fault.faultCode, "faultString": fault.faultString}
 
     def files(self) -> dict[str, int]:
-        return parse_programs(self.programs_file.read_text()) if self.programs_file.exists() else {}
+        return parse_programs(self.text())
+
+    def text(self) -> str:
+        return self.programs_file.read_text() if self.programs_file.exists() else ""
 
     def commands(self) -> list[dict[str, object]]:
-        """The stanzas of its files. They are all ours, and are not asked for."""
-        return [{"group": name, "name": name, "command": ""} for name in self.files()]
+        stanzas = re.findall(r"^\[program:(.+)\]\ncommand=(.+)$", self.text(), re.MULTILINE)
+        return [{"group": name, "name": name, "command": command} for name, command in stanzas]
 
     def reload(self) -> list[list[list[str]]]:
         files = self.files()
