@@ -42,7 +42,7 @@ def record(spec: "dict[str, list[str]]", child: Child, *, trial: bool) -> "Run |
     With `trial` a trial write must succeed before. Raises RefusedError or OSError if recording can't start.
     """
     directory = spec["directory"][0]
-    volume = prove_volume(spec["root"][0], spec["volume"][0])
+    volume = prove_volume(spec["root"][0], spec["volume"][0], by_recorder=True)
     lock = -1
     try:
         check_room(spec["root"][0], volume)

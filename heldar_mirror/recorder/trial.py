@@ -12,7 +12,11 @@ def try_writing(root: str, directory: str) -> None:
     The caller holds the directory's lock.
     """
     path = f"{directory}/{TRIAL}"
-    fd = open_plain(path, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC, 0o640)
+    try:
+        posix.unlink(path)  # one that a killed process left
+    except FileNotFoundError:
+        pass
+    fd = open_plain(path, posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL)
     try:
         left = TRIAL_BYTES
         while left > 0:

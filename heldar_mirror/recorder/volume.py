@@ -12,6 +12,9 @@ LOCK = ".heldar-mirror.lock"
 # No marker is longer.
 MARKER_BYTES = 200
 
+# The mode of both: a viewer of the footage, who is in the group of its directories, could lock what he may read.
+PRIVATE = 0o600
+
 # With less free space no recording is begun, since ffmpeg crashes on a full volume and each attempt leaves a stub.
 MIN_FREE_BYTES = 64 << 20
 
@@ -27,8 +30,11 @@ class RefusedError(Exception):
     """Recording must not start; the text says why and what to do."""
 
 
-def prove_volume(root: str, volume: str) -> int:
-    """Return a descriptor of the marker, locked as in use. Raises RefusedError if the marker doesn't hold `volume`."""
+def prove_volume(root: str, volume: str, *, by_recorder: bool = False) -> int:
+    """Return a descriptor of the marker, locked as in use. Raises RefusedError if the marker doesn't hold `volume`.
+
+    A recorder narrows the marker: it is sure to be the user who needs it.
+    """
     path = f"{root}/{MARKER}"
     try:
         fd = open_plain(path)
@@ -38,6 +44,8 @@ def prove_volume(root: str, volume: str) -> int:
             "For a new volume: heldar-mirror adopt-volume"
         ) from None
     try:
+        if by_recorder:
+            narrow(fd)
         fcntl.flock(fd, fcntl.LOCK_SH)  # before reading, since an adoption writes under an exclusive lock
         if posix.read(fd, MARKER_BYTES).decode(errors="replace").strip() != volume:
             raise RefusedError(
@@ -48,6 +56,15 @@ def prove_volume(root: str, volume: str) -> int:
         posix.close(fd)  # or the adoption that is advised would find the volume in use
         raise
     return fd
+
+
+def narrow(fd: int) -> None:
+    """Leave a file of ours to us alone, since whoever may read a file may lock it. Earlier versions let the group."""
+    if posix.fstat(fd).st_mode & 0o7777 != PRIVATE:
+        try:
+            posix.fchmod(fd, PRIVATE)
+        except OSError:
+            pass  # it is somebody else's, or the file system is read-only or has no modes
 
 
 def is_read_only(marker: int) -> bool:
@@ -92,8 +109,9 @@ def lock_directory(directory: str) -> int:
             f"{directory}: {error.strerror}: expected a directory of the recorders' user; a symbolic link would lead "
             "out of the volume that was proven"
         ) from None
-    fd = open_plain(f"{directory}/{LOCK}", posix.O_RDWR | posix.O_CREAT, 0o640)
+    fd = open_plain(f"{directory}/{LOCK}", posix.O_RDWR | posix.O_CREAT, PRIVATE)
     try:
+        narrow(fd)
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         posix.close(fd)

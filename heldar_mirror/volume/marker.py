@@ -6,7 +6,7 @@ from pathlib import Path
 
 from heldar_mirror.errors import VolumeError
 from heldar_mirror.recorder.files import open_plain
-from heldar_mirror.recorder.volume import MARKER, MARKER_BYTES
+from heldar_mirror.recorder.volume import MARKER, MARKER_BYTES, PRIVATE, narrow
 from heldar_mirror.settings import Settings
 from heldar_mirror.volume.asking import ask
 
@@ -56,12 +56,12 @@ def mark_volume(settings: Settings, volume: str, owner: tuple[int, int] | None, 
     assert root is not None  # noqa: S101 - the callers check that mirroring is on
     make_root(root, settings.umask, owner)
     try:
-        fd = open_plain(str(root / MARKER), os.O_RDWR | os.O_CREAT, 0o644)
+        fd = open_plain(str(root / MARKER), os.O_RDWR | os.O_CREAT, PRIVATE)
         with open(fd, "r+", errors="replace") as marker:
             fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if (found := marker.read(MARKER_BYTES).strip()) and found != volume and not take_over:
                 raise _foreign(root)
-            os.fchmod(fd, 0o666 & ~settings.umask)
+            narrow(fd)
             if owner:
                 os.fchown(fd, *owner)
             marker.seek(0)

@@ -66,6 +66,44 @@ def run_as(uid: int, command: list[str], **env: str) -> subprocess.CompletedProc
     )
 
 
+# Lock all that may be read below a directory in every way, or wait for the locks. Print what was opened, and hold it.
+LOCK_ALL = """
+import contextlib, fcntl, os, stat, sys, threading
+opened = {}
+for directory, names, files in os.walk(sys.argv[1]):
+    for path in [directory, *(os.path.join(directory, name) for name in files)]:
+        with contextlib.suppress(OSError):
+            if stat.S_ISREG(mode := os.lstat(path).st_mode) or stat.S_ISDIR(mode):
+                opened[path] = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+def lock(call, fd, way):
+    with contextlib.suppress(OSError):
+        call(fd, way)
+for fd in opened.values():
+    for call, way in ((fcntl.flock, fcntl.LOCK_EX), (fcntl.lockf, fcntl.LOCK_SH)):
+        threading.Thread(target=lock, args=[call, fd, way], daemon=True).start()
+print(*opened, sep="\\0", flush=True)
+sys.stdin.read()
+os._exit(0)
+"""
+
+
+@contextlib.contextmanager
+def locking_all(uid: int, top: Path, group: int | None = None) -> Iterator[list[str]]:
+    """Have a user, in a group if one is given, hold locks on all he may read below a directory. Yield its paths."""
+    who = identity(uid) | ({} if group is None else {"group": group})
+    with subprocess.Popen(
+        [python_for_all(), "-IS", "-c", LOCK_ALL, str(top)],
+        **who,
+        cwd="/",
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        yield process.stdout.readline().rstrip("\n").split("\0")
+        process.communicate()
+
+
 def identity(uid: int) -> dict[str, Any]:
     """Return the arguments of `subprocess` that run a child as this user."""
     if uid == os.geteuid():

@@ -143,12 +143,12 @@ time.sleep(100)
 
 
 def test_the_modes_are_those_of_the_umask(bench: Bench) -> None:
-    """Directory, lock file and segments have the modes that the umask 027 leaves."""
+    """Directory and segments have the modes that the umask 027 leaves. The lock file is for its owner alone."""
     bench.stand_in(f"segment({FOOTAGE})")
     bench.run()
     (made,) = named(bench)
     modes = {path: path.stat().st_mode & 0o777 for path in (made, made.parent, made.parent / LOCK)}
-    assert list(modes.values()) == [0o640, 0o750, 0o640]
+    assert list(modes.values()) == [0o640, 0o750, 0o600]
 
 
 @pytest.mark.parametrize(
