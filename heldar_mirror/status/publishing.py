@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import struct
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -33,12 +34,20 @@ CAMERA_FIELDS: Mapping[str, tuple[type, ...]] = {
 }
 MAX_NUMBER = 1 << 62
 
+# The bytes of the status file whose locks say that its writer lives, and that the report in it is the last one. The
+# locks are for writing: whoever may only read the file can neither take such a lock nor be taken for its holder.
+ALIVE, VALID = 0, 1
+
+# Linux's `struct flock`: type, whence, start, length, process id.
+FLOCK = "hhqqi"
+
 
 class StatusFile:
     """The status file, as its writer holds it.
 
-    While the last report is valid, the file is locked. If a newer one can't be written, which is so on a full disk, the
-    directory is locked instead: this needs no room, and shows readers that the writer lives and has no report for them.
+    While the writer lives, it holds the lock ALIVE on the file; while the report in it is the last one, also VALID. If
+    a newer one can't be written, which is so on a full disk, VALID is given back. This needs no room, and shows readers
+    that the writer lives and has no report for them.
     """
 
     def __init__(self) -> None:
@@ -50,14 +59,16 @@ class StatusFile:
         try:
             self._keep(_write(report, path))
         except OSError as error:
-            self.close()  # first, since our own lock on the directory would be in the way
-            self._keep(_locked_directory(path.parent))
+            if self._locked is not None and _is_at(path, self._locked):
+                _lock(self._locked, VALID, fcntl.F_UNLCK)
+            else:
+                self._keep(_mark(path))
             with suppress(OSError):
                 os.utime(path)  # `up` looks at this time to see that the writer does not hang
             raise StateError(f"cannot publish the status: {error}. See HELDAR_MIRROR_STATUS_DIR") from None
 
     def close(self) -> None:
-        """Give the lock back, so that no report is valid."""
+        """Give the locks back, so that no report is valid."""
         self._keep(None)
 
     def _keep(self, locked: int | None) -> None:
@@ -72,9 +83,8 @@ def _write(report: Report, path: Path) -> int:
     fd = None
     try:
         temporary.unlink(missing_ok=True)
-        # Mode 0600 at first, so that nobody else can lock the file before we do.
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fd = _make(temporary)
+        _lock(fd, VALID, fcntl.F_WRLCK)
         with open(fd, "w", closefd=False) as file:
             json.dump(report.to_json(), file)
         os.fchmod(fd, 0o644)
@@ -89,38 +99,79 @@ def _write(report: Report, path: Path) -> int:
     return fd
 
 
-def _locked_directory(directory: Path) -> int | None:
-    """Return a descriptor that locks a directory, or None if it can't be opened, or a reader looks just now."""
+def _make(path: Path) -> int:
+    """Make an empty file, and return a descriptor that holds the lock ALIVE on it. Raises OSError."""
+    # Mode 0600 at first, so that nobody else can lock the file before we do.
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        _lock(fd, ALIVE, fcntl.F_WRLCK)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _mark(path: Path) -> int | None:
+    """Return a descriptor that holds the lock ALIVE on the status file as it is, or on an empty one, or None."""
     with suppress(OSError):
-        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        fd = files.open_plain(str(path), os.O_WRONLY)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            _lock(fd, ALIVE, fcntl.F_WRLCK)
+        except OSError:  # somebody holds a lock for reading
             os.close(fd)
-            raise
+        else:
+            return fd
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+        fd = _make(path)
+        os.fchmod(fd, 0o644)
         return fd
     return None
+
+
+def _is_at(path: Path, fd: int) -> bool:
+    with suppress(OSError):
+        return os.path.samestat(os.fstat(fd), path.lstat())
+    return False
+
+
+def _lock(fd: int, byte: int, kind: int) -> None:
+    """Take a lock of the file's writer, or give it back. Raises OSError."""
+    fcntl.fcntl(fd, fcntl.F_OFD_SETLK, struct.pack(FLOCK, kind, os.SEEK_SET, byte, 1, 0))
+
+
+def _is_locked(fd: int, byte: int) -> bool:
+    """Return whether the file's writer holds a lock. It is none that others hold: they can't lock for writing."""
+    found = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, struct.pack(FLOCK, fcntl.F_RDLCK, os.SEEK_SET, byte, 1, 0))
+    return bool(struct.unpack_from(FLOCK, found)[0] != fcntl.F_UNLCK)
 
 
 def read_report(settings: Settings) -> Report:
     """Return the report that the watcher published. Raises StateError if there is none that is valid, or it can't be
     read."""
     path = settings.status_file
+    is_alive = False
     try:
         while True:
-            with open(files.open_plain(str(path)), "rb") as file:
-                if not _is_unlocked(file.fileno()):
+            with open(_open(path), "rb") as file:
+                if _is_locked(file.fileno(), VALID):
                     return _parse(files.read_all(file.fileno(), str(path)), path)
-                if os.fstat(file.fileno()).st_ino == path.stat().st_ino:
+                is_alive = _is_locked(file.fileno(), ALIVE)
+                if _is_at(path, file.fileno()):
                     break  # otherwise the file was replaced meanwhile
     except FileNotFoundError:
         pass
     except OSError as error:
         raise StateError(f"cannot read the watcher's status: {error}. Run this as root, or as its user") from None
-    if _is_marked(path.parent):
+    if is_alive:
         raise StateError(
             f"the watcher runs, but can't write its report to {path.parent}, so this was found out without it. Is that "
             "disk full or read-only? See HELDAR_MIRROR_STATUS_DIR"
+        )
+    if _is_read_only(path.parent):
+        raise StateError(
+            f"no watcher can write its report to {path.parent}, which is read-only, so this was found out without it, "
+            "and whether one runs is not known. See HELDAR_MIRROR_STATUS_DIR"
         )
     raise StateError(
         "the watcher is not running, so nothing follows the cameras table. In the supervisord of heldar-mirror up: "
@@ -128,24 +179,22 @@ def read_report(settings: Settings) -> Report:
     )
 
 
-def _is_marked(directory: Path) -> bool:
-    """Return whether a writer that could not publish has locked the directory."""
+def _is_read_only(directory: Path) -> bool:
     with suppress(OSError):
-        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            return not _is_unlocked(fd)
-        finally:
-            os.close(fd)
+        return bool(os.statvfs(directory).f_flag & os.ST_RDONLY)
     return False
 
 
-def _is_unlocked(fd: int) -> bool:
-    """Return whether nobody locks an open file or directory."""
+def _open(path: Path) -> int:
+    """Open the status file, and return its descriptor. Raises OSError, also if the file is not the watcher's."""
+    fd = files.open_plain(str(path))
     try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        if os.fstat(fd).st_uid != (owner := path.parent.stat().st_uid):
+            raise PermissionError(f"{path} is no file of user {owner}, whose directory it is in")
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
 
 
 def _parse(content: bytes, path: Path) -> Report:
