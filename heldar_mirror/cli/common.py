@@ -6,12 +6,13 @@ import shutil
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import nullcontext
 
 import click
 
 from heldar_mirror.settings import Settings, load_settings
 from heldar_mirror.state.directory import prepare
-from heldar_mirror.state.identity import become, owner_ids
+from heldar_mirror.state.identity import acting_as, become, owner_ids
 from heldar_mirror.state.volumes import remembered_volume
 from heldar_mirror.volume.apart import check_apart
 from heldar_mirror.volume.marker import make_root
@@ -42,17 +43,25 @@ def get_ready(settings: Settings) -> None:
     """Make the directories that a command writes to, and become the recorders' user. Raises MirrorError."""
     assert settings.mirror_root is not None  # noqa: S101 - settings_if_on() has checked it
     prepare(settings)
-    if remembered_volume(settings) is None:
+    user = _user_to_become(settings)
+    # That user could have put anything into the state directory, such as a link to what only root may read.
+    with acting_as(user) if user else nullcontext():
+        is_new = remembered_volume(settings) is None
+    if is_new:
         check_apart(settings.mirror_root, settings.recordings_dir)
-        make_root(settings.mirror_root, settings.umask, owner_ids(settings))
+        make_root(settings, owner_ids(settings))
     become_user(settings)
     prepare(settings)
 
 
 def become_user(settings: Settings) -> None:
     """Become HELDAR_MIRROR_USER for good, if root started the command and no supervisord is joined."""
-    if os.geteuid() == 0 and settings.user and not settings.joined:
-        become(settings.user)
+    if user := _user_to_become(settings):
+        become(user)
+
+
+def _user_to_become(settings: Settings) -> str | None:
+    return None if settings.joined or os.geteuid() != 0 else settings.user
 
 
 def warn(message: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 from click import style
 
-from heldar_mirror.cli.common import get_ready, settings_if_on, show
+from heldar_mirror.cli.common import become_user, get_ready, settings_if_on, show
 from heldar_mirror.programs.plan import Plan
 from heldar_mirror.reconcile.reconcile import dry_run as plan_only
 from heldar_mirror.reconcile.reconcile import reconcile
@@ -24,6 +24,7 @@ def command(camera_ids: tuple[str, ...], *, dry_run: bool, as_json: bool) -> Non
     """Apply what the cameras table asks for, and restart the cameras that are named."""
     settings = settings_if_on(as_json=as_json)
     if dry_run:
+        become_user(settings)
         plan, revival = plan_only(settings, camera_ids), None
     else:
         get_ready(settings)

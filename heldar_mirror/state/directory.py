@@ -4,6 +4,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -11,6 +12,7 @@ from heldar_mirror.errors import StateError
 from heldar_mirror.settings import Settings
 from heldar_mirror.state.hands import check_hands
 from heldar_mirror.state.identity import owner_ids
+from heldar_mirror.walk import OthersError, contents, open_directory
 
 
 class StateSettings(Protocol):
@@ -28,8 +30,8 @@ class StateSettings(Protocol):
 def prepare(settings: Settings) -> None:
     """Make the directories of state, launch specs, logs and status. Raises StateError.
 
-    If root calls it for HELDAR_MIRROR_USER, it makes only directories into whose parents no other user could have put
-    a link. The others are made when it is called again as that user.
+    If root calls it for HELDAR_MIRROR_USER, it makes only directories whose parents are all root's. The others are made
+    when it is called again as that user. Root gives that user what is empty, and nothing else.
     """
     check_hands(settings)
     # If root's supervisord is joined, root keeps the directories, which that supervisord reads. Only each launch spec
@@ -43,22 +45,13 @@ def prepare(settings: Settings) -> None:
         ("HELDAR_MIRROR_STATUS_DIR", settings.status_file.parent, 0o755),
     ):
         try:
-            if ids and not _all_of_root(directory.parent):
-                continue
-            _make_parents(directory)
-            made = _make(directory)
-            fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            fd = open_directory(directory, mode, through_others=ids is None, last_link=False)
             try:
-                if variable == "HELDAR_MIRROR_STATUS_DIR" and not made:
-                    # Other programs may use it too, so its mode and owner stay as they are.
-                    if os.fstat(fd).st_uid != (ids[0] if ids else os.geteuid()):
-                        raise PermissionError(f"it belongs to user {os.fstat(fd).st_uid}")
-                    continue
-                _claim(fd, directory, ids)
-                if stat.S_IMODE(os.fstat(fd).st_mode) != mode:  # a read-only file system refuses even the same mode
-                    os.fchmod(fd, mode)
+                _claim(fd, Claim(variable, directory, mode, settings.user, ids))
             finally:
                 os.close(fd)
+        except OthersError:
+            continue
         except OSError as error:
             if isinstance(error, PermissionError) and os.path.exists(directory):  # noqa: PTH110 - Path.exists() raises if we may not look there
                 raise _refused(error, settings) from None
@@ -68,36 +61,64 @@ def prepare(settings: Settings) -> None:
             ) from None
 
 
-def _make(directory: Path) -> bool:
-    """Make a directory. Return whether it was missing."""
-    try:
-        directory.mkdir(mode=0o700)
-    except FileExistsError:
-        return False
-    return True
+@dataclass(frozen=True)
+class Claim:
+    """Which variable names a directory, the mode that it should have, and whom root gives it to: a user, with the user
+    and group id. `ids` is None if it should be ours."""
+
+    variable: str
+    directory: Path
+    mode: int
+    user: str | None
+    ids: tuple[int, int] | None
 
 
-def _make_parents(directory: Path) -> None:
-    """Make the missing parents of a directory, with mode 0755 whatever the umask is."""
-    for parent in reversed(directory.parents):
-        with suppress(FileExistsError):
-            parent.mkdir(mode=0o700)
-            parent.chmod(0o755)
+def _claim(fd: int, claim: Claim) -> None:
+    """Give an open directory the owner and the mode that it should have. Raises StateError or OSError.
+
+    Root changes only what is empty, or belongs to the user already: a setting may name a directory of the system's.
+    """
+    found, inside = os.fstat(fd), contents(fd)
+    is_new = not inside and found.st_uid == os.geteuid()
+    owner, group = claim.ids or (os.geteuid(), found.st_gid)
+    if found.st_uid != owner and not is_new:
+        raise _belongs_to_others(claim, found.st_uid, inside)
+    # Other programs may use the directory of the status too, so its mode and its group stay as they are.
+    is_shared = claim.variable == "HELDAR_MIRROR_STATUS_DIR"
+    if found.st_uid != owner or (found.st_gid != group and not is_shared):
+        os.fchown(fd, owner, group)
+    mode = stat.S_IMODE(found.st_mode)
+    if is_shared or mode == claim.mode:  # a read-only file system refuses even the same mode
+        return
+    if os.geteuid() == 0 and not claim.ids and not is_new:
+        if mode & 0o022 or claim.mode & ~mode:
+            raise StateError(
+                f"{claim.directory} has mode {mode:04o} and holds {_shown(inside)}: expected mode {claim.mode:04o}. "
+                f"Set {claim.variable} to a directory of its own, or, if all in it is the mirror's: "
+                f"chmod {claim.mode:04o} {claim.directory}"
+            )
+        return
+    os.fchmod(fd, claim.mode)
 
 
-def _all_of_root(directory: Path) -> bool:
-    return all(path.stat().st_uid == 0 for path in (directory, *directory.parents) if path.exists())
-
-
-def _claim(fd: int, directory: Path, ids: tuple[int, int] | None) -> None:
-    if ids:
-        if (os.fstat(fd).st_uid, os.fstat(fd).st_gid) != ids:
-            os.fchown(fd, *ids)
-    elif os.geteuid() == 0 != os.fstat(fd).st_uid:
-        raise StateError(
-            f"{directory} belongs to user {os.fstat(fd).st_uid}, who could have root run anything: expected "
+def _belongs_to_others(claim: Claim, uid: int, inside: list[str]) -> OSError | StateError:
+    if claim.ids:
+        return StateError(
+            f"{claim.directory} belongs to user {uid} and holds {_shown(inside)}: expected a directory of "
+            f"{claim.user}'s, or an empty one of root's. Set {claim.variable} to a directory of its own, or, if all in "
+            f"it is the mirror's: chown -R {claim.user}: {claim.directory}"
+        )
+    if os.geteuid() == 0:
+        return StateError(
+            f"{claim.directory} belongs to user {uid}, who could have root run anything: expected "
             "one of root's. Set HELDAR_MIRROR_USER to that user, or chown -R it"
         )
+    return PermissionError(f"{claim.directory} belongs to user {uid}")
+
+
+def _shown(names: list[str]) -> str:
+    """Return what a directory holds, for a message."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if names[3:] else "") or "nothing"
 
 
 def replace_file(path: Path, text: str, mode: int, owner_ids: tuple[int, int] | None) -> None:

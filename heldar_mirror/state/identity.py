@@ -2,6 +2,8 @@
 
 import os
 import pwd
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from heldar_mirror.errors import StateError
 from heldar_mirror.settings import Settings
@@ -14,6 +16,22 @@ def owner_ids(settings: Settings) -> tuple[int, int] | None:
         return None
     entry = _account(settings.user)
     return entry.pw_uid, entry.pw_gid
+
+
+@contextmanager
+def acting_as(user: str) -> Iterator[None]:
+    """Act as `user` in the block, with that user's groups, as far as files are concerned. Only root can call it, and
+    only while the process has one thread."""
+    entry, group, groups = pwd.getpwnam(user), os.getegid(), os.getgroups()
+    try:
+        os.initgroups(user, entry.pw_gid)
+        os.setegid(entry.pw_gid)
+        os.seteuid(entry.pw_uid)
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
 
 
 def become(user: str) -> None:

@@ -9,6 +9,7 @@ from heldar_mirror.recorder.files import open_plain
 from heldar_mirror.recorder.volume import MARKER, MARKER_BYTES, PRIVATE, narrow
 from heldar_mirror.settings import Settings
 from heldar_mirror.volume.asking import ask
+from heldar_mirror.walk import OthersError, contents, open_directory
 
 
 def prove(root: Path, volume: str) -> None:
@@ -31,17 +32,22 @@ def _check(task: str, root: Path, volume: str) -> Path:
         raise VolumeError(str(error)) from None
 
 
-def make_root(root: Path, umask: int, owner: tuple[int, int] | None) -> None:
-    """Make the mirror root if it is missing, and if it is empty, give it to `owner` (user and group id).
+def make_root(settings: Settings, owner: tuple[int, int] | None) -> None:
+    """Make the mirror root if it is missing, and if it is empty and ours, give it to `owner` (user and group id).
 
-    Raises VolumeError.
+    In a directory of another user's, root leaves that to `owner`, whom it becomes. Raises VolumeError.
     """
+    root = settings.mirror_root
+    assert root is not None  # noqa: S101 - the callers check that mirroring is on
     try:
-        if not root.is_dir():
-            root.mkdir(parents=True)
-            root.chmod(0o777 & ~umask)
-        if owner and not os.listdir(root):
-            os.chown(root, *owner, follow_symlinks=False)
+        fd = open_directory(root, 0o777 & ~settings.umask, through_others=settings.joined or owner is None)
+        try:
+            if owner and os.fstat(fd).st_uid == 0 and not contents(fd):
+                os.fchown(fd, *owner)
+        finally:
+            os.close(fd)
+    except OthersError:
+        pass
     except OSError as error:
         raise _unusable(root, error) from None
 
@@ -54,9 +60,9 @@ def mark_volume(settings: Settings, volume: str, owner: tuple[int, int] | None, 
     """
     root = settings.mirror_root
     assert root is not None  # noqa: S101 - the callers check that mirroring is on
-    make_root(root, settings.umask, owner)
+    make_root(settings, owner)
     try:
-        fd = open_plain(str(root / MARKER), os.O_RDWR | os.O_CREAT, PRIVATE)
+        fd = _open_marker(root, owner)
         with open(fd, "r+", errors="replace") as marker:
             fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if (found := marker.read(MARKER_BYTES).strip()) and found != volume and not take_over:
@@ -76,6 +82,23 @@ def mark_volume(settings: Settings, volume: str, owner: tuple[int, int] | None, 
         ) from None
     except OSError as error:
         raise _unusable(root, error) from None
+
+
+def _open_marker(root: Path, owner: tuple[int, int] | None) -> int:
+    """Return a descriptor of the marker, made if it is missing. Raises OSError.
+
+    If root gives it to `owner`, it must not be another name of a file of somebody else's.
+    """
+    directory = open_directory(root)
+    try:
+        fd = open_plain(MARKER, os.O_RDWR | os.O_CREAT, PRIVATE, within=directory)
+    finally:
+        os.close(directory)
+    found = os.fstat(fd)
+    if owner and found.st_uid != owner[0] and found.st_nlink > 1:
+        os.close(fd)
+        raise OSError(f"{MARKER} is another name of a file of user {found.st_uid}")
+    return fd
 
 
 def _foreign(root: Path) -> VolumeError:

@@ -33,7 +33,7 @@ def wrap(owner: Any, name: str, describe: Callable[..., str | None]) -> None:
 
 
 wrap(os, "open", lambda path, flags, *_: f"open {Path(path).name}" if flags & os.O_CREAT else None)
-wrap(Path, "mkdir", lambda path, *_: None if path.exists() else f"mkdir {path.name}")
+wrap(os, "mkdir", lambda path, *_: f"mkdir {path}")
 wrap(Path, "rename", lambda _, target: f"rename {target.name}")
 wrap(Path, "unlink", lambda path, *_: f"unlink {path.name}" if path.exists() else None)
 wrap(Gateway, "reload", lambda *_: "reloadConfig")
