@@ -1,14 +1,18 @@
 """What root does for the recorders' user: it gives away, reads and makes nothing that a setting or that user only
 names."""
 
+import contextlib
 import os
 import pwd
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.users import STRANGER_UID, MirrorForAll, as_root, new_mirror
+from support.users import STRANGER_UID, MirrorForAll, as_root, identity, new_mirror, python_for_all
+
+from heldar_mirror.walk import open_directory
 
 pytestmark = as_root
 
@@ -131,6 +135,50 @@ def test_root_follows_no_link_of_the_users(mirror: MirrorForAll, variable: str, 
         )
     assert described(victim) == (0, 0, 0o755, ["empty"])
     assert described(empty) == (0, 0, 0o755, [])
+
+
+# Put a directory of one's own, a link and nothing at a path in turn, as fast as can be.
+SWAP = """
+import contextlib, os, sys
+victim, path = sys.argv[1:]
+print(flush=True)
+while True:
+    for make in (lambda: os.symlink(victim, path), lambda: os.mkdir(path), lambda: None):
+        with contextlib.suppress(OSError):
+            os.rename(path, f"{path}.old")
+        for remove in (os.unlink, os.rmdir):
+            with contextlib.suppress(OSError):
+                remove(f"{path}.old")
+        with contextlib.suppress(OSError):
+            make()
+"""
+
+
+@pytest.mark.parametrize("rest", ["", "/empty"])
+def test_root_is_not_misled_while_a_stranger_swaps_directories(home: Path, rest: str) -> None:
+    """In a directory that everybody can write, each step may be about to lead somewhere else. Each lasts some
+    microseconds, so this is tried for a while."""
+    shared, victim = directory(home / "shared", 0o777), directory(home / "victim")
+    directory(victim / "empty")
+    command = [python_for_all(), "-IS", "-c", SWAP, str(victim), str(shared / "new")]
+    reached = 0
+    with subprocess.Popen(command, **identity(STRANGER_UID), stdout=subprocess.PIPE) as stranger:
+        try:
+            assert stranger.stdout
+            assert stranger.stdout.readline()
+            for _ in range(3000):
+                with contextlib.suppress(OSError):
+                    fd = open_directory(Path(f"{shared}/new{rest}"), 0o711)
+                    try:
+                        assert not Path(f"/proc/self/fd/{fd}").readlink().is_relative_to(victim)
+                        reached += 1
+                    finally:
+                        os.close(fd)
+        finally:
+            stranger.kill()
+    assert reached
+    assert described(victim) == (0, 0, 0o755, ["empty"])
+    assert described(victim / "empty") == (0, 0, 0o755, [])
 
 
 @pytest.mark.parametrize("is_joined", [False, True], ids=["own", "joined"])
