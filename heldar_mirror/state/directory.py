@@ -104,9 +104,9 @@ def _claim(fd: int, claim: Claim) -> None:
 def _belongs_to_others(claim: Claim, uid: int, inside: list[str]) -> OSError | StateError:
     if claim.ids:
         return StateError(
-            f"{claim.directory} belongs to user {uid} and holds {_shown(inside)}: expected a directory of "
-            f"{claim.user}'s, or an empty one of root's. Set {claim.variable} to a directory of its own, or, if all in "
-            f"it is the mirror's: chown -R {claim.user}: {claim.directory}"
+            f"{claim.directory} belongs to user {uid} and holds {_shown(inside)}: expected one of "
+            f"user {claim.user}, or an empty one of root's. Set {claim.variable} to a directory of its own, or, if all "
+            f"in it is the mirror's: chown -R {claim.user}: {claim.directory}"
         )
     if os.geteuid() == 0:
         return StateError(

@@ -59,7 +59,7 @@ def test_a_used_directory_of_roots_is_not_given_away(mirror: MirrorForAll, varia
     used = directory(mirror.home / "used", holds="syslog")
     before = described(used)
     error = mirror.run(command, code=7, **{variable: str(used)}).stderr
-    assert f"{used} belongs to user 0 and holds syslog: expected a directory of games's, or an empty one" in error
+    assert f"{used} belongs to user 0 and holds syslog: expected one of user games, or an empty one" in error
     assert f"Set {variable} to a directory of its own" in error
     assert f"chown -R games: {used}" in error
     assert described(used) == before
@@ -86,6 +86,18 @@ def test_an_empty_directory_of_roots_is_given_to_the_user(mirror: MirrorForAll, 
     for _ in range(2):
         mirror.run("reconcile", code=5, **{variable: str(empty)})
     assert described(empty)[:2] == (GAMES.pw_uid, GAMES.pw_gid)
+
+
+@pytest.mark.parametrize("mode", [0o775, 0o1777])
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_a_directory_is_made_for_the_user_where_others_can_write(
+    mirror: MirrorForAll, variable: str, mode: int
+) -> None:
+    """Such as in a /var/log that belongs to a group. What is already there is looked at, whoever made it."""
+    parent = directory(mirror.home / "parent", mode)
+    mirror.run("reconcile", code=5, **{variable: str(parent / "mirror")})
+    assert described(parent / "mirror")[:2] == (GAMES.pw_uid, GAMES.pw_gid)
+    assert described(parent) == (0, 0, mode, ["mirror"])
 
 
 @pytest.mark.parametrize("variable", VARIABLES)

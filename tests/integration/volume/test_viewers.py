@@ -11,6 +11,8 @@ from support.running import kill, plan_counts, recorders, wait_until_recording
 from support.users import STRANGER_UID, MirrorForAll, as_root, locking_all, new_mirror
 from support.waiting import wait_for
 
+from heldar_mirror.volume.marker import prove
+
 pytestmark = as_root
 
 MARKER, LOCK = ".heldar-mirror", ".heldar-mirror.lock"
@@ -58,6 +60,24 @@ def test_what_an_earlier_version_let_the_group_read_is_narrowed(running: Mirror)
     restarted(running)
     wait_until_recording(running, "gate")
     assert modes(running) == {MARKER: 0o600, LOCK: 0o600}
+
+
+def test_whoever_proves_the_volume_as_its_owner_narrows_the_marker(running: Mirror) -> None:
+    """So after an upgrade no recorder has to begin anew for that."""
+    (running.root / MARKER).chmod(0o640)
+    running.run("reconcile")
+    assert modes(running)[MARKER] == 0o600
+
+
+def test_a_marker_of_roots_stays_as_it_is_where_root_only_watches(running: Mirror) -> None:
+    """If it was restored by root, the recorders read it by its mode. A joined root that narrowed it would stop them."""
+    marker = running.root / MARKER
+    shutil.chown(marker, "root", "root")
+    marker.chmod(0o644)
+    prove(running.root, marker.read_text().strip())
+    assert marker.stat().st_mode & 0o777 == 0o644
+    restarted(running)
+    wait_until_recording(running, "gate")
 
 
 def test_an_adopted_root_has_a_marker_for_its_owner_alone(running: Mirror) -> None:
