@@ -64,8 +64,9 @@ SETTINGS = (
         "Heldar",
         kinds.one_line,
         default="ffmpeg",
-        meaning="the ffmpeg to record with. A wrapper must `exec` it, and must leave it in the network namespace in "
-        "which the recorder started it: recorder and watcher try there whether a camera answers",
+        meaning="the ffmpeg to record with. It inherits `PATH` and the locale alone; what else a build of it needs, "
+        "such as `LD_LIBRARY_PATH`, must be set by a wrapper. A wrapper must `exec` it, and must leave it in the "
+        "network namespace in which the recorder started it: recorder and watcher try there whether a camera answers",
     ),
     Setting(
         "HELDAR_SECRET_KEY",

@@ -4,11 +4,11 @@ import os
 import resource
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from heldar_mirror.children import PYTHON
 from heldar_mirror.errors import DatabaseError, MirrorError, StateError, SupervisordError
 from heldar_mirror.foreground.attendant import accompany
 from heldar_mirror.foreground.orphans import reap_orphans
@@ -17,7 +17,7 @@ from heldar_mirror.programs.stanzas import render_programs
 from heldar_mirror.reconcile.reconcile import read_rows, write
 from heldar_mirror.settings import Settings
 from heldar_mirror.state.locks import locked, opened_lock_file, try_lock
-from heldar_mirror.state.secrets import secrets_of, without_secrets, write_secrets
+from heldar_mirror.state.secrets import environment_with_settings, secrets_of, write_secrets
 from heldar_mirror.state.specs import read_programs, read_saved, remove_specs, write_programs, write_supervisord
 from heldar_mirror.supervisord.configuration import render_supervisord
 from heldar_mirror.supervisord.gateway import STOP_TIMEOUT_SECONDS, Gateway
@@ -99,17 +99,16 @@ def _run(configuration: Path, settings: Settings, say: Callable[[str], None]) ->
         signal.signal(number, lambda *_: stopping.set())
     if not os.isatty(0):  # on a terminal, SIGHUP means that the terminal was closed, so it must end us
         signal.signal(signal.SIGHUP, lambda *_: reload.set())
-    notify_socket = os.environ.pop("NOTIFY_SOCKET", None)
+    notify_socket = os.environ.get("NOTIFY_SOCKET")
     child = subprocess.Popen(
         [
             *["setpriv", "--pdeathsig", "TERM", "--"],
-            *[sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(configuration)],
+            *[*PYTHON, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(configuration)],
         ],
-        env=without_secrets() | {"HELDAR_MIRROR_SPECS_DIR": str(settings.specs_dir)},
+        env=environment_with_settings() | {"HELDAR_MIRROR_SPECS_DIR": str(settings.specs_dir)},
         stdin=subprocess.DEVNULL,
         # In the foreground supervisord ignores its own umask setting.
         umask=settings.umask,
-        # The directory that `up` was started in may hold files that are named like modules.
         cwd="/",
         # A terminal's Ctrl-C must reach only `up`: supervisord would stop one program after another.
         start_new_session=True,

@@ -7,8 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from heldar_mirror.errors import HungError
+from heldar_mirror.recorder.ffmpeg import ffmpeg_environment
 from heldar_mirror.settings import Settings
-from heldar_mirror.state.secrets import without_secrets
 from heldar_mirror.volume.apart import check_apart
 
 # Before 5.0, `-timeout` had ffmpeg listen for a connection, so recording fails at once.
@@ -39,7 +39,7 @@ def _apart_warning(settings: Settings) -> str | None:
 def _ffmpeg_warning(ffmpeg: str) -> str | None:
     try:
         banner = subprocess.run(
-            [ffmpeg, "-version"], env=without_secrets(), capture_output=True, text=True, timeout=10, check=True
+            [ffmpeg, "-version"], env=ffmpeg_environment(), capture_output=True, text=True, timeout=10, check=True
         ).stdout
     except (OSError, subprocess.SubprocessError) as error:
         return f"HELDAR_FFMPEG_BIN={ffmpeg}: expected an ffmpeg that can be run: {error}"

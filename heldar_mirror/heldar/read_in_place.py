@@ -17,11 +17,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from heldar_mirror.children import PYTHON, child_environment
 from heldar_mirror.heldar.queries import QUERIES
 from heldar_mirror.heldar.sqlite_files import connect
 
 # The reader dies with the thread that waits for it.
-COMMAND = ("setpriv", "--pdeathsig", "KILL", "--", sys.executable, "-m", "heldar_mirror.heldar.read_in_place")
+COMMAND = ("setpriv", "--pdeathsig", "KILL", "--", *PYTHON, "-m", "heldar_mirror.heldar.read_in_place")
 
 T = TypeVar("T")
 
@@ -44,7 +45,8 @@ def read_in_place(path: Path, query: Callable[[sqlite3.Connection], T]) -> T:
         [*COMMAND, os.fsencode(path.absolute()), query.__name__],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        cwd="/",  # the directory that we were started in may hold files that are named like modules
+        cwd="/",
+        env=child_environment(),
         start_new_session=True,
         check=False,
     )

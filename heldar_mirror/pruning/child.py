@@ -12,7 +12,6 @@ import json
 import os
 import select
 import signal
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -20,6 +19,7 @@ from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
 
+from heldar_mirror.children import PYTHON, child_environment
 from heldar_mirror.pruning.loop import PruningLoop
 from heldar_mirror.pruning.pruner import make_pruner
 from heldar_mirror.pruning.settings import PruningSettings
@@ -37,7 +37,7 @@ RESTART_SECONDS = 1.0
 END_SECONDS = 5.0
 
 # `setpriv` ends the child when the watcher dies, even if the child is too busy to notice that its input has ended.
-COMMAND = ("setpriv", "--pdeathsig", "TERM", "--", sys.executable, "-m", "heldar_mirror", "prune", "--forever")
+COMMAND = ("setpriv", "--pdeathsig", "TERM", "--", *PYTHON, "-m", "heldar_mirror", "prune", "--forever")
 
 # The least value of each setting that is a number, and the greatest value of all of them.
 LEAST = {"min_free_bytes": 0, "deleted_retention_seconds": 0, "retention_interval": 1}
@@ -209,7 +209,8 @@ class PruningProcess:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=MAX_LINE,
-            cwd="/",  # the directory that we were started in may hold files that are named like modules
+            cwd="/",
+            env=child_environment(),
         )
         try:
             assert process.stdin  # noqa: S101 - it is a pipe

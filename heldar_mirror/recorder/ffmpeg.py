@@ -16,6 +16,15 @@ else:
 # would kill the recorder before it can tidy up.
 KILL_AFTER_SECONDS = 7
 
+# All that ffmpeg inherits of our variables: where programs are, and how texts are encoded. Others would have it write
+# its URL into a file (FFREPORT), go through a proxy, or run the code of others (LD_PRELOAD).
+INHERITED = (b"PATH", b"LANG", b"LC_ALL", b"LC_CTYPE")
+
+
+def ffmpeg_environment() -> "dict[bytes, bytes]":
+    """Return the environment of an ffmpeg, whose names of segments are in UTC."""
+    return {name: posix.environ[name] for name in INHERITED if name in posix.environ} | {b"TZ": b"UTC"}
+
 
 class Child:
     """The one ffmpeg. It is sent at most one SIGTERM, since after a second one it would lose its last segment.
@@ -91,7 +100,6 @@ class Child:
     def spawn(self, args: "list[str]", stderr: int) -> None:
         """Start ffmpeg. It dies with this process. Raises OSError if it can't be started."""
         guard = ["setpriv", "--pdeathsig", "KILL"]
-        environment = {k: v for k, v in posix.environ.items() if not k.startswith(b"HELDAR_")}
         # If we die before the parent-death signal is armed it never arrives, so sh checks its parent first.
         begin = 'test "$PPID" = "$1" && shift && exec "$@"'
         guard += ["--", "sh", "-c", begin, "heldar-mirror", str(posix.getpid())]
@@ -101,7 +109,7 @@ class Child:
             self.pid = posix.posix_spawnp(
                 guard[0],
                 [*guard, *args],
-                {**environment, b"TZ": b"UTC"},
+                ffmpeg_environment(),
                 file_actions=[
                     (posix.POSIX_SPAWN_DUP2, null, 0),
                     (posix.POSIX_SPAWN_DUP2, null, 1),

@@ -37,6 +37,8 @@ def _ask_apart(host: str, port: int, child: "Child") -> str:
         pid = posix.fork()
         if not pid:
             try:
+                for name in posix.environ:  # by some of them the resolver would answer differently from ffmpeg's
+                    posix.unsetenv(name)
                 posix.write(writer, _ask(host, port).encode(errors="replace"))
             finally:
                 posix._exit(0)  # noqa: SLF001

@@ -1,12 +1,14 @@
-"""The secrets that no child process inherits, and the file from which the watcher reads them."""
+"""The settings that children inherit, the secrets that none does, and the file from which the watcher reads those."""
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from heldar_mirror.children import child_environment
 from heldar_mirror.env_file import escape_env, parse_env_file
 from heldar_mirror.errors import MirrorError, StateError
 from heldar_mirror.recorder import files
+from heldar_mirror.setting_table import BY_NAME
 from heldar_mirror.settings import Settings
 from heldar_mirror.state.directory import replace_file, state_errors
 from heldar_mirror.state.identity import owner_ids
@@ -53,6 +55,7 @@ def environment() -> dict[str, str]:
     return (read_secrets(Path(specs_dir)) if specs_dir else {}) | dict(os.environ)
 
 
-def without_secrets() -> dict[str, str]:
-    """Return this process's environment for a child, without the secret variables."""
-    return {name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES}
+def environment_with_settings() -> dict[str, str]:
+    """Return the environment of a child that reads the settings: those that we have, without the secret ones."""
+    names = BY_NAME.keys() - set(SECRET_VARIABLES)
+    return child_environment() | {name: os.environ[name] for name in names if name in os.environ}

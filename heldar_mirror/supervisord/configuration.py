@@ -9,5 +9,5 @@ def render_supervisord(settings: Settings, user: str, minfds: int, directory: st
 
     Relative paths in the settings are relative to `directory`.
     """
-    watch = python_command("-m", "heldar_mirror", "watch", "--directory", directory)
+    watch = python_command("-I", "-m", "heldar_mirror", "watch", "--directory", directory)
     return template("supervisord.conf.j2").render(settings=settings, user=user, minfds=minfds, watch=watch)

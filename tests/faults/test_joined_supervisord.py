@@ -11,7 +11,7 @@ import pytest
 from support.joined import ADMIN_PASSWORD, Joined
 from support.mirror import GROWING_FFMPEG
 from support.running import kill, recorders
-from support.users import PYTHONPATH, as_root, new_mirror
+from support.users import as_root, new_mirror
 from support.waiting import wait_for
 from support.watched import is_recorded_in, times_logged, wait_until_recorded, wait_until_shown, wait_until_well
 
@@ -26,7 +26,6 @@ class JoinedAndWatched(Joined):
         environment = {
             "HELDAR_ENV_FILE": self.env["HELDAR_ENV_FILE"],
             "HELDAR_MIRROR_ENV_FILE": self.env["HELDAR_MIRROR_ENV_FILE"],
-            "PYTHONPATH": PYTHONPATH,
         }
         super().configure(
             f"""

@@ -85,7 +85,6 @@ def test_an_ffmpeg_that_only_begins_dies_with_its_recorder(mirror: Mirror) -> No
     """A recorder that is killed before its ffmpeg is bound to die with it leaves no ffmpeg that runs on alone."""
     setpriv = subprocess.run(["which", "setpriv"], capture_output=True, text=True, check=True).stdout.strip()
     script(mirror.home / "bin/setpriv", SLOW_SETPRIV.format(setpriv=setpriv))
-    mirror.env["PATH"] = f"{mirror.home}/bin:{mirror.env['PATH']}"
     hold = mirror.home / "hold"
     hold.touch()
     with answering() as port:

@@ -56,11 +56,11 @@ ordeals = at_once.fixture(7)
 
 def pruners(mirror: Mirror) -> list[int]:
     """Return the process ids of a mirror's prune children: there is one, or none."""
-    state = f"HELDAR_MIRROR_STATE_DIR={mirror.state}".encode()
+    path = f"PATH={mirror.env['PATH']}".encode()
     found = []
     for pid in processes_of("heldar_mirror prune "):
         with contextlib.suppress(OSError):
-            if state in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+            if path in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
                 found.append(pid)
     return found
 
@@ -526,7 +526,7 @@ def test_a_pruner_has_no_secret(mirror: Mirror, port: int) -> None:
         for _ in range(2):
             pid = another_pruner(mirror)
             shown = Path(f"/proc/{pid}/environ").read_bytes() + Path(f"/proc/{pid}/cmdline").read_bytes()
-            assert b"HELDAR_MIRROR_STATE_DIR" in shown
+            assert b"PATH=" in shown
             assert not [text for text in (KEY, PASSWORD, quote(PASSWORD, safe="")) if text.encode() in shown]
             os.kill(watcher_pid(mirror), signal.SIGHUP)
             another_pruner(mirror, pid)

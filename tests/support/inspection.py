@@ -31,8 +31,8 @@ def hikvision(port: int, segment_seconds: int = 60) -> Wanted:
 
 
 def processes_of_mirror(mirror: Mirror) -> dict[int, str]:
-    """Return the command lines of all processes of a mirror, by process id. All inherited its HOME."""
-    marker = f"HOME={mirror.home}".encode()
+    """Return the command lines of all processes of a mirror, by process id. All inherited its PATH."""
+    marker = f"PATH={mirror.env['PATH']}".encode()
     found = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

@@ -185,7 +185,8 @@ def mirror_env(home: Path, database: Database) -> dict[str, str]:
     """Return the environment of a mirror that has all its directories below `home` and uses the fake ffmpeg."""
     (home / "recordings").mkdir()
     return {
-        "PATH": os.environ["PATH"],
+        # All processes of the mirror inherit this, so that they can be told from others.
+        "PATH": f"{home}/bin:{os.environ['PATH']}",
         "HOME": str(home),
         "HELDAR_ENV_FILE": str(home / "heldar.env"),
         "HELDAR_MIRROR_ENV_FILE": str(home / "mirror.env"),

@@ -1,12 +1,15 @@
 """Other users of the machine, and mirrors that they can run."""
 
+import atexit
 import contextlib
 import functools
 import importlib.metadata
 import os
 import pwd
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,17 +25,18 @@ from support.waiting import COMMAND_SECONDS
 HELDAR_UID, STRANGER_UID = 64001, 65534
 
 
-# An interpreter outside of the venv, or one that can't read it, finds our packages by this path.
-PYTHONPATH = os.pathsep.join(
-    dict.fromkeys(
-        str(path)
-        for path in (
-            Path(heldar_mirror.__file__).parents[1],
-            *(importlib.metadata.distribution(name).locate_file("") for name in ("click", "cryptography")),
-        )
-    )
-)
-
+# Variables that have some program write, load, run or send what it should not.
+NOT_INHERITED = {
+    "FFREPORT": "file=/dev/null",
+    **dict.fromkeys(("http_proxy", "HTTPS_PROXY", "all_proxy"), "http://127.0.0.1:9"),
+    **dict.fromkeys(("LD_LIBRARY_PATH", "PYTHONPATH", "GCONV_PATH", "LOCPATH"), "/nowhere"),
+    **dict.fromkeys(("SSLKEYLOGFILE", "HOSTALIASES", "OPENSSL_CONF", "BASH_ENV", "ENV", "PYTHONSTARTUP"), "/dev/null"),
+    "PYTHONUNBUFFERED": "1",
+    "AV_LOG_FORCE_COLOR": "1",
+    "RES_OPTIONS": "ndots:15",
+    "LISTEN_FDS": "3",
+    "OTHER": "1",
+}
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become other users")
 
@@ -40,20 +44,37 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become ot
 @functools.cache
 def python_for_all() -> str:
     """Return a Python that every user can run and that can import all we need. Skip the test if there is none."""
-    for candidate in (sys.executable, "/usr/bin/python3"):
+    for candidate in (sys.executable, venv_of_the_system()):
         with contextlib.suppress(OSError):
             needs = f"""
 import os, heldar_mirror.cli.main, cryptography.hazmat.primitives.ciphers.aead
 assert os.access({str(FAKE_FFMPEG)!r}, os.R_OK | os.X_OK)
 """
-            if run_as(STRANGER_UID, [candidate, "-c", needs]).returncode == 0:
+            if run_as(STRANGER_UID, [candidate, "-I", "-c", needs]).returncode == 0:
                 return candidate
     pytest.skip("no Python that other users could run, or they can't read this checkout")
 
 
+def venv_of_the_system() -> str:
+    """Return the Python of a new venv of the system's own Python, which finds our packages where they are.
+
+    The interpreter of the venv that we run in may lie where only root can read.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="mirror-test-python-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    directory.chmod(0o755)
+    python = directory / "bin/python3"
+    subprocess.run(["/usr/bin/python3", "-I", "-m", "venv", "--without-pip", str(directory)], check=True)
+    ours = [importlib.metadata.distribution(name).locate_file("") for name in ("click", "cryptography")]
+    paths = dict.fromkeys(map(str, (Path(heldar_mirror.__file__).parents[1], *ours)))
+    (site,) = directory.glob("lib/python*/site-packages")
+    (site / "ours.pth").write_text("".join(f"{path}\n" for path in paths))
+    return str(python)
+
+
 def run_as(uid: int, command: list[str], **env: str) -> subprocess.CompletedProcess[str]:
     """Run a command as a user id, with only the group of that user."""
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": PYTHONPATH, **env}
+    environment = {"PATH": os.environ["PATH"], **env}
     return subprocess.run(
         command,
         **identity(uid),
@@ -133,4 +154,4 @@ def new_mirror(kind: type[Mirror] = Mirror) -> Iterator[Any]:
     """A mirror with its own home and the fake ffmpeg, for tests that share it. Nothing runs yet."""
     with new_home() as home:
         database = new_database(home)
-        yield kind(home, database, mirror_env(home, database) | {"PYTHONPATH": PYTHONPATH})
+        yield kind(home, database, mirror_env(home, database))

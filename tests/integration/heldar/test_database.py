@@ -21,7 +21,6 @@ from support.mirror import SCHEMA, Database, Mirror, new_home
 from support.running import recorders, wait_until_recording
 from support.users import (
     HELDAR_UID,
-    PYTHONPATH,
     STRANGER_UID,
     MirrorForAll,
     as_root,
@@ -252,7 +251,7 @@ def test_a_read_that_is_killed_leaves_nothing(database: Database, home: Path, ki
     (home / "tmp").mkdir()
 
     command = [python_for_all(), "-c", ENDLESS_READER_PROGRAM, str(path)]
-    env = {**os.environ, "PYTHONPATH": PYTHONPATH, "TMPDIR": str(home / "tmp")}
+    env = {**os.environ, "TMPDIR": str(home / "tmp")}
     with subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) as waiting:
         (reading,) = wait_for(
             lambda: [pid for pid in processes_of("heldar.read_in_place") if has_open(pid, f"{path}-wal")]
@@ -346,9 +345,7 @@ HIDING = [hide_by_bind_mount, hide_by_hard_link, hide_by_deleting_the_wal]
 
 def read_alone(command: list[str], alone: Path) -> str:
     reader = [python_for_all(), "-c", READER_PROGRAM, str(alone), "1"]
-    result = subprocess.run(
-        [*command, *reader], env={**os.environ, "PYTHONPATH": PYTHONPATH}, capture_output=True, text=True, check=True
-    )
+    result = subprocess.run([*command, *reader], capture_output=True, text=True, check=True)
     return result.stdout.rstrip("\n")
 
 
@@ -401,7 +398,6 @@ def test_a_wal_that_was_deleted_behind_its_mount_does_not_count(database: Databa
         container = stack.enter_context(
             subprocess.Popen(
                 command,
-                env={**os.environ, "PYTHONPATH": PYTHONPATH},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,

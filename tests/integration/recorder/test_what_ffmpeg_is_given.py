@@ -1,20 +1,27 @@
 """What ffmpeg inherits from its recorder, and what `ps` shows of both."""
 
+import shutil
 import signal
+import subprocess
 from pathlib import Path
 
+import imageio_ffmpeg
 import pytest
 from support.bench import PASSWORD, URL, Bench
+from support.examples import settings
 from support.listeners import open_port
+from support.users import NOT_INHERITED
 from support.waiting import wait_for
 
+from heldar_mirror.foreground.warnings import warnings
 from heldar_mirror.recorder.volume import LOCK, MARKER
 
 
 def test_ffmpeg_gets_a_clean_environment(bench: Bench) -> None:
-    """ffmpeg sees UTC and no variable of Heldar's. It has /dev/null for input and output, its two locks, and no other
-    file but the pipe on which it lists what it has closed."""
-    bench.env |= {"TZ": "Asia/Tokyo", "HELDAR_SECRET_KEY": "c2VjcmV0", "HELDAR_X": "1", "OTHER": "kept"}
+    """ffmpeg sees where programs are, how texts are encoded, UTC and no other variable. It has /dev/null for input and
+    output, its two locks, and no other file but the pipe on which it lists what it has closed."""
+    kept = {"PATH": bench.env["PATH"], "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "LC_CTYPE": "C.UTF-8"}
+    bench.env |= kept | {"TZ": "Asia/Tokyo", "HELDAR_SECRET_KEY": "c2VjcmV0", "HELDAR_X": "1"} | NOT_INHERITED
     bench.stand_in("""
 files = []
 for fd in sorted(map(int, os.listdir("/proc/self/fd"))):
@@ -25,10 +32,28 @@ note(chr(10).join([*files, "", *environment]))
 """)
     bench.run()
     files, environment = (part.split("\n") for part in bench.noted().split("\n\n"))
-    assert {"TZ=UTC", "OTHER=kept"} <= set(environment)
-    assert not [variable for variable in environment if variable.startswith("HELDAR_") or "Tokyo" in variable]
+    assert set(environment) - {"PWD=/", f"PWD={Path.cwd()}"} == {
+        "TZ=UTC",
+        *(f"{name}={value}" for name, value in kept.items()),
+    }
     assert files[:3] == ["/dev/null", "/dev/null", "pipe"]
     assert {f"{bench.root}/{MARKER}", f"{bench.root}/gate/{LOCK}"} == {file for file in files if "heldar" in file}
+
+
+@pytest.mark.parametrize("ffmpeg", ["ffmpeg", imageio_ffmpeg.get_ffmpeg_exe()], ids=["Debian's", "new"])
+def test_ffmpeg_writes_no_report_of_its_own(bench: Bench, ffmpeg: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FFREPORT would have ffmpeg write its command line, with the password in it, into a file that all can read."""
+    report = bench.notes / "report.log"
+    bench.env["FFREPORT"] = f"file={report}:level=48"
+    if bench.user == "nobody":
+        ffmpeg = shutil.copy(shutil.which(ffmpeg) or ffmpeg, str(bench.ffmpeg))  # others may not reach it
+    assert "ffmpeg ended" in bench.run(bench.spec(args=[ffmpeg, "-i", URL]))
+    assert not report.exists()
+    monkeypatch.setenv("FFREPORT", bench.env["FFREPORT"])
+    assert not [text for text in warnings(settings(FFMPEG_BIN=ffmpeg)) if "FFMPEG_BIN" in text]
+    assert not report.exists()
+    subprocess.run([ffmpeg, "-version"], check=True, capture_output=True)
+    assert report.exists()  # FFREPORT has this effect
 
 
 def test_ffmpeg_may_be_interrupted_as_usual(bench: Bench) -> None:

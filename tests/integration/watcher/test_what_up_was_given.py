@@ -11,11 +11,15 @@ from urllib.parse import quote
 import pytest
 from support.examples import KEY, seal
 from support.following import published, read_anew, status_file, wait_until_recorded, watcher
+from support.inspection import processes_of_mirror
 from support.listeners import open_port
 from support.mirror import PASSWORD, SCHEMA, Database, Mirror
 from support.running import kill, wait_until_recording
-from support.users import STRANGER_UID, as_root, new_mirror, python_for_all, run_as
+from support.users import NOT_INHERITED, STRANGER_UID, as_root, new_mirror, python_for_all, run_as
 from support.waiting import processes_of, wait_for
+
+from heldar_mirror.children import NEEDED
+from heldar_mirror.setting_table import BY_NAME
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +37,7 @@ def elsewhere() -> Iterator[Mirror]:
         (mirror.state / "status").mkdir(parents=True)
         (mirror.state / "status/status.json").touch()
         with working_in(mirror.home):
-            stack.enter_context(mirror.up(watched=True, HELDAR_SECRET_KEY=KEY))
+            stack.enter_context(mirror.up(watched=True, HELDAR_SECRET_KEY=KEY, **NOT_INHERITED))
         wait_for(status_file(mirror).exists)
         yield mirror
 
@@ -79,6 +83,29 @@ def test_a_secret_key_in_the_environment_of_up_reaches_the_watcher_alone(elsewhe
     kill(watcher(elsewhere))
     elsewhere.database.update("sealed", password=seal(b"another"))
     wait_for(lambda: "url=rtsp://admin:another@" in (elsewhere.state / "specs/sealed.spec").read_text())
+
+
+def test_no_child_inherits_what_up_was_not_asked_to_pass_on(elsewhere: Mirror) -> None:
+    """supervisord, watcher, pruner, recorders and ffmpegs get the settings at most, and what is on a list."""
+    elsewhere.database.add("street")
+    wait_until_recording(elsewhere, "street")
+    names = {*NEEDED, "PWD", "SHLVL", "_"}
+    supervisords = ("ENABLED", "SERVER_URL", "PROCESS_NAME", "GROUP_NAME")
+    of_supervisord = {*BY_NAME, *(f"SUPERVISOR_{name}" for name in supervisords)}
+    kinds = {
+        "supervisor.supervisord": names | {*BY_NAME},
+        "heldar_mirror watch": names | of_supervisord,
+        "heldar_mirror prune": names,
+        "start_recorder.py": names | of_supervisord,
+        "fake_ffmpeg": names - {"HOME", "TMPDIR", "XDG_STATE_HOME"},
+    }
+    children = wait_for(lambda: (found := processes_of_mirror(elsewhere)) and len(found) > len(kinds) and found)
+    for kind, allowed in kinds.items():
+        pids = [pid for pid, command in children.items() if kind in command and " up" not in command]
+        assert pids, kind
+        for pid in pids:
+            environment = Path(f"/proc/{pid}/environ").read_text().rstrip("\0").split("\0")
+            assert {variable.partition("=")[0] for variable in environment} <= allowed, kind
 
 
 @as_root

@@ -86,7 +86,7 @@ def test_supervisord_reads_the_programs_as_they_were_written(
 
     groups = {group.name: group.process_configs for group in section.process_group_configs}
     (watcher,) = groups.pop(WATCH)
-    assert shlex.split(watcher.command)[4:] == [PYTHON, "-m", "heldar_mirror", "watch", "--directory", "/a b"]
+    assert shlex.split(watcher.command)[4:] == [PYTHON, "-I", "-m", "heldar_mirror", "watch", "--directory", "/a b"]
     assert watcher.stderr_logfile == f"{made.log_dir}/watch.log"
     assert groups.keys() == {f"mirror-{camera_id}" for camera_id in programs_of}
     for camera_id, generation in programs_of.items():
