@@ -48,7 +48,7 @@ class Change:
 
 def _options(spec: LaunchSpec, secrets: tuple[str, ...]) -> list[str]:
     """Return the lines of a launch spec's arguments without secrets; an option and its value share a line."""
-    text = "\n".join(mask(arg, secrets) for arg in spec.args)
+    text = mask("\n".join(spec.args), secrets)
     return re.sub(r"^(-.*)\n(?!-)", r"\1 ", text, flags=re.MULTILINE).split("\n")
 
 

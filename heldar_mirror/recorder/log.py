@@ -3,8 +3,6 @@
 import posix
 import time
 
-from .masking import mask
-
 TAIL_BYTES = 8192
 
 
@@ -31,8 +29,8 @@ class Tail:
         if len(self._bytes) > TAIL_BYTES:
             self._bytes, self._is_cut = self._bytes[-TAIL_BYTES:], True
 
-    def lines(self, secrets: "list[str]") -> "list[str]":
-        """Return the lines, masked."""
+    def lines(self) -> "list[str]":
+        """Return the lines as they are: they may hold secrets."""
         # The first line may begin in the middle of a password, which could not be recognized then.
         whole = self._bytes.partition(b"\n")[2] if self._is_cut else self._bytes
-        return mask(whole.decode(errors="replace"), secrets).splitlines()
+        return whole.decode(errors="replace").splitlines()

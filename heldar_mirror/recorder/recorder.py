@@ -97,15 +97,16 @@ def keep_recording(spec: "dict[str, list[str]]", child: Child) -> int:
         if not run:
             break
         refused = ""
-        seconds, lines = child.lasted(), run.tail.lines(spec["secret"])
+        seconds, lines = child.lasted(), run.tail.lines()
         how = f"signal {-run.status}" if run.status < 0 else f"exit status {run.status}"
         how = f"{'stopped' if child.stopping else 'ffmpeg ended'} after {seconds:.0f} s, {how}"
         if child.stopping:
-            report("INFO", how, run.cause, *lines, run.segments.error)
+            report("INFO", how, run.cause, *masked(lines, spec["secret"]), run.segments.error)
             break
         tries = tries or no_tries()
         tries.ended(lines, seconds, cut=run.cut, received=run.media.received)
-        report("ERROR", how, run.cause, *tries.notes(spec["url"][0], child), *lines, run.segments.error)
+        told = masked([*tries.notes(spec["url"][0], child), *lines], spec["secret"])
+        report("ERROR", how, run.cause, *told, run.segments.error)
         if seconds >= LONG_SECONDS:
             return 1
         child.ready(tries.pause())
@@ -117,6 +118,13 @@ def no_tries() -> "Tries":
     from .tries import Tries
 
     return Tries()
+
+
+def masked(lines: "list[str]", secrets: "list[str]") -> "list[str]":
+    """Return lines with words of ffmpeg's or the camera's, without secrets."""
+    from .masking import mask
+
+    return mask("\n".join(lines), secrets).splitlines()
 
 
 def report(level: str, *parts: str) -> None:

@@ -4,9 +4,9 @@ import posix
 import select
 import time
 
+from .blotting import blot
 from .ffmpeg import hide_credentials
 from .log import Tail
-from .masking import blot
 from .media import REPORT_SECONDS, STALLED, Media
 from .segments import AHEAD, ENDLESS, Segments
 

@@ -1,15 +1,23 @@
 """Masking hides all secrets of a camera's URL, and nothing else."""
 
+import base64
+import html
+import json
+import quopri
+import random
 import re
+from collections.abc import Callable
+from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.examples import camera, texts, url_characters
 
 from heldar_mirror.heldar.camera_url import encode, record_url, secrets
 from heldar_mirror.heldar.cameras import Camera
-from heldar_mirror.recorder.masking import blot, mask
+from heldar_mirror.recorder.blotting import blot
+from heldar_mirror.recorder.masking import mask
 
 # Places in an explicit URL where cameras accept a password.
 PLACES = [
@@ -70,6 +78,126 @@ def test_no_password_of_a_built_url_survives(username: str, password: str, befor
 def test_no_password_of_an_explicit_url_survives(place: str, password: str, raw: bool, before: str, after: str) -> None:
     """No password is shown from any place where cameras accept it, raw or percent-encoded."""
     check(explicit(place, password if raw else encode(password)), password, before, after)
+
+
+def mixed_case(code: str, upper: random.Random) -> str:
+    return re.sub(r"[%=][0-9A-Fa-f]{2}", lambda found: upper.choice([found[0].upper(), found[0].lower()]), code)
+
+
+def partly(secret: str, code: Callable[[str], str], chosen: random.Random) -> str:
+    """Return a secret of which some characters are encoded."""
+    return "".join(code(character) if chosen.random() < 0.5 else character for character in secret)
+
+
+def quoted_printable(secret: str, chosen: random.Random) -> str:
+    text = quopri.encodestring(secret.encode(), quotetabs=chosen.random() < 0.5).decode().rstrip("\n")
+    codes = re.findall("=\n|=..|.", text, re.DOTALL)
+    return "".join(code + chosen.choice(["", "", "", "=\n", "=\r\n"]) for code in codes)
+
+
+# How a server may repeat a secret in its answer.
+REFLECTIONS: dict[str, Callable[[str, random.Random], str]] = {
+    "raw": lambda secret, _: secret,
+    "percent": lambda secret, chosen: mixed_case(quote(secret, safe=chosen.choice(["", "/", "/:@'"])), chosen),
+    "all percent": lambda secret, chosen: mixed_case("".join(f"%{byte:02x}" for byte in secret.encode()), chosen),
+    "form": lambda secret, chosen: mixed_case(quote_plus(secret), chosen),
+    "some percent": lambda secret, chosen: partly(secret, lambda c: mixed_case(quote(c, safe=""), chosen), chosen),
+    "quoted-printable": lambda secret, chosen: mixed_case(quoted_printable(secret, chosen), chosen),
+    "JSON": lambda secret, _: json.dumps(secret)[1:-1],
+    "JSON in UTF-8": lambda secret, _: json.dumps(secret, ensure_ascii=False)[1:-1],
+    "repr": lambda secret, _: repr(secret)[1:-1],
+    "ascii": lambda secret, _: ascii(secret)[1:-1],
+    "HTML": lambda secret, _: html.escape(secret),
+    "decimal HTML": lambda secret, chosen: partly(secret, lambda c: f"&#{ord(c)};", chosen),
+    "hexadecimal HTML": lambda secret, chosen: partly(secret, lambda c: f"&#x{ord(c):X};", chosen),
+    "Base64": lambda secret, _: base64.b64encode(secret.encode()).decode(),
+    "Base64 without padding": lambda secret, _: base64.b64encode(secret.encode()).decode().rstrip("="),
+    "Base64 for URLs": lambda secret, _: base64.urlsafe_b64encode(secret.encode()).decode(),
+    "Base64 in a query": lambda secret, _: quote_plus(base64.b64encode(secret.encode())),
+    "Base64 in JSON": lambda secret, _: base64.b64encode(secret.encode()).decode().replace("/", "\\/"),
+}
+
+
+@given(
+    reflection=st.sampled_from(list(REFLECTIONS)),
+    secret=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=4, max_size=12),
+    before=texts,
+    after=texts,
+    chosen=st.randoms(use_true_random=False),
+)
+@settings(max_examples=500)
+@example("some percent", "41a@c", "%", "", random.Random(1))
+@example("percent", "p@ss%4", "", "1", random.Random(1))
+@example("quoted-printable", "a=41@b", "=", "", random.Random(2))
+def test_no_reflection_of_a_secret_survives(
+    reflection: str, secret: str, before: str, after: str, chosen: random.Random
+) -> None:
+    """However a server writes a secret, and with any text around it, neither half of it is shown."""
+    shown = REFLECTIONS[reflection](secret, chosen)
+    masked = mask(f"{before}{shown}{after}", [secret]).replace("***", STARS)
+    middle = (len(shown) + 1) // 2
+    found = [part for part in (shown[:middle], shown[middle - 1 :]) if part in masked and set(part) != {"*"}]
+    assert not [part for part in found if part not in f"{before} {after}"], (shown, masked)
+
+
+@given(
+    secret=st.text(min_size=4, max_size=12, alphabet=st.characters(exclude_categories=["Cs"])),
+    before=st.binary(max_size=20),
+    after=st.binary(max_size=20),
+    code=st.sampled_from([base64.b64encode, base64.urlsafe_b64encode]),
+)
+def test_no_secret_in_a_longer_text_in_base64_survives(
+    secret: str, before: bytes, after: bytes, code: Callable[[bytes], bytes]
+) -> None:
+    """What Base64 leaves to be seen does not hold a byte of the secret, wherever in the coded text that is."""
+    whole = code(before + secret.encode() + after).decode()
+    shown = mask(f"Basic {whole}", [secret]).removeprefix("Basic ")
+    head, stars, tail = shown.partition("***")
+    assert stars
+    assert len(head) * 6 <= len(before) * 8
+    assert (len(whole) - len(tail)) * 6 >= (len(before) + len(secret.encode())) * 8 or tail.strip("=") == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ('401 {"Authorization": "Basic eHl6"} said', '401 {"Authorization": "***'),
+        ("401 authorization=Digest x, y\nnext", "401 authorization=***\nnext"),
+        ("404 PROXY-AUTHORIZATION%3A%20Basic%20eHl6", "404 PROXY-AUTHORIZATION%3A%20***"),
+        ("404 Authorization=3A Basic eHl6", "404 Authorization=***"),
+        ('Digest realm="x", response="ab12", uri="y"', 'Digest realm="x", response="***", uri="y"'),
+        ("response=ab12&x", "response=***&x"),
+        ("response%3D%22ab12%22%2C", "response%3D%22***%22%2C"),
+        ("401 Authorization Required, response: none", "401 Authorization Required, response: none"),
+        ('WWW-Authenticate: Digest realm="x"', 'WWW-Authenticate: Digest realm="x"'),
+        (f"said {'0aF1' * 8}.", "said ***."),
+        (f"[tcp @ 0x55{'c' * 28}x]", f"[tcp @ 0x55{'c' * 28}x]"),
+    ],
+)
+def test_what_a_login_answers_is_masked(text: str, masked: str) -> None:
+    """The values of `Authorization` and `response`, and digests, are masked without knowing them."""
+    assert mask(text) == masked
+
+
+@pytest.mark.parametrize(
+    ("password", "text", "masked"),
+    [
+        ("pa@ss/word", "Failed to resolve hostname ss: Name", "Failed to resolve hostname ***: Name"),
+        ("12/word", "Connection to tcp://127.0.0.1:12?timeout=1", "Connection to tcp://127.0.0.1:***?timeout=1"),
+        ("12/word", "404 no word here, 12 s", "404 no *** here, 12 s"),
+        ("ab/cd/ef", "no file cd/ef", "no file ***"),
+        ("ab/cd/ef", "no file cd, ef", "no file cd, ef"),
+        ("quokka#x", "Basic YWRtaW46cXVva2th", "Basic ***"),
+        ("quokka", "the user admin", "the user admin"),
+        ("quokka", f"method failed: 404{'x' * 200}quok", f"method failed: 404{'x' * 200}***"),
+        ("quo@kka", f"method failed: 404{'x' * 200}quo%40%6", f"method failed: 404{'x' * 200}***"),
+        ("quokka", f"404{'x' * 200} YWRtaW46cXVv", f"404{'x' * 200} ***"),
+        ("quokka", "404 quok", "404 quok"),
+    ],
+)
+def test_a_part_of_a_secret_is_masked_where_it_may_be_told(password: str, text: str, masked: str) -> None:
+    """What ffmpeg took for a host, a port or a path is masked, and a secret that is cut off at the end of a line."""
+    assert mask(text, [password, f"admin:{password}"]) == masked
 
 
 @given(st.lists(st.sampled_from([*"/'\"@: \n", "://", "rtsp://", "u:p@", "10.0.0.1", "x", "\u3000"])).map("".join))
