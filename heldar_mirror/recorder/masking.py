@@ -26,7 +26,9 @@ CUT_BYTES = 200
 CODE_BYTES = 6
 
 # A digest, such as the response to a challenge, has at least so many hexadecimal digits: a password can be found by it.
+# One that is cut off still helps.
 DIGEST_DIGITS = 32
+CUT_DIGEST_DIGITS = 8
 
 # What has its value masked, what must stand between the two, and where the value ends.
 NAMED = ((b"authorization", b":=", b"\r\n"), (b"response", b"=", b" \t\r\n\"',;&<>|"))
@@ -293,6 +295,7 @@ class Reading:
         for word in digits.split():
             start = digits.find(word, end)
             end = start + len(word)
-            if len(word) >= DIGEST_DIGITS:
+            is_cut = 0 <= self._cut[end] - end < CODE_BYTES
+            if len(word) >= (CUT_DIGEST_DIGITS if is_cut else DIGEST_DIGITS):
                 found.append((start, end))
         return found

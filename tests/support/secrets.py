@@ -40,6 +40,8 @@ PASSWORDS = {
     },
     **{name: made_up(name, "@ /") for name in ("other_key", "white", "scheme", "blob", "no_text", "long", "vague")},
     "supervisor": made_up("supervisor", "@:%"),
+    # In Base64 this has letters in which the alphabets differ.
+    "reflected": made_up("reflected", "@~/:'ÿ?>&=+ %41"),
 }
 
 
@@ -54,9 +56,20 @@ def forms(secret: str) -> set[bytes]:
 
 KEY_BYTES = base64.b64decode(KEY)
 
+
+def parts(word: str) -> set[bytes]:
+    """Return a part of a password as it is, with each byte encoded, and what all Base64 that holds it has in common."""
+    codes = {f"{sign}%02{case}" for sign in ("%%", "=") for case in "xX"}
+    found = {"".join(code % byte for byte in word.encode()).encode() for code in codes}
+    for before in range(3):
+        coded = base64.b64encode(b"?" * before + word.encode() + b"??")
+        found.add(coded[(4 * before + 2) // 3 : (before + len(word)) * 4 // 3])
+    return found | {word.encode()}
+
+
 SECRETS = sorted(
-    set[bytes]().union(*map(forms, (*PASSWORDS.values(), KEY)))
-    | {b"quokka", b"wombat", KEY_BYTES, KEY_BYTES.hex().encode(), base64.urlsafe_b64encode(KEY_BYTES)}
+    set[bytes]().union(*map(forms, (*PASSWORDS.values(), KEY)), *map(parts, ("quokka", "wombat")))
+    | {KEY_BYTES, KEY_BYTES.hex().encode(), base64.urlsafe_b64encode(KEY_BYTES)}
 )
 
 

@@ -22,6 +22,7 @@ from support import HERE
 from support.camera import Camera
 from support.examples import KEY, seal
 from support.mirror import USER, Mirror
+from support.reflecting_camera import reflecting_camera
 from support.running import file_contents
 from support.secrets import ENCODED, OTHER_KEY, PASSWORDS, RAW, RIGHT, SECRETS, leaks, modes, shown, with_key
 from support.specs_on_tmpfs import specs_on_tmpfs
@@ -34,7 +35,14 @@ from heldar_mirror.state.secrets import SECRETS_FILE
 # The fixture runs a mirror's whole life before the first test looks at what it showed.
 pytestmark = pytest.mark.timeout(900)
 RECORDED = ("built", "sealed", "explicit")
-FAILING = ("wrong", "sealed_wrong", "path", "echo", *ENCODED, *RAW)
+# What the reflecting camera does, by the id of the camera.
+REFLECTED = {
+    f"told_{number}": form
+    for number, form in enumerate(
+        ("basic/mixed", "basic/longer", "basic/cut", "basic/header", "basic/away", "digest/header", "digest/digits")
+    )
+}
+FAILING = ("wrong", "sealed_wrong", "path", "echo", "algorithm", *ENCODED, *RAW, *REFLECTED)
 
 
 class Processes:
@@ -105,6 +113,7 @@ class Seen:
     environments: dict[str, bytes] = field(default_factory=dict)
     lasting: dict[str, bytes] = field(default_factory=dict)
     hidden: dict[str, bytes] = field(default_factory=dict)
+    digests: set[str] = field(default_factory=set)
     modes: dict[Path, tuple[str, str]] = field(default_factory=dict)
 
 
@@ -118,32 +127,10 @@ class OddCamera(Camera):
         self.port = int(self.process.stdout.readline().split()[1])
 
 
-class Echo(socketserver.StreamRequestHandler):
-    """A camera that repeats the request in its answer."""
-
-    def handle(self) -> None:
-        with contextlib.suppress(OSError):
-            while asked := self.rfile.readline().strip():
-                headers = iter(lambda: self.rfile.readline().strip(), b"")
-                number = [header for header in headers if header.startswith(b"CSeq")]
-                status = b"200 OK" if asked.startswith(b"OPTIONS") else b"404 not known: " + asked
-                self.wfile.write(b"\r\n".join([b"RTSP/1.0 " + status, *number, b"", b""]))
-
-
-@contextlib.contextmanager
-def echoing_camera() -> Iterator[int]:
-    """Return the port of a camera that repeats the request in its answer."""
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Echo) as server:
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield int(server.server_address[1])
-        server.shutdown()
-
-
 @contextlib.contextmanager
 def refusing_port() -> Iterator[int]:
     """Return a port that refuses connections, and that no other process can get meanwhile."""
-    with socketserver.TCPServer(("127.0.0.1", 0), Echo, bind_and_activate=False) as server:
+    with socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler, bind_and_activate=False) as server:
         server.server_bind()
         yield int(server.server_address[1])
 
@@ -164,6 +151,11 @@ def add_cameras(mirror: Mirror, port: int, closed: int, echo: int) -> None:
     place = f"user=admin_password={PASSWORDS['path']}_channel=1_stream=0.sdp"
     add("path", main_stream_url=f"rtsp://{USER}:{right}@{there}/{place}")
     add("echo", main_stream_url=f"rtsp://127.0.0.1:{echo}/x?{query}")
+    asked = f"password={quote_plus(PASSWORDS['query'])}"
+    add("algorithm", main_stream_url=f"rtsp://127.0.0.1:{echo}/algorithm?{asked}")
+    for name, form in REFLECTED.items():
+        reflected = quote(PASSWORDS["reflected"], safe="")
+        add(name, main_stream_url=f"rtsp://{USER}:{reflected}@127.0.0.1:{echo}/{form}")
     for name in ENCODED:
         add(name, rtsp_port=closed, password=PASSWORDS[name])
     for name in RAW:
@@ -321,10 +313,11 @@ def seen(request: pytest.FixtureRequest) -> Iterator[Seen]:
         if user != "root":
             mirror.env["HELDAR_MIRROR_USER"] = user
         made = Seen(user, stack.enter_context(specs_on_tmpfs(mirror)))
-        closed, echo = stack.enter_context(refusing_port()), stack.enter_context(echoing_camera())
+        closed, echo = stack.enter_context(refusing_port()), stack.enter_context(reflecting_camera())
+        made.digests = echo.digests
         stack.callback(odd.unplug)
         odd.plug_in()
-        live(made, mirror, odd, closed, echo)
+        live(made, mirror, odd, closed, echo.port)
         yield made
 
 
@@ -344,7 +337,14 @@ def test_no_file_that_the_mirror_wrote_holds_a_secret(seen: Seen) -> None:
     }
     assert leaks(seen.files) == []
     logs = b"".join(text for name, text in seen.files.items() if "/log/" in name)
-    for told in (b"401 Unauthorized", b"Connection refused", b"not known: DESCRIBE", b"***", b"~ changing"):
+    for told in (
+        b"401 Unauthorized",
+        b"Connection refused",
+        b"not known: DESCRIBE",
+        b"Digest with rtsp://",
+        b"***",
+        b"~ changing",
+    ):
         assert told in logs
     # The search can find secrets: they are in the files that may hold them.
     hidden = b"".join(seen.hidden.values())
@@ -355,6 +355,17 @@ def test_no_file_that_the_mirror_wrote_holds_a_secret(seen: Seen) -> None:
     }
     assert not [name for name, text in usable.items() if quote(text, safe="").encode() not in hidden]
     assert escape_env(KEY).encode() in hidden
+
+
+@as_root
+@pytest.mark.slow
+def test_no_digest_of_a_password_is_shown(seen: Seen) -> None:
+    """No file and no command shows the response to a challenge, by which a password can be guessed, though the camera
+    repeats it."""
+    assert seen.digests
+    texts = b"".join([*seen.files.values(), *seen.told.values(), *seen.answers.values()])
+    assert b"DESCRIBE failed: 404" in texts
+    assert not [digest for digest in seen.digests if digest[:12].encode() in texts]
 
 
 @as_root
