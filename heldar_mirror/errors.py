@@ -1,10 +1,18 @@
 """The errors that a person sees, each with its exit code. Only cli/main.py prints them."""
 
+from heldar_mirror.recorder.log import printable
+
 
 class MirrorError(Exception):
-    """An error for a person. It says what failed, where, what was expected and the next step, and holds no secret."""
+    """An error for a person. It says what failed, where, what was expected and the next step, and holds no secret.
+
+    Each argument is a line. Words of others in it, such as SQLite's, can't begin a line of their own.
+    """
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return "\n".join(printable(str(line)) for line in self.args)
 
 
 class SettingsError(MirrorError):

@@ -10,6 +10,8 @@ from contextlib import nullcontext
 
 import click
 
+from heldar_mirror.cli.lines import shown
+from heldar_mirror.recorder.log import printable
 from heldar_mirror.settings import Settings, load_settings
 from heldar_mirror.state.directory import prepare
 from heldar_mirror.state.identity import acting_as, become, owner_ids
@@ -66,19 +68,20 @@ def _user_to_become(settings: Settings) -> str | None:
 
 def warn(message: str) -> None:
     """Print a message on standard error."""
-    click.echo(f"heldar-mirror: {message}", err=True)
+    for line in message.split("\n"):
+        click.echo(f"heldar-mirror: {printable(line)}", err=True)
 
 
 def log(message: str) -> None:
     """Print a message on standard error, as lines of a log that begin with the time."""
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    for line in message.splitlines():
-        click.echo(f"{stamp} {line}", err=True)
+    for line in message.split("\n"):
+        click.echo(f"{stamp} {printable(line)}", err=True)
 
 
 def show(lines: Iterable[str]) -> None:
     """Print lines on standard output, in colour on a terminal unless NO_COLOR is set."""
-    click.echo("\n".join(lines), color=False if os.environ.get("NO_COLOR") else None)
+    click.echo("\n".join(map(shown, lines)), color=False if os.environ.get("NO_COLOR") else None)
 
 
 def width() -> int:

@@ -9,6 +9,7 @@ import click
 
 from heldar_mirror import __version__
 from heldar_mirror.errors import MirrorError
+from heldar_mirror.recorder.log import printable
 
 # A supervisord that hangs must not make a command hang.
 RPC_SECONDS = 60
@@ -71,6 +72,8 @@ class Commands(click.Group):
         """Run a command. Print a MirrorError that ends it, and exit with its exit code."""
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            raise click.UsageError(printable(error.format_message()), error.ctx) from None
         except MirrorError as error:
             click.echo(f"heldar-mirror: {error}", err=True)
             sys.exit(error.exit_code)

@@ -9,9 +9,9 @@ from contextlib import suppress
 from typing import NoReturn
 
 import click
-from click import style
 
 from heldar_mirror.cli.common import become_user, log, settings_if_on, show, width
+from heldar_mirror.cli.lines import style
 from heldar_mirror.cli.table import aligned
 from heldar_mirror.pruning.child import receive_settings, run_child
 from heldar_mirror.pruning.outcome import Pruned

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import click
-from click import style
 
 from heldar_mirror.cli.common import become_user, get_ready, settings_if_on, show
+from heldar_mirror.cli.lines import style
 from heldar_mirror.programs.plan import Plan
 from heldar_mirror.reconcile.reconcile import dry_run as plan_only
 from heldar_mirror.reconcile.reconcile import reconcile

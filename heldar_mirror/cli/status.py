@@ -8,9 +8,9 @@ from dataclasses import replace
 from itertools import islice
 
 import click
-from click import style
 
 from heldar_mirror.cli.common import PIPE_WIDTH, become_user, settings_if_on, show, width
+from heldar_mirror.cli.lines import shown, style
 from heldar_mirror.cli.table import aligned
 from heldar_mirror.errors import StateError
 from heldar_mirror.recorder.waiting import NO_CONNECTION
@@ -62,7 +62,7 @@ def watch_report(settings: Settings) -> None:
         try:
             while True:
                 lines = islice(status_lines(latest_report(settings), width()), height)
-                live.update(Text.from_ansi("\n".join(lines)), refresh=True)
+                live.update(Text.from_ansi("\n".join(map(shown, lines))), refresh=True)
                 time.sleep(1)
         except KeyboardInterrupt:
             sys.exit(0)

@@ -2,7 +2,8 @@
 
 from collections.abc import Collection, Iterator, Sequence
 
-from click import style
+from heldar_mirror.cli.lines import Styled, style
+from heldar_mirror.recorder.log import printable
 
 GUTTER = "  "
 
@@ -15,14 +16,15 @@ def aligned(
     The first column has the names. It is folded if the table would be wider than `width`, but is never narrower than
     its heading. The other columns are never folded. Names in `ill` are red.
     """
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    printables = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(head, *printables, strict=True)]
     rest = sum(widths[1:]) + len(GUTTER) * (len(head) - 1)
     first = max(min(widths[0], width - rest), len(head[0]))
     template = GUTTER.join(f"{{:{side}{size}}}" for side, size in zip(sides[1:], widths[1:], strict=True))
     yield style(f"{head[0]:{first}}{GUTTER}{template.format(*head[1:]).rstrip()}", bold=True)
-    for name, *cells in rows:
+    for (raw_name, *_), (name, *cells) in zip(rows, printables, strict=True):
         pieces = [f"{name[:first]:{first}}", *(name[at : at + first] for at in range(first, len(name), first))]
-        if name in ill:
+        if raw_name in ill:
             pieces = [style(piece, "red") for piece in pieces]
-        yield f"{pieces[0]}{GUTTER}{template.format(*cells).rstrip()}"
+        yield Styled(f"{pieces[0]}{GUTTER}{template.format(*cells).rstrip()}")
         yield from pieces[1:]

@@ -43,5 +43,5 @@ def command(directory: str) -> None:
         time.sleep(WATCH_AGAIN_SECONDS)
         raise
     except Exception:
-        traceback.print_exc()
+        log(traceback.format_exc().rstrip("\n"))
         os._exit(1)  # sys.exit() would wait for a thread whose call may never end

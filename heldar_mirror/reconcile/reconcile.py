@@ -213,7 +213,7 @@ def _check_known(forced: Collection[str], desired: Desired) -> None:
     if unknown := sorted(set(forced) - desired.specs.keys()):
         reasons = {bad.camera_id: bad.reason for bad in desired.unusable}
         reasons |= dict.fromkeys(desired.unwanted, "its row asks for no mirror")
-        raise MirrorError("\n".join(f"{name}: {reasons.get(name, 'no such camera in the table')}" for name in unknown))
+        raise MirrorError(*(f"{name}: {reasons.get(name, 'no such camera in the table')}" for name in unknown))
 
 
 def _is_active(plan: Plan, gateway: Gateway, settings: Settings) -> bool:

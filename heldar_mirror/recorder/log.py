@@ -6,12 +6,20 @@ import time
 TAIL_BYTES = 8192
 
 
+def printable(text: str) -> str:
+    """Return one line of text in which whatever can't be printed is shown as `?`, and a tab as a blank.
+
+    That includes line breaks, escape sequences, and characters that turn the direction of writing. All that comes from
+    outside, such as a name or another program's error, passes this before it is shown.
+    """
+    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text.replace("\t", " "))
+
+
 def say(level: str, text: str) -> None:
-    """Print one line that begins with the time. Characters that can't be printed are shown as `?`."""
+    """Print one line that begins with the time."""
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    line = "".join(c if c.isprintable() else "?" for c in text)
     try:
-        posix.write(1, f"{stamp} {level} {line}\n".encode(errors="replace"))
+        posix.write(1, f"{stamp} {level} {printable(text)}\n".encode(errors="replace"))
     except OSError:
         pass  # supervisord has ended, so nobody would read this
 

@@ -11,6 +11,7 @@ from heldar_mirror.errors import DatabaseError, MirrorError
 from heldar_mirror.heldar.cameras import Row
 from heldar_mirror.programs.desired import Desired, desired_state
 from heldar_mirror.reconcile.reconcile import Reconciled, Table, current_fingerprint, read_rows, reconcile
+from heldar_mirror.recorder.log import printable
 from heldar_mirror.settings import Settings
 from heldar_mirror.state.specs import Fingerprint, read_programs
 from heldar_mirror.watcher.async_gateway import Call
@@ -153,7 +154,7 @@ class Follower:
         self._rows, self.desired, self._fingerprint = done.table.rows, done.table.desired, done.fingerprint
         self.mirrored = frozenset(done.plan.generations)
         self._problems.note("reconcile", str(done.problem) if done.problem else None)
-        unusable = "\n".join(f"camera {bad.camera_id}: {bad.reason}" for bad in done.plan.unusable)
+        unusable = "\n".join(printable(f"camera {bad.camera_id}: {bad.reason}") for bad in done.plan.unusable)
         self._problems.note("cameras", unusable or None)
         if done.problem:
             return

@@ -13,7 +13,7 @@ class Problems:
         self._texts: dict[str, str] = {}
 
     def note(self, about: str, problem: str | None) -> None:
-        """Take note of a problem with a subject, or with None that there is none."""
+        """Take note of a problem with a subject, or with None that there is none. Each line of it is one text."""
         if problem == self._texts.get(about):
             return
         if problem:
@@ -32,4 +32,5 @@ class Problems:
 
     def texts(self, *, without: Collection[str] = ()) -> list[str]:
         """Return the problems, each text once, except for the subjects in `without`."""
-        return list(dict.fromkeys(text for about, text in self._texts.items() if about not in without))
+        texts = (text for about, text in self._texts.items() if about not in without)
+        return list(dict.fromkeys(line for text in texts for line in text.split("\n")))

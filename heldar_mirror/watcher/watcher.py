@@ -13,6 +13,7 @@ import time
 
 from heldar_mirror.errors import MirrorError, SettingsError
 from heldar_mirror.pruning.child import PruningProcess
+from heldar_mirror.recorder.log import printable
 from heldar_mirror.settings import Settings, load_settings
 from heldar_mirror.state.directory import prepare
 from heldar_mirror.state.secrets import environment
@@ -159,4 +160,5 @@ class Watcher:
 
     def _note_pruning(self, problems: list[str]) -> None:
         reported = self._problems.texts(without=["retention"])
-        self._problems.note("retention", "\n".join(text for text in problems if text not in reported) or None)
+        new = [text for text in map(printable, problems) if text not in reported]
+        self._problems.note("retention", "\n".join(new) or None)

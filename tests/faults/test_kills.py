@@ -37,8 +37,8 @@ from heldar_mirror.recorder.recorder import REFUSED_SECONDS
 # Stands in for util-linux' setpriv, by which a recorder starts its ffmpeg, and is as slow as on a busy machine.
 SLOW_SETPRIV = """#!/bin/sh
 if [ "$2" = KILL ]; then
-    touch "$HOME/begun"
-    while [ -e "$HOME/hold" ]; do sleep 0.05; done
+    touch "{home}/begun"
+    while [ -e "{home}/hold" ]; do sleep 0.05; done
 fi
 exec {setpriv} "$@"
 """
@@ -84,7 +84,7 @@ def test_an_ffmpeg_dies_with_its_recorder(running: Watched) -> None:
 def test_an_ffmpeg_that_only_begins_dies_with_its_recorder(mirror: Mirror) -> None:
     """A recorder that is killed before its ffmpeg is bound to die with it leaves no ffmpeg that runs on alone."""
     setpriv = subprocess.run(["which", "setpriv"], capture_output=True, text=True, check=True).stdout.strip()
-    script(mirror.home / "bin/setpriv", SLOW_SETPRIV.format(setpriv=setpriv))
+    script(mirror.home / "bin/setpriv", SLOW_SETPRIV.format(setpriv=setpriv, home=mirror.home))
     hold = mirror.home / "hold"
     hold.touch()
     with answering() as port:

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from heldar_mirror import __version__, cli
 from heldar_mirror.cli.main import COMMANDS, main
 
-SHARED = {"main", "common", "table"}
+SHARED = {"main", "common", "lines", "table"}
 
 
 def run(*args: str) -> tuple[int, str]:
