@@ -38,7 +38,8 @@ def parse_env_file(text: str) -> dict[str, str]:
         if not equals or line[0] in "#;=":
             continue
         if name.split()[0] == "export":
-            raise SettingsError(f"{line.split('=')[0]}: expected a line without export, as systemd reads it")
+            shown = " ".join(line.partition("=")[0].split())
+            raise SettingsError(f"{shown}: expected a line without export, as systemd reads it")
         value = value.strip()
         if len(value) > 1 and value[0] == value[-1] == "'":
             value = value[1:-1]

@@ -7,12 +7,12 @@ TAIL_BYTES = 8192
 
 
 def printable(text: str) -> str:
-    """Return one line of text in which whatever can't be printed is shown as `?`, and a tab as a blank.
+    """Return one line of text in which whatever can't be printed is shown as `?`.
 
     That includes line breaks, escape sequences, and characters that turn the direction of writing. All that comes from
     outside, such as a name or another program's error, passes this before it is shown.
     """
-    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text.replace("\t", " "))
+    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
 
 
 def say(level: str, text: str) -> None:
@@ -38,7 +38,7 @@ class Tail:
             self._bytes, self._is_cut = self._bytes[-TAIL_BYTES:], True
 
     def lines(self) -> "list[str]":
-        """Return the lines as they are: they may hold secrets."""
+        """Return the lines as they are: they may hold secrets, and bytes that are not UTF-8 as lone surrogates."""
         # The first line may begin in the middle of a password, which could not be recognized then.
         whole = self._bytes.partition(b"\n")[2] if self._is_cut else self._bytes
-        return whole.decode(errors="replace").splitlines()
+        return whole.decode(errors="surrogateescape").splitlines()

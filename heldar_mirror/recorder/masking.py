@@ -50,7 +50,7 @@ def mask(text: str, secrets: "tuple[str, ...] | list[str]" = ()) -> str:
     """
     reading = Reading(text.encode("utf-8", "surrogatepass"))
     spans = [*reading.named(), *reading.digests()]
-    if known := {secret.encode("utf-8", "surrogatepass") for secret in secrets if secret}:
+    if known := {form for secret in secrets if secret for form in encodings(secret)}:
         parts = split_parts(known)
         known |= {part for part in parts if len(part) >= PART_BYTES}
         spans += [*reading.hosts(parts), *reading.all_of(known)]
@@ -58,7 +58,7 @@ def mask(text: str, secrets: "tuple[str, ...] | list[str]" = ()) -> str:
             # The letters next to it depend on the secret and on its neighbours.
             spans.append((start - reading.is_base64(start - 1), end + reading.is_base64(end)))
     data = reading.data
-    for start, end in reversed(merged(spans)):
+    for start, end in reversed(merged([reading.whole(*span) for span in spans])):
         data = data[:start] + MASK + data[end:]
     return without_user_information(data.decode("utf-8", "surrogatepass"))
 
@@ -79,6 +79,15 @@ def without_user_information(text: str) -> str:
 
 
 # What to look for.
+
+
+def encodings(secret: str) -> "set[bytes]":
+    """Return a secret in UTF-8, and in Latin-1, of which other bytes were decoded as lone surrogates."""
+    found = {secret.encode("utf-8", "surrogatepass")}
+    if len(secret) >= PART_BYTES and not secret.isascii() and all(ord(character) < 0x100 for character in secret):
+        latin = secret.encode("latin-1")
+        found |= {latin, latin.decode(errors="surrogateescape").encode("utf-8", "surrogatepass")}
+    return found
 
 
 def split_parts(secrets: "set[bytes]") -> "set[bytes]":
@@ -202,6 +211,14 @@ class Reading:
             for chunk, _ in codes:
                 if chunk:
                     self._starts.setdefault(chunk[0], []).append(at)
+
+    def whole(self, start: int, end: int) -> "tuple[int, int]":
+        """Return a span widened to whole characters, since Latin-1 may be found within one."""
+        while self.data[start] & 0xC0 == 0x80:
+            start -= 1
+        while end < len(self.data) and self.data[end] & 0xC0 == 0x80:
+            end += 1
+        return start, end
 
     def is_base64(self, at: int) -> bool:
         """Return whether there is a letter of Base64 at a place."""

@@ -124,7 +124,8 @@ def masked(lines: "list[str]", secrets: "list[str]") -> "list[str]":
     """Return lines with words of ffmpeg's or the camera's, without secrets."""
     from .masking import mask
 
-    return mask("\n".join(lines), secrets).splitlines()
+    text = mask("\n".join(lines), secrets)
+    return text.encode(errors="surrogateescape").decode(errors="replace").splitlines()
 
 
 def report(level: str, *parts: str) -> None:

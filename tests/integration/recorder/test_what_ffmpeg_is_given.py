@@ -7,13 +7,14 @@ from pathlib import Path
 
 import imageio_ffmpeg
 import pytest
-from support.bench import PASSWORD, URL, Bench
+from support.bench import PASSWORD, PYTHON, URL, Bench
 from support.examples import settings
 from support.listeners import open_port
 from support.users import NOT_INHERITED
 from support.waiting import wait_for
 
 from heldar_mirror.foreground.warnings import warnings
+from heldar_mirror.recorder import lookup
 from heldar_mirror.recorder.volume import LOCK, MARKER
 
 
@@ -54,6 +55,24 @@ def test_ffmpeg_writes_no_report_of_its_own(bench: Bench, ffmpeg: str, monkeypat
     assert not report.exists()
     subprocess.run([ffmpeg, "-version"], check=True, capture_output=True)
     assert report.exists()  # FFREPORT has this effect
+
+
+def test_a_name_is_looked_up_without_any_variable(bench: Bench) -> None:
+    """The resolver answers the recorder as it answers ffmpeg: no variable names other hosts or other options."""
+    script = f"""
+import ctypes, sys
+sys.path.append({str(Path(lookup.__file__).parents[1])!r})
+import recorder.lookup
+from recorder.ffmpeg import Child
+libc = ctypes.CDLL(None)
+libc.getenv.restype = ctypes.c_char_p
+names = {list(NOT_INHERITED)}
+recorder.lookup._ask = lambda *_: repr([name for name in names if libc.getenv(name.encode()) is not None])
+print(eval(recorder.lookup._ask()), recorder.lookup._ask_apart("gate", 554, Child()))
+"""
+    command = [PYTHON, "-I", "-S", "-c", script]
+    shown = subprocess.run(command, env=bench.env | NOT_INHERITED, capture_output=True, text=True, check=True).stdout
+    assert shown == f"{list(NOT_INHERITED)} []\n"
 
 
 def test_ffmpeg_may_be_interrupted_as_usual(bench: Bench) -> None:

@@ -95,6 +95,14 @@ def quoted_printable(secret: str, chosen: random.Random) -> str:
     return "".join(code + chosen.choice(["", "", "", "=\n", "=\r\n"]) for code in codes)
 
 
+def latin(secret: str) -> bytes:
+    """Return a secret in Latin-1 if it can be written so, and otherwise in UTF-8."""
+    try:
+        return secret.encode("latin-1")
+    except UnicodeEncodeError:
+        return secret.encode()
+
+
 # How a server may repeat a secret in its answer.
 REFLECTIONS: dict[str, Callable[[str, random.Random], str]] = {
     "raw": lambda secret, _: secret,
@@ -102,6 +110,9 @@ REFLECTIONS: dict[str, Callable[[str, random.Random], str]] = {
     "all percent": lambda secret, chosen: mixed_case("".join(f"%{byte:02x}" for byte in secret.encode()), chosen),
     "form": lambda secret, chosen: mixed_case(quote_plus(secret), chosen),
     "some percent": lambda secret, chosen: partly(secret, lambda c: mixed_case(quote(c, safe=""), chosen), chosen),
+    "Latin-1": lambda secret, _: latin(secret).decode(errors="surrogateescape"),
+    "percent in Latin-1": lambda secret, chosen: mixed_case(quote(latin(secret), safe=""), chosen),
+    "Base64 of Latin-1": lambda secret, _: base64.b64encode(latin(secret)).decode(),
     "quoted-printable": lambda secret, chosen: mixed_case(quoted_printable(secret, chosen), chosen),
     "JSON": lambda secret, _: json.dumps(secret)[1:-1],
     "JSON in UTF-8": lambda secret, _: json.dumps(secret, ensure_ascii=False)[1:-1],
@@ -126,6 +137,7 @@ REFLECTIONS: dict[str, Callable[[str, random.Random], str]] = {
     chosen=st.randoms(use_true_random=False),
 )
 @settings(max_examples=500)
+@example("Latin-1", "pässwörd", "", "", random.Random(1))
 @example("some percent", "41a@c", "%", "", random.Random(1))
 @example("percent", "p@ss%4", "", "1", random.Random(1))
 @example("quoted-printable", "a=41@b", "=", "", random.Random(2))
@@ -138,6 +150,16 @@ def test_no_reflection_of_a_secret_survives(
     middle = (len(shown) + 1) // 2
     found = [part for part in (shown[:middle], shown[middle - 1 :]) if part in masked and set(part) != {"*"}]
     assert not [part for part in found if part not in f"{before} {after}"], (shown, masked)
+
+
+@settings(max_examples=500)
+@example("\ud83d", ["íííí"])
+@example("üüüü", ["Ã¼Ã¼", "¼Ã¼Ã"])
+@given(st.text(st.sampled_from("%=+&#x;\\uUdD8c0C3b\r\n@:/aA4\ud83d\ude00\udcffé")), st.lists(st.text()))
+def test_any_text_can_be_masked(text: str, secrets: list[str]) -> None:
+    """No text, however its codes are broken off, and no secret is too odd."""
+    for hidden in (secrets, [*secrets, text[1:-1]]):
+        assert isinstance(mask(text, hidden), str)
 
 
 @given(
