@@ -25,6 +25,8 @@ from support.waiting import COMMAND_SECONDS
 HELDAR_UID, STRANGER_UID = 64001, 65534
 
 
+SYSTEM_PYTHON = Path("/usr/bin/python3")
+
 # Variables that have some program write, load, run or send what it should not.
 NOT_INHERITED = {
     "FFREPORT": "file=/dev/null",
@@ -44,15 +46,22 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become ot
 @functools.cache
 def python_for_all() -> str:
     """Return a Python that every user can run and that can import all we need. Skip the test if there is none."""
-    for candidate in (sys.executable, venv_of_the_system()):
-        with contextlib.suppress(OSError):
-            needs = f"""
+    if runs_for_all(sys.executable):
+        return sys.executable
+    if SYSTEM_PYTHON.exists() and runs_for_all(python := venv_of_the_system()):
+        return python
+    pytest.skip("no Python that other users could run, or they can't read this checkout")
+
+
+def runs_for_all(python: str) -> bool:
+    needs = f"""
 import os, heldar_mirror.cli.main, cryptography.hazmat.primitives.ciphers.aead
 assert os.access({str(FAKE_FFMPEG)!r}, os.R_OK | os.X_OK)
 """
-            if run_as(STRANGER_UID, [candidate, "-I", "-c", needs]).returncode == 0:
-                return candidate
-    pytest.skip("no Python that other users could run, or they can't read this checkout")
+    try:
+        return run_as(STRANGER_UID, [python, "-I", "-c", needs]).returncode == 0
+    except OSError:
+        return False
 
 
 def venv_of_the_system() -> str:
@@ -64,7 +73,7 @@ def venv_of_the_system() -> str:
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     directory.chmod(0o755)
     python = directory / "bin/python3"
-    subprocess.run(["/usr/bin/python3", "-I", "-m", "venv", "--without-pip", str(directory)], check=True)
+    subprocess.run([str(SYSTEM_PYTHON), "-I", "-m", "venv", "--without-pip", str(directory)], check=True)
     ours = [importlib.metadata.distribution(name).locate_file("") for name in ("click", "cryptography")]
     paths = dict.fromkeys(map(str, (Path(heldar_mirror.__file__).parents[1], *ours)))
     (site,) = directory.glob("lib/python*/site-packages")
