@@ -33,6 +33,10 @@ class SupervisordError(MirrorError):
     exit_code = 5
 
 
+class NoSupervisordError(SupervisordError):
+    """No supervisord is there to answer."""
+
+
 class VolumeError(MirrorError):
     """The mirror root is not on the volume that it should be on, or can't be used."""
 

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from typing import NoReturn
 
 import click
@@ -17,6 +18,7 @@ from heldar_mirror.pruning.child import receive_settings, run_child
 from heldar_mirror.pruning.outcome import Pruned
 from heldar_mirror.pruning.pruner import make_pruner
 from heldar_mirror.pruning.settings import PruningSettings
+from heldar_mirror.supervisord.gateway import find_supervisord
 from heldar_mirror.units import shown_size
 
 
@@ -42,7 +44,10 @@ def command(*, dry_run: bool, as_json: bool, forever: bool) -> None:
         def progress(what: str, done: int, total: int) -> None:
             bar.update(task, description=what, completed=done, total=total)
 
-        pruned = make_pruner(PruningSettings.of(settings), dry_run=dry_run, progress=progress).prune()
+        pruner = make_pruner(
+            PruningSettings.of(settings), partial(find_supervisord, settings), dry_run=dry_run, progress=progress
+        )
+        pruned = pruner.prune()
     if as_json:
         click.echo(json.dumps({"dry_run": dry_run, **pruned.to_json()}, indent=2))
     else:

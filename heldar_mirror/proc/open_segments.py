@@ -1,14 +1,19 @@
 """Find the segment that each camera's ffmpeg has open. Only /proc is read, since the volume is large and may hang."""
 
 import os
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from heldar_mirror.errors import MirrorError
 from heldar_mirror.footage.names import segment_begun
-from heldar_mirror.proc.processes import PROCESS_ENDED, all_pids, children
-from heldar_mirror.proc.recorders import recorder_of
+from heldar_mirror.proc.processes import PROCESS_ENDED, all_children, children, is_ending
+from heldar_mirror.proc.recorders import Ours, ours, recorder_named
+
+# A process whose files we may not see is looked at once more after this, since it may be between two states.
+SECOND_LOOK_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -21,60 +26,72 @@ class Segment:
 
 
 class OpenSegments:
-    """Finds the segments that recorders with a launch spec in `specs_dir` have open.
+    """Finds the segments that our supervisord's recorders with a launch spec in `specs_dir` have open.
 
-    It remembers the process and the descriptor of each, so that it seldom has to search all processes.
+    `user` is the name of the recorders' user, if the settings name one. It remembers the process and the descriptor of
+    each segment, so that it seldom has to look at all recorders. `pause` waits for some seconds.
     """
 
-    def __init__(self, specs_dir: Path) -> None:
-        self._specs_dir = os.fsencode(specs_dir)
-        self._descriptors: dict[str, tuple[int, str, Segment]] = {}
+    def __init__(self, specs_dir: Path, user: str | None, pause: Callable[[float], object] = time.sleep) -> None:
+        self._specs_dir = specs_dir
+        self._user = user
+        self._pause = pause
+        self._descriptors: dict[str, tuple[int, str, int, Segment]] = {}
         self.refused = 0
         self.ffmpegs: set[str] = set()
 
-    def look(self, recorders: Mapping[str, int] | None = None) -> dict[str, Segment]:
+    def look(self, supervisord: int | None, recorders: Mapping[str, int] | None = None) -> dict[str, Segment]:
         """Return the open segments by camera.
 
-        `recorders` are the process ids of the recorders, by camera. If one has no segment at the remembered descriptor,
-        only its children are looked at. All processes are searched if they can't be seen, or without `recorders`.
+        `supervisord` is its pid, or None if there certainly is none; then no segment is open. `recorders` are the
+        pids that it gives its recorders, by camera. If one has no segment at the remembered descriptor, only its
+        children are looked at. All children of supervisord are looked at if they can't be seen, or without `recorders`.
 
         This sets `ffmpegs`, the cameras without a remembered segment that have an ffmpeg, and `refused`, the number of
-        ffmpegs whose files we may not see.
+        ffmpegs whose files we may not see. Raises MirrorError if supervisord's children can't be seen.
         """
         self.refused, self.ffmpegs = 0, set()
+        if supervisord is None:
+            self._descriptors = {}
+            return {}
+        mark = ours(supervisord, self._specs_dir, self._user)
         self._look_again()
-        found = None if recorders is None else self._children_of(recorders)
-        for pid, camera_id in self._search() if found is None else found:
-            self._look_into(pid, camera_id)
-        return {camera_id: segment for camera_id, (_, _, segment) in self._descriptors.items()}
+        found = None if recorders is None else self._children_of(recorders, mark)
+        refused = [each for each in (_search(mark) if found is None else found) if not self._look_into(*each)]
+        if refused:
+            self._pause(SECOND_LOOK_SECONDS)
+            self.refused = sum(not self._look_into(*each) for each in refused)
+        return {camera_id: segment for camera_id, (*_, segment) in self._descriptors.items()}
 
     def _look_again(self) -> None:
         """Look at the remembered descriptors, and forget those that have no segment of their camera open any more."""
         remembered, self._descriptors = self._descriptors, {}
-        for camera_id, (pid, fd, last) in remembered.items():
+        for camera_id, (pid, fd, user, last) in remembered.items():
             with suppress(*PROCESS_ENDED, PermissionError):
                 segment = _segment(pid, fd, last)
-                # The pid or the descriptor may belong to something else by now.
-                if segment and os.path.dirname(segment.path) == os.path.dirname(last.path):  # noqa: PTH120
-                    self._descriptors[camera_id] = pid, fd, segment
+                # The pid or the descriptor may belong to something else by now, even to a different user's process.
+                same = segment and os.path.dirname(segment.path) == os.path.dirname(last.path)  # noqa: PTH120
+                if segment and same and _owner(pid) == user:
+                    self._descriptors[camera_id] = pid, fd, user, segment
 
-    def _look_into(self, pid: int, camera_id: str) -> None:
-        """Find the segment that a recorder's child has open."""
+    def _look_into(self, pid: int, camera_id: str) -> bool:
+        """Find the segment that a recorder's child has open. Return whether we may see its files, if it has any."""
         try:
             descriptors = os.listdir(f"/proc/{pid}/fd")
             # A recorder that looks up the name of its camera has a child that is no ffmpeg.
-            if not recorder_of(pid, self._specs_dir):
+            if not recorder_named(pid, os.fsencode(self._specs_dir)):
                 self.ffmpegs.add(camera_id)
             for fd in descriptors:
                 with suppress(*PROCESS_ENDED):
                     if segment := _segment(pid, fd, None):
-                        self._descriptors[camera_id] = pid, fd, segment
+                        self._descriptors[camera_id] = pid, fd, _owner(pid), segment
         except PROCESS_ENDED:
             pass
         except PermissionError:
-            self.refused += not _is_zombie(pid)
+            return is_ending(pid)
+        return True
 
-    def _children_of(self, recorders: Mapping[str, int]) -> list[tuple[int, str]] | None:
+    def _children_of(self, recorders: Mapping[str, int], mark: Ours) -> list[tuple[int, str]] | None:
         """Return the pid and the camera of each child of the recorders without a known segment.
 
         Return None if some can't be seen, or a pid belongs to something else by now.
@@ -83,31 +100,30 @@ class OpenSegments:
         for camera_id, recorder in recorders.items():
             if camera_id not in self._descriptors:
                 pids = children(recorder)
-                if pids is None or (pids and (recorder_of(recorder, self._specs_dir) or ("",))[0] != camera_id):
+                if pids is None or (pids and (mark.recorder(recorder) or ("",))[0] != camera_id):
                     return None
                 found += [(pid, camera_id) for pid in pids]
         return found
 
-    def _search(self) -> Iterator[tuple[int, str]]:
-        """Yield the pid and the camera of each recorder's child, searched among all processes."""
-        parents = {}
-        for pid in all_pids():
-            with suppress(*PROCESS_ENDED, PermissionError):
-                # The name, in parentheses, may hold any byte; the state and the parent's pid follow it.
-                stat = Path(f"/proc/{pid}/stat").read_bytes()
-                parents[pid] = int(stat.rpartition(b")")[2].split()[1])
-        recorders = {pid: recorder_of(pid, self._specs_dir) for pid in set(parents.values())}
-        for pid, parent in parents.items():
-            if recorder := recorders[parent]:
-                yield pid, recorder[0]
+
+def _search(mark: Ours) -> Iterator[tuple[int, str]]:
+    """Yield the pid and the camera of each child of each recorder. Raises MirrorError if they can't be seen."""
+    children_of: Callable[[int], list[int] | None] = children
+    recorders = children(mark.supervisord)
+    if recorders is None:  # it is not ours, in a /proc with hidepid, or Linux was built without this list
+        children_of = all_children().get
+        recorders = children_of(mark.supervisord)
+    if recorders is None or not mark.users:
+        raise MirrorError(
+            f"the recorders of supervisord, process {mark.supervisord}, can't be seen: run this as root, where it runs"
+        )
+    for recorder in recorders:
+        if found := mark.recorder(recorder):
+            yield from ((pid, found[0]) for pid in children_of(recorder) or ())
 
 
-def _is_zombie(pid: int) -> bool:
-    """Return whether a process has ended but not been collected. It has nothing open, though only root may look."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] in {b"Z", b"X"}
-    except PROCESS_ENDED:
-        return True
+def _owner(pid: int) -> int:
+    return os.stat(f"/proc/{pid}").st_uid  # noqa: PTH116
 
 
 def _segment(pid: int, fd: str, last: Segment | None) -> Segment | None:

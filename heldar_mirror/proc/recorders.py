@@ -1,29 +1,70 @@
-"""Find the running recorders from /proc. That takes 20 ms for a thousand; supervisord needs half a second."""
+"""Find the running recorders from /proc. That takes 20 ms for a thousand; supervisord needs half a second.
+
+Anybody can run a process whose command line looks like a recorder's. So a recorder is only what our supervisord has
+started, as the user it starts recorders as.
+"""
 
 import os
+import pwd
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from heldar_mirror.proc.processes import PROCESS_ENDED, children
+from heldar_mirror.proc.processes import PROCESS_ENDED, children, parent_and_user
 from heldar_mirror.recorder import files, recorder
 
 RECORDER = Path(recorder.__file__).with_name("start_recorder.py").absolute()
 _RECORDER = os.fsencode(RECORDER)
 
 
-def recorders_of(supervisord: int, specs_dir: Path) -> dict[str, int]:
-    """Return the generations of the recorders among a supervisord's children, by camera. `supervisord` is its pid.
+@dataclass(frozen=True)
+class Ours:
+    """What makes a process a recorder of ours: its parent, the directory of its launch spec, and its user.
+
+    `supervisord` is the parent's pid, `users` are the user ids that a recorder may have.
+    """
+
+    supervisord: int
+    specs_dir: bytes
+    users: frozenset[int]
+
+    def recorder(self, pid: int) -> tuple[str, int] | None:
+        """Return camera and generation of a process if it is a recorder of ours, else None."""
+        if found := recorder_named(pid, self.specs_dir):
+            with suppress(*PROCESS_ENDED, PermissionError):
+                parent, user = parent_and_user(pid)
+                if parent == self.supervisord and user in self.users:
+                    return found
+        return None
+
+
+def ours(supervisord: int, specs_dir: Path, user: str | None) -> Ours:
+    """Return what makes a process a recorder of ours. `supervisord` is its pid.
+
+    Recorders run as `user` if the settings name one and supervisord may choose, and else as supervisord's own.
+    """
+    users = set()
+    with suppress(*PROCESS_ENDED, PermissionError):
+        users.add(parent_and_user(supervisord)[1])
+    with suppress(KeyError):
+        users |= {pwd.getpwnam(user).pw_uid} if user else set()
+    return Ours(supervisord, os.fsencode(specs_dir), frozenset(users))
+
+
+def recorders_of(supervisord: int, specs_dir: Path, user: str | None) -> dict[str, int]:
+    """Return the generations of a supervisord's recorders, by camera. `supervisord` is its pid.
 
     Return nothing if its children can't be seen.
     """
-    directory = os.fsencode(specs_dir)
-    return dict(filter(None, (recorder_of(pid, directory) for pid in children(supervisord) or ())))
+    mark = ours(supervisord, specs_dir, user)
+    return dict(filter(None, map(mark.recorder, children(supervisord) or ())))
 
 
-def recorder_of(pid: int, specs_dir: bytes) -> tuple[str, int] | None:
-    """Return camera and generation of a process if it is a recorder with a launch spec in `specs_dir`, else None.
+def recorder_named(pid: int, specs_dir: bytes) -> tuple[str, int] | None:
+    """Return camera and generation of a process if its command line is that of a recorder with a launch spec in
+    `specs_dir`, else None. It is a recorder's, or that of a process that a recorder forked, or a fake.
 
-    Its command line is `… start_recorder.py SPEC GENERATION`.
+    The command line is `… start_recorder.py SPEC GENERATION`.
     """
     with suppress(*PROCESS_ENDED, PermissionError, ValueError):
         arguments = files.read(f"/proc/{pid}/cmdline").split(b"\0")

@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from heldar_mirror.children import PYTHON, child_environment
+from heldar_mirror.errors import MirrorError
+from heldar_mirror.proc.processes import parent_and_user
 from heldar_mirror.pruning.loop import PruningLoop
 from heldar_mirror.pruning.pruner import make_pruner
 from heldar_mirror.pruning.settings import PruningSettings
@@ -109,8 +111,18 @@ def run_child(settings: PruningSettings, log: Callable[[str], None]) -> None:
     def publish(problems: list[str]) -> None:
         os.write(1, json.dumps(problems).encode() + b"\n")
 
-    pruner = make_pruner(settings)
+    pruner = make_pruner(settings, _find_supervisord)
     PruningLoop(pruner, settings.retention_interval, log, publish, LaterLines(0, pruner.suspect).wait).run()
+
+
+def _find_supervisord() -> int:
+    """Return the pid of supervisord: the parent of the watcher, which is our parent. Raises MirrorError."""
+    supervisord = 0
+    with suppress(OSError):
+        supervisord, _ = parent_and_user(os.getppid())
+    if not supervisord:
+        raise MirrorError("the watcher has ended")  # and so do we
+    return supervisord
 
 
 def receive_settings(fd: int, seconds: float = SETTINGS_SECONDS) -> PruningSettings:

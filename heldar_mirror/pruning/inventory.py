@@ -29,11 +29,17 @@ from heldar_mirror.volume.listing import (
 LISTING_SHARE = 0.02
 USEFUL_LISTING_SHARE = 0.25
 
+# Returns supervisord's pid, or None if there certainly is none. Raises MirrorError if it can't be found out.
+FindSupervisord = Callable[[], int | None]
 
-def open_segments(specs_dir: Path) -> dict[str, int]:
+
+def open_segments(find_supervisord: FindSupervisord, specs_dir: Path, user: str | None) -> dict[str, int]:
     """Return when each camera's open segment began (Unix seconds). Raises MirrorError if some can't be seen."""
-    segments = OpenSegments(specs_dir)
-    found = {camera_id: int(segment.begun) for camera_id, segment in segments.look().items()}
+    segments = OpenSegments(specs_dir, user)
+    try:
+        found = {camera_id: int(each.begun) for camera_id, each in segments.look(find_supervisord()).items()}
+    except MirrorError as error:
+        raise MirrorError(f"nothing is pruned, since what is recorded now can't be found out: {error}") from None
     if segments.refused:
         raise MirrorError(
             f"nothing is pruned: the open files of {segments.refused} recorders can't be seen. "

@@ -8,10 +8,7 @@ from heldar_mirror.settings import Settings
 
 @dataclass(frozen=True)
 class PruningSettings:
-    """The part of `Settings` that pruning needs, with the same names and defaults, in bytes and seconds.
-
-    `user` is only named in messages.
-    """
+    """The part of `Settings` that pruning needs, with the same names and defaults, in bytes and seconds."""
 
     mirror_root: Path
     recordings_dir: Path

@@ -219,7 +219,7 @@ def _check_known(forced: Collection[str], desired: Desired) -> None:
 def _is_active(plan: Plan, gateway: Gateway, settings: Settings) -> bool:
     """Return whether supervisord certainly runs just what the plan wants. To have supervisord compare its files would
     cost more than the rest of a reconcile."""
-    return is_applied(settings) and recorders_of(gateway.pid(), settings.specs_dir) == plan.generations
+    return is_applied(settings) and recorders_of(gateway.pid(), settings.specs_dir, settings.user) == plan.generations
 
 
 def _apply(plan: Plan, before: Collection[str], names: Names, gateway: Gateway, settings: Settings) -> None:

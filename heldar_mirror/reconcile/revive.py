@@ -23,7 +23,7 @@ def revive(settings: Settings) -> Revival:
     with locked(settings):
         cameras = {name: name.removeprefix(settings.prefix) for name in sorted(read_programs(settings))}
         gateway = Gateway(settings)
-        running = recorders_of(gateway.pid(), settings.specs_dir)
+        running = recorders_of(gateway.pid(), settings.specs_dir, settings.user)
         processes = gateway.processes_of([name for name, camera_id in cameras.items() if camera_id not in running])
         if missing := [name for name, process in processes.items() if process is None]:
             raise SupervisordError(

@@ -2,7 +2,7 @@
 
 from heldar_mirror.errors import MirrorError
 from heldar_mirror.heldar.tables import read_cameras
-from heldar_mirror.proc.open_segments import OpenSegments
+from heldar_mirror.proc.open_segments import OpenSegments, Segment
 from heldar_mirror.programs.desired import Desired, desired_state
 from heldar_mirror.programs.stanzas import program_name
 from heldar_mirror.settings import Settings
@@ -10,7 +10,7 @@ from heldar_mirror.state.specs import read_names, read_programs
 from heldar_mirror.status.facts import Facts
 from heldar_mirror.status.recorder_log import last_errors
 from heldar_mirror.status.report import Report, make_report
-from heldar_mirror.supervisord.gateway import Gateway, Process
+from heldar_mirror.supervisord.gateway import Gateway, Process, find_supervisord
 from heldar_mirror.supervisord.ownership import taken_names
 
 
@@ -30,8 +30,14 @@ def gather(settings: Settings) -> Report:
             desired = desired.without(taken_names(new, (), settings, Gateway(settings), reload=False))
     except MirrorError as error:
         problems.append(str(error))
-    open_segments = OpenSegments(settings.specs_dir)
-    segments = open_segments.look()
+    open_segments = OpenSegments(settings.specs_dir, settings.user)
+    segments, files_known = dict[str, Segment](), False
+    try:
+        segments = open_segments.look(find_supervisord(settings))
+        files_known = not open_segments.refused
+    except MirrorError as error:
+        if str(error) not in problems:
+            problems.append(str(error))
     if open_segments.refused:
         problems.append(
             f"the open files of {open_segments.refused} recorders can't be seen: run this as root, or as their user"
@@ -47,7 +53,7 @@ def gather(settings: Settings) -> Report:
         ffmpegs=open_segments.ffmpegs,
         errors=errors,
         programs_known=active is not None,
-        files_known=not open_segments.refused,
+        files_known=files_known,
     )
     return make_report(facts, problems)
 

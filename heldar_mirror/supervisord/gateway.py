@@ -4,13 +4,15 @@ import http.client
 import time
 import xmlrpc.client
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from supervisor.states import STOPPED_STATES, ProcessStates
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
-from heldar_mirror.errors import SupervisordError
+from heldar_mirror.errors import NoSupervisordError, SupervisordError
+from heldar_mirror.proc.listener import listener
 from heldar_mirror.proc.processes import children
 from heldar_mirror.settings import WATCH, Settings
 
@@ -182,12 +184,32 @@ class Gateway:
                 f"supervisord at {self._url} can't be asked: {error}. Run as root, or as its user"
             ) from None
         except (OSError, http.client.HTTPException, xmlrpc.client.Error, ValueError) as error:
-            raise SupervisordError(
+            is_gone = isinstance(error, (FileNotFoundError, ConnectionRefusedError))
+            raise (NoSupervisordError if is_gone else SupervisordError)(
                 f"supervisord does not answer at {self._url}: {error}. Is it running (heldar-mirror up)? "
                 "What was written is applied when it starts"
             ) from None
         finally:
             transport.close()
+
+
+def find_supervisord(settings: Settings) -> int | None:
+    """Return the pid of our supervisord, or None if there certainly is none. Raises SupervisordError.
+
+    Our own need not answer. A joined one must: it may have become a daemon after it began to listen, and Linux then
+    still names the process that it was before.
+    """
+    if settings.joined:
+        with suppress(NoSupervisordError):
+            return Gateway(settings).pid()
+        return None
+    path = settings.state_dir / "supervisor.sock"
+    try:
+        return listener(path)
+    except OSError as error:
+        raise SupervisordError(
+            f"cannot find out who listens on {path}: {error}. Run this as root, or as its user"
+        ) from None
 
 
 def _explained(fault: xmlrpc.client.Fault, url: str) -> str:

@@ -27,7 +27,7 @@ def taken_names(
         gateway.reload()
     commands = gateway.commands()
     active = gateway.processes().keys()
-    recorded = recorders_of(gateway.pid(), settings.specs_dir).keys() | set(saved)
+    recorded = recorders_of(gateway.pid(), settings.specs_dir, settings.user).keys() | set(saved)
 
     def is_taken(camera_id: str, name: str) -> bool:
         if name in commands:

@@ -1,8 +1,9 @@
 """Publishing the report on every mirror."""
 
 import asyncio
+import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from heldar_mirror.errors import MirrorError
@@ -30,6 +31,8 @@ class Publisher:
     programs: ProgramTable
     last_errors: LastErrors
     problems: Problems
+    # supervisord's pid: the watcher is its child, and dies with it.
+    supervisord: int = field(default_factory=os.getppid)
     # The segments that were open when the last report was made, by camera.
     segments: dict[str, Segment] = field(default_factory=dict, init=False)
 
@@ -37,7 +40,7 @@ class Publisher:
     _status_file: StatusFile = field(default_factory=StatusFile, init=False)
 
     def __post_init__(self) -> None:
-        self._open_segments = OpenSegments(self.settings().specs_dir)
+        self._open_segments = OpenSegments(self.settings().specs_dir, self.settings().user)
 
     async def run(self) -> None:
         """Publish a report again and again, every second if that is cheap and every TICK_SECONDS at least."""
@@ -55,10 +58,8 @@ class Publisher:
         """Find the open segments, and publish a report. Raises StateError."""
         active = self.programs.active(self.follower.mirrored)
         up = {camera_id: process.pid for camera_id, process in active.items() if process.is_up}
-        self.segments = self._open_segments.look(up if self.programs.is_listed else None)
-        refused = self._open_segments.refused
-        unseen = f"the open files of {refused} recorders can't be seen: the watcher must run as their user"
-        self.problems.note("open files", unseen if refused else None)
+        unseen = self._look(up if self.programs.is_listed else None)
+        self.problems.note("open files", unseen)
         self._read_logs(active)
         facts = Facts(
             desired=self.follower.desired,
@@ -67,7 +68,7 @@ class Publisher:
             ffmpegs=self._open_segments.ffmpegs,
             errors=self.last_errors.found,
             programs_known=self.programs.is_listed,
-            files_known=not refused,
+            files_known=not unseen,
         )
         # Each unusable camera has its reason in its own row of the report.
         problems = self.problems.texts(without=["cameras"])
@@ -75,6 +76,16 @@ class Publisher:
             problems = ["the watcher has only begun to look"]
         report = make_report(facts, problems)
         self._status_file.publish(report, self.settings())
+
+    def _look(self, recorders: Mapping[str, int] | None) -> str | None:
+        """Find the open segments. Return why some can't be seen, or None."""
+        try:
+            self.segments = self._open_segments.look(self.supervisord, recorders)
+        except MirrorError as error:
+            return str(error)  # the segments of before are still the best that is known
+        if refused := self._open_segments.refused:
+            return f"the open files of {refused} recorders can't be seen: the watcher must run as their user"
+        return None
 
     def _read_logs(self, camera_ids: Iterable[str]) -> None:
         try:

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from heldar_mirror.pruning.settings import PruningSettings
 from heldar_mirror.reconcile.adopt import adopt_volume
 from heldar_mirror.settings import Settings, load_settings
 from heldar_mirror.state.directory import prepare
+from heldar_mirror.supervisord.gateway import find_supervisord
 from support.mirror import Mirror
 
 HOUR = 3600
@@ -87,8 +89,9 @@ def settings_of(mirror: Mirror, **changes: Any) -> Settings:
 
 def pruner_of(mirror: Mirror, *, dry_run: bool = False, progress: Progress = no_progress, **changes: Any) -> Pruner:
     """Return a pruner of a mirror, with `changes` to its settings."""
-    settings = PruningSettings.of(settings_of(mirror, **changes))
-    return make_pruner(settings, dry_run=dry_run, progress=progress)
+    whole = settings_of(mirror, **changes)
+    settings = PruningSettings.of(whole)
+    return make_pruner(settings, partial(find_supervisord, whole), dry_run=dry_run, progress=progress)
 
 
 def snapshot(*tops: Path) -> dict[str, tuple[int, int, int, int, bytes | None]]:

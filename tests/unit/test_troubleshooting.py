@@ -37,6 +37,7 @@ SELF_EXPLANATORY = (
     "supervisord at … is shutting down",
     "the user …, to whom the state belongs, was removed: expected HELDAR_MIRROR_USER to exist",
     "the watcher does not run",
+    "the watcher has ended",
 )
 
 

@@ -1,31 +1,52 @@
 """Finding the segments that recorders' ffmpegs have open, by real processes."""
 
+import os
+import pwd
+import shlex
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.waiting import wait_for
+from support.mirror import new_home
+from support.users import HELDAR_UID, STRANGER_UID, as_root, identity, python_for_all, run_as
+from support.waiting import processes_of, wait_for
 
+from heldar_mirror.errors import MirrorError
+from heldar_mirror.proc import open_segments
 from heldar_mirror.proc.open_segments import OpenSegments
-from heldar_mirror.proc.recorders import RECORDER
+from heldar_mirror.proc.recorders import RECORDER, recorders_of
 
 # What a recorder's stand-in runs. ffmpeg's opens one file after another, a line of input each; `:` keeps it a child.
 FFMPEG = """sh -c 'for path; do exec 9>"$path"; echo; read x; done' - {paths}; :"""
 WAITS = "echo; read x"
 LOOKS_UP_ITS_NAME = "( echo; read x )"
 
+# How it is started: as our child, as one of another supervisord, and as an orphan.
+CHILD = "exec {}"
+GRANDCHILD = "{}; :"
+ORPHAN = "exec 3<&0; {} <&3 &"
+
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """A function that starts a stand-in for a camera's recorder, and returns it when it has begun."""
+    """A function that starts a stand-in for a camera's recorder, and returns it when it has begun.
+
+    This process stands in for supervisord. It starts the recorder as a user id; `how` is shell code.
+    """
     started = []
 
-    def begin(camera_id: str, script: str) -> "subprocess.Popen[str]":
+    def begin(camera_id: str, script: str, uid: int = os.geteuid(), how: str = CHILD) -> "subprocess.Popen[str]":
         command = ["sh", "-c", script, str(RECORDER), str(tmp_path / f"{camera_id}.spec"), "7"]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            ["sh", "-c", how.format(shlex.join(command))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            **identity(uid),
+        )
         started.append(process)
         assert process.stdout
         process.stdout.readline()
@@ -51,8 +72,10 @@ def test_a_segment_is_found_by_its_recorder_and_without_it(start: Start, tmp_pat
     path = segment(tmp_path, "gate")
     recorder = start("gate", ffmpeg(path))
     for recorders in ({"gate": recorder.pid}, None):
-        segments = OpenSegments(tmp_path)
-        assert {camera_id: each.path for camera_id, each in segments.look(recorders).items()} == {"gate": str(path)}
+        segments = OpenSegments(tmp_path, None)
+        assert {camera_id: each.path for camera_id, each in segments.look(os.getpid(), recorders).items()} == {
+            "gate": str(path)
+        }
         assert (segments.ffmpegs, segments.refused) == ({"gate"}, 0)
 
 
@@ -60,20 +83,20 @@ def test_the_next_segment_is_found(start: Start, tmp_path: Path) -> None:
     """A recorder's ffmpeg closes one segment and opens another."""
     first, second = (segment(tmp_path, "gate", number) for number in range(2))
     recorder = start("gate", ffmpeg(first, second))
-    segments = OpenSegments(tmp_path)
-    assert segments.look({"gate": recorder.pid})["gate"].path == str(first)
+    segments = OpenSegments(tmp_path, None)
+    assert segments.look(os.getpid(), {"gate": recorder.pid})["gate"].path == str(first)
     assert recorder.stdin
     recorder.stdin.write("\n")
     recorder.stdin.flush()
-    wait_for(lambda: segments.look({"gate": recorder.pid})["gate"].path == str(second))
+    wait_for(lambda: segments.look(os.getpid(), {"gate": recorder.pid})["gate"].path == str(second))
 
 
 def test_a_recorder_that_waits_has_no_other_searched_for(start: Start, tmp_path: Path) -> None:
     """A camera may be away for hours, and a search of all processes at each look would cost too much."""
     waiting = start("yard", WAITS)
     start("gate", ffmpeg(segment(tmp_path, "gate")))
-    segments = OpenSegments(tmp_path)
-    assert segments.look({"yard": waiting.pid}) == {}
+    segments = OpenSegments(tmp_path, None)
+    assert segments.look(os.getpid(), {"yard": waiting.pid}) == {}
     assert segments.ffmpegs == set()
 
 
@@ -81,8 +104,8 @@ def test_a_recorder_that_looks_up_a_name_has_no_ffmpeg(start: Start, tmp_path: P
     """Its child is a fork of its own."""
     recorder = start("gate", LOOKS_UP_ITS_NAME)
     for recorders in ({"gate": recorder.pid}, None):
-        segments = OpenSegments(tmp_path)
-        assert segments.look(recorders) == {}
+        segments = OpenSegments(tmp_path, None)
+        assert segments.look(os.getpid(), recorders) == {}
         assert segments.ffmpegs == set()
 
 
@@ -99,4 +122,128 @@ def test_a_recorder_that_is_not_where_it_should_be_is_searched_for(
         pid = ended.pid
     elif pid == "other":
         pid = start("yard", LOOKS_UP_ITS_NAME).pid
-    assert OpenSegments(tmp_path).look({"gate": int(pid)})["gate"].path == str(path)
+    assert OpenSegments(tmp_path, None).look(os.getpid(), {"gate": int(pid)})["gate"].path == str(path)
+
+
+@pytest.mark.parametrize(
+    ("uid", "how"),
+    [
+        (os.geteuid(), GRANDCHILD),
+        (os.geteuid(), ORPHAN),
+        pytest.param(STRANGER_UID, CHILD, marks=as_root),
+        pytest.param(STRANGER_UID, GRANDCHILD, marks=as_root),
+        pytest.param(STRANGER_UID, ORPHAN, marks=as_root),
+    ],
+)
+def test_what_looks_like_a_recorder_is_none(start: Start, tmp_path: Path, uid: int, how: str) -> None:
+    """A recorder is a child of our supervisord, and runs as our user, whatever command lines others have."""
+    with new_home() as home:
+        home.chmod(0o777)
+        path = segment(home, "gate")
+        path.parent.chmod(0o777)
+        start("gate", ffmpeg(path), uid, how)
+        waiting = start("yard", WAITS)
+        # The number that supervisord gave its recorder may be that of the fake by now.
+        numbers = processes_of(str(tmp_path / "gate.spec"))
+        assert numbers
+        for recorders in (None, {"yard": waiting.pid}, *({"gate": pid} for pid in numbers)):
+            segments = OpenSegments(tmp_path, None)
+            assert segments.look(os.getpid(), recorders) == {}
+            assert (segments.ffmpegs, segments.refused) == (set(), 0)
+        assert recorders_of(os.getpid(), tmp_path, None) == {"yard": 7}
+
+
+@as_root
+@pytest.mark.parametrize("user", ["games", "no-such-user"])
+def test_a_recorder_may_run_as_the_user_of_the_settings(start: Start, tmp_path: Path, user: str) -> None:
+    """A joined supervisord is root's, and its recorders are not."""
+    start("gate", WAITS, pwd.getpwnam("games").pw_uid)
+    assert recorders_of(os.getpid(), tmp_path, user) == ({"gate": 7} if user == "games" else {})
+
+
+def test_without_supervisord_nothing_is_open(start: Start, tmp_path: Path) -> None:
+    start("gate", ffmpeg(segment(tmp_path, "gate")))
+    segments = OpenSegments(tmp_path, None)
+    assert segments.look(os.getpid()).keys() == {"gate"}
+    assert segments.look(None) == {}
+
+
+def test_a_supervisord_that_can_not_be_seen_is_not_one_without_recorders(tmp_path: Path) -> None:
+    """It may be in another container, or have ended just now."""
+    ended = subprocess.Popen("true")
+    ended.wait()
+    with pytest.raises(MirrorError, match=f"recorders of supervisord, process {ended.pid}, can't be seen"):
+        OpenSegments(tmp_path, None).look(ended.pid)
+
+
+def test_recorders_are_found_without_the_list_of_children(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Linux may be built without it, and a /proc with hidepid hides that of a different user's supervisord."""
+    path = segment(tmp_path, "gate")
+    start("gate", ffmpeg(path))
+    monkeypatch.setattr(open_segments, "children", lambda _: None)
+    assert OpenSegments(tmp_path, None).look(os.getpid())["gate"].path == str(path)
+
+
+# What a user's look needs: a stand-in for a recorder, and a look at it with a pause in between.
+AS_USER = """
+import os, pathlib, subprocess, sys
+from heldar_mirror.proc.open_segments import OpenSegments
+from heldar_mirror.proc.recorders import RECORDER
+specs = pathlib.Path(sys.argv[1])
+recorder = subprocess.Popen(["sh", "-c", SCRIPT, str(RECORDER), str(specs / "gate.spec"), "7"],
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+recorder.stdout.readline()
+def look(pause):
+    segments = OpenSegments(specs, None, pause)
+    return list(segments.look(os.getpid())), segments.refused
+"""
+
+
+def look_as_user(home: Path, recorder: str, then: str) -> str:
+    """Start a stand-in for a recorder as Heldar's user, run Python code as that user, and return what it prints."""
+    home.chmod(0o777)
+    code = f"SCRIPT = {recorder!r}\n{AS_USER}\n{then}\nrecorder.kill()\nrecorder.communicate()"
+    result = run_as(HELDAR_UID, [python_for_all(), "-c", code, str(home)])
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
+
+
+@as_root
+def test_a_process_that_ends_is_not_one_that_can_not_be_seen() -> None:
+    """While Linux ends a process, its files are root's to see, and it is no zombie yet. ffmpegs that fail do that."""
+    fails = "echo; while :; do for i in 1 2 3 4; do cat /no-such-file 2>&- & done; wait; done"
+    look_often = "print(sum(look(lambda _: None)[1] for _ in range(2000)))"
+    with new_home() as home:
+        assert look_as_user(home, fails, look_often) == "0"
+
+
+# A process that Linux lets nobody look into until it gets a line, as between two states.
+CLOSED = """
+import ctypes, sys
+prctl = ctypes.CDLL(None).prctl
+file = open(sys.argv[1], "w")
+for allowed in (0, 1):
+    prctl(4, allowed, 0, 0, 0)
+    print(flush=True)
+    sys.stdin.readline()
+"""
+
+
+@as_root
+def test_what_can_not_be_seen_is_looked_at_twice() -> None:
+    """A process may be between two states. After a pause its files are seen; if not, that is told."""
+    then = """
+print(look(lambda _: None))
+def open_up(_):
+    recorder.stdin.write("\\n")
+    recorder.stdin.flush()
+    recorder.stdout.readline()
+print(look(open_up))
+"""
+    with new_home() as home:
+        path = segment(home, "gate")
+        path.parent.chmod(0o777)
+        recorder = f"{python_for_all()} -c {shlex.quote(CLOSED)} {path}; :"
+        assert look_as_user(home, recorder, then).splitlines() == ["([], 1)", "(['gate'], 0)"]

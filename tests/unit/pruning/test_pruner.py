@@ -45,7 +45,7 @@ class Stand:
 
     def pruner(self, *, dry_run: bool = False) -> Pruner:
         """Return a pruner of that root, with the table and the clocks of the test."""
-        made = make_pruner(self.settings, dry_run=dry_run, clocks=self.time.clocks)
+        made = make_pruner(self.settings, lambda: None, dry_run=dry_run, clocks=self.time.clocks)
         policies = Policies(self.settings.database, self.time.clocks.monotonic, self.read_cameras, lambda _: [])
         return replace(
             made,
