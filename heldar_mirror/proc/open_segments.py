@@ -36,7 +36,7 @@ class OpenSegments:
         self._specs_dir = specs_dir
         self._user = user
         self._pause = pause
-        self._descriptors: dict[str, tuple[int, str, int, Segment]] = {}
+        self._descriptors: dict[str, tuple[int, str, Segment, int]] = {}
         self.refused = 0
         self.ffmpegs: set[str] = set()
 
@@ -61,18 +61,17 @@ class OpenSegments:
         if refused:
             self._pause(SECOND_LOOK_SECONDS)
             self.refused = sum(not self._look_into(*each) for each in refused)
-        return {camera_id: segment for camera_id, (*_, segment) in self._descriptors.items()}
+        return {camera_id: segment for camera_id, (_, _, segment, _) in self._descriptors.items()}
 
     def _look_again(self) -> None:
         """Look at the remembered descriptors, and forget those that have no segment of their camera open any more."""
         remembered, self._descriptors = self._descriptors, {}
-        for camera_id, (pid, fd, user, last) in remembered.items():
+        for camera_id, (pid, fd, last, user) in remembered.items():
             with suppress(*PROCESS_ENDED, PermissionError):
-                segment = _segment(pid, fd, last)
+                found = _segment(pid, fd, last)
                 # The pid or the descriptor may belong to something else by now, even to a different user's process.
-                same = segment and os.path.dirname(segment.path) == os.path.dirname(last.path)  # noqa: PTH120
-                if segment and same and _owner(pid) == user:
-                    self._descriptors[camera_id] = pid, fd, user, segment
+                if found and found[1] == user and os.path.dirname(found[0].path) == os.path.dirname(last.path):  # noqa: PTH120
+                    self._descriptors[camera_id] = pid, fd, *found
 
     def _look_into(self, pid: int, camera_id: str) -> bool:
         """Find the segment that a recorder's child has open. Return whether we may see its files, if it has any."""
@@ -83,8 +82,8 @@ class OpenSegments:
                 self.ffmpegs.add(camera_id)
             for fd in descriptors:
                 with suppress(*PROCESS_ENDED):
-                    if segment := _segment(pid, fd, None):
-                        self._descriptors[camera_id] = pid, fd, _owner(pid), segment
+                    if found := _segment(pid, fd, None):
+                        self._descriptors[camera_id] = pid, fd, *found
         except PROCESS_ENDED:
             pass
         except PermissionError:
@@ -122,12 +121,8 @@ def _search(mark: Ours) -> Iterator[tuple[int, str]]:
             yield from ((pid, found[0]) for pid in children_of(recorder) or ())
 
 
-def _owner(pid: int) -> int:
-    return os.stat(f"/proc/{pid}").st_uid  # noqa: PTH116
-
-
-def _segment(pid: int, fd: str, last: Segment | None) -> Segment | None:
-    """Return the segment that a descriptor has open, or None if that is no segment.
+def _segment(pid: int, fd: str, last: Segment | None) -> tuple[Segment, int] | None:
+    """Return the segment that a descriptor has open and the user id of its process, or None if that is no segment.
 
     Its size is the file position, since a stat would have to ask the volume, which may hang.
     """
@@ -137,4 +132,5 @@ def _segment(pid: int, fd: str, last: Segment | None) -> Segment | None:
         return None
     with open(f"/proc/{pid}/fdinfo/{fd}", "rb") as file:
         position = file.readline()
-    return Segment(path, int(position.split()[1]), begun)
+    # What is below this directory may belong to root instead, if the process wants that.
+    return Segment(path, int(position.split()[1]), begun), os.stat(f"/proc/{pid}").st_uid  # noqa: PTH116

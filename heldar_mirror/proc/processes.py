@@ -39,8 +39,9 @@ def all_children() -> Mapping[int, list[int]]:
 
 def parent_and_user(pid: int) -> tuple[int, int]:
     """Return the parent's pid and the effective user id of a process. Raises OSError."""
-    lines = dict(line.split(b":", 1) for line in files.read(f"/proc/{pid}/status").splitlines())
-    return int(lines[b"PPid"]), int(lines[b"Uid"].split()[1])
+    _, _, after = files.read(f"/proc/{pid}/status").partition(b"\nPPid:")
+    parent, _, after = after.partition(b"\n")
+    return int(parent), int(after.partition(b"\nUid:")[2].split(None, 2)[1])
 
 
 def is_ending(pid: int) -> bool:

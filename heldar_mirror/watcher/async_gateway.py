@@ -28,6 +28,10 @@ class AsyncGateway:
         """Raise SupervisordError if supervisord does not answer."""
         await self._call(Gateway(self._settings()).greet)
 
+    async def pid(self) -> int:
+        """Return supervisord's process id."""
+        return await self._call(Gateway(self._settings()).pid)
+
     async def programs(self) -> dict[str, Process]:
         """Return all our programs, by camera. Raises StateError as well."""
         return await self._call(active_programs, self._settings())

@@ -36,6 +36,12 @@ HUNG = (
 )
 
 
+NOT_A_CHILD = (
+    "supervisord is process {pid}, and the watcher's parent is process {parent}: expected a stanza that runs "
+    "heldar-mirror watch itself, without a shell or sudo in between. Until then recorders are not seen"
+)
+
+
 async def watch(settings: Settings, log: Log) -> None:
     """Watch until a signal ends this process. SIGHUP has the settings read again.
 
@@ -150,8 +156,8 @@ class Watcher:
             if self._programs.is_listing_due:
                 await self._programs.refresh()
                 self._follower.request()
-            else:
-                await self._gateway.greet()
+            pid, parent = await self._gateway.pid(), self._publisher.supervisord
+            self._problems.note("parent", NOT_A_CHILD.format(pid=pid, parent=parent) if pid != parent else None)
             if self._programs.lacks(self._follower.mirrored):
                 self._follower.request()
             self._problems.clear("supervisord")

@@ -21,6 +21,8 @@ CANT_READ = "can't read its files, and nothing was applied"
 class JoinedAndWatched(Joined):
     """A machine's supervisord that runs the watcher too, and programs of others that are named like ours."""
 
+    stanza = "{watch}"
+
     def configure(self, more: str = "") -> None:
         self.write_settings()
         environment = {
@@ -30,7 +32,7 @@ class JoinedAndWatched(Joined):
         super().configure(
             f"""
 [eventlistener:watch]
-command={" ".join(self.command("watch"))}
+command={self.stanza.format(watch=" ".join(self.command("watch")))}
 environment={",".join(f'{name}="{value}"' for name, value in environment.items())}
 events=PROCESS_STATE,PROCESS_GROUP
 buffer_size=10000
@@ -53,9 +55,9 @@ startretries=0
 
 
 @contextlib.contextmanager
-def joined_and_watched() -> Iterator[JoinedAndWatched]:
+def joined_and_watched(kind: type[JoinedAndWatched] = JoinedAndWatched) -> Iterator[JoinedAndWatched]:
     """A supervisord with programs of its own, whose watcher has begun to record the camera `gate` as user games."""
-    with new_mirror(JoinedAndWatched) as mirror:
+    with new_mirror(kind) as mirror:
         mirror.join()
         mirror.env["HELDAR_FFMPEG_BIN"] = str(GROWING_FFMPEG)
         mirror.logs.mkdir(parents=True)
@@ -197,3 +199,17 @@ def test_a_busy_watcher_does_not_outlive_the_supervisord_that_it_joined() -> Non
             for left in (pid, *others):
                 with contextlib.suppress(ProcessLookupError):
                     kill(left)
+
+
+class JoinedByAShell(JoinedAndWatched):
+    """A stanza that runs the watcher in a shell that stays."""
+
+    stanza = "sh -c '{watch}; :'"
+
+
+@as_root
+@pytest.mark.slow
+def test_a_watcher_that_is_no_child_of_supervisord_says_so() -> None:
+    """It knows recorders by their parent, so it can't see any. They record all the same."""
+    with joined_and_watched(JoinedByAShell) as mirror:
+        wait_until_shown(mirror, "without a shell or sudo in between")

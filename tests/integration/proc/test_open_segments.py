@@ -4,6 +4,7 @@ import os
 import pwd
 import shlex
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -159,6 +160,41 @@ def test_a_recorder_may_run_as_the_user_of_the_settings(start: Start, tmp_path: 
     """A joined supervisord is root's, and its recorders are not."""
     start("gate", WAITS, pwd.getpwnam("games").pw_uid)
     assert recorders_of(os.getpid(), tmp_path, user) == ({"gate": 7} if user == "games" else {})
+
+
+# A process that has a segment open, and becomes a stranger's, who hides it from others, when it gets a line.
+BECOMES_A_STRANGERS = """
+import ctypes, os, sys
+file = open(sys.argv[1], "w")
+print(flush=True)
+sys.stdin.readline()
+os.setuid(int(sys.argv[2]))
+ctypes.CDLL(None).prctl(4, int(sys.argv[3]), 0, 0, 0)
+print(flush=True)
+sys.stdin.readline()
+"""
+
+
+@as_root
+@pytest.mark.parametrize("allowed", ["0", "1"])
+def test_a_process_that_is_remembered_is_not_mistaken_for_a_strangers(
+    start: Start, tmp_path: Path, allowed: str
+) -> None:
+    """The number of an ffmpeg that has ended may be that of a stranger's process, which may read the same segment."""
+    path = segment(tmp_path, "gate")
+    command = shlex.join([sys.executable, "-c", BECOMES_A_STRANGERS, str(path), str(STRANGER_UID), allowed])
+    recorder = start("gate", f"{command}; :")
+    segments = OpenSegments(tmp_path, None)
+    assert segments.look(os.getpid()).keys() == {"gate"}
+    recorder.kill()
+    recorder.wait()
+    assert segments.look(os.getpid()).keys() == {"gate"}
+    assert recorder.stdin
+    assert recorder.stdout
+    recorder.stdin.write("\n")
+    recorder.stdin.flush()
+    recorder.stdout.readline()
+    assert segments.look(os.getpid()) == {}
 
 
 def test_without_supervisord_nothing_is_open(start: Start, tmp_path: Path) -> None:

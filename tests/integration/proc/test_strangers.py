@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.joined import Joined
 from support.made_footage import FLOOR, camera_directory, make_segment
 from support.mirror import Mirror
 from support.running import kill, wait_until_recording
@@ -53,8 +54,9 @@ def fakes(mirror: Mirror, camera_id: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def hung_supervisord(mirror: Mirror) -> Iterator[None]:
-    pid = int((mirror.state / "supervisord.pid").read_text())
+def hung_supervisord(directory: Path) -> Iterator[None]:
+    """Have the supervisord hang whose pid file is in this directory."""
+    pid = int((directory / "supervisord.pid").read_text())
     os.kill(pid, signal.SIGSTOP)
     try:
         yield
@@ -75,6 +77,12 @@ def mirror() -> Iterator[MirrorForAll]:
 
 @pytest.fixture
 def shelf(mirror: MirrorForAll) -> Iterator[tuple[Path, Path]]:
+    with shelved(mirror) as paths:
+        yield paths
+
+
+@contextlib.contextmanager
+def shelved(mirror: MirrorForAll) -> Iterator[tuple[Path, Path]]:
     """The open segment of `gate` and a closed one, which is the newest by its name. An old one is over the quota."""
     (opened,) = mirror.segments("gate")
     closed = [make_segment(camera_directory(mirror, "gate"), time.time() + at) for at in (-3600, 3600)]
@@ -92,12 +100,36 @@ def test_a_stranger_does_not_stop_pruning(
 ) -> None:
     """What is closed goes, and what a recorder of ours has open stays, though it is not the newest by its name."""
     uid = GAMES if who == "games" else 0
-    with fakes(mirror, "gate"), hung_supervisord(mirror) if supervisord == "hangs" else contextlib.nullcontext():
+    with fakes(mirror, "gate"), hung_supervisord(mirror.state) if supervisord == "hangs" else contextlib.nullcontext():
         if who == "root as such":  # its memory would be root's
             assert "would delete 1 segments" in mirror.run("prune", "--dry-run", HELDAR_MIRROR_USER="").stdout
             return
         assert "deleted 1 segments" in mirror.run_as(uid, "prune", code=0).stdout
     assert mirror.segments("gate") == list(shelf)
+
+
+@pytest.mark.slow
+def test_a_joined_supervisord_says_itself_who_it_is() -> None:
+    """Its recorders run as a user of their own. If it does not answer, nothing is deleted; if it is stopped, nothing is
+    open."""
+    with new_mirror(Joined) as mirror:
+        mirror.env |= FLOOR
+        mirror.join()
+        mirror.database.add("gate", storage_quota_bytes=500)
+        with mirror.supervisord():
+            mirror.run("reconcile")
+            wait_until_recording(mirror, "gate")
+            with fakes(mirror, "gate"), shelved(mirror) as shelf:
+                with hung_supervisord(mirror.home):
+                    shown = " ".join(mirror.run("prune", code=1).stdout.split())
+                    assert "nothing is pruned, since what is recorded now can't be found out: supervisord" in shown
+                    assert len(mirror.segments("gate")) == 3
+                assert "deleted 1 segments" in mirror.run("prune").stdout
+                assert mirror.segments("gate") == list(shelf)
+        for at in (-7200, 3600):
+            make_segment(camera_directory(mirror, "gate"), time.time() + at)
+        with fakes(mirror, "gate"):
+            assert "deleted 1 segments" in mirror.run("prune").stdout
 
 
 def test_status_tells_a_recorder_from_a_strangers(mirror: MirrorForAll) -> None:
@@ -116,7 +148,7 @@ def test_status_tells_a_recorder_from_a_strangers(mirror: MirrorForAll) -> None:
 def test_status_by_hand_sees_the_recorders_of_a_supervisord_that_hangs(mirror: MirrorForAll) -> None:
     """It asks supervisord for a minute. Linux says meanwhile who it is."""
     (opened,) = mirror.segments("gate")
-    with fakes(mirror, "gate"), hung_supervisord(mirror):
+    with fakes(mirror, "gate"), hung_supervisord(mirror.state):
         shown = mirror.run_as(GAMES, "status", code=1).stdout
     assert opened.name in shown
     assert "supervisord does not answer" in " ".join(shown.split())
