@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.mirror import new_home
-from support.users import HELDAR_UID, STRANGER_UID, as_root, identity
+from support.users import HELDAR_UID, STRANGER_UID, as_root, identity, python_for_all, run_as
 
 from heldar_mirror.proc.listener import listener
 
@@ -69,3 +69,16 @@ def test_a_listener_is_of_us_of_root_or_of_the_owner_of_the_directory(uid: int) 
                 assert listener(home / "socket") == process.pid
         finally:
             process.communicate()
+
+
+@as_root
+def test_a_listener_in_another_container_is_not_nobody() -> None:
+    """Its process has no number here."""
+    look = "import pathlib, sys; from heldar_mirror.proc.listener import listener; listener(pathlib.Path(sys.argv[1]))"
+    with new_home() as home:
+        process = start(home / "socket")
+        try:
+            result = run_as(0, ["unshare", "--pid", "--fork", python_for_all(), "-c", look, str(home / "socket")])
+        finally:
+            process.communicate()
+    assert "is in another container" in result.stderr

@@ -14,7 +14,6 @@ from support.users import HELDAR_UID, STRANGER_UID, as_root, identity, python_fo
 from support.waiting import processes_of, wait_for
 
 from heldar_mirror.errors import MirrorError
-from heldar_mirror.proc import open_segments
 from heldar_mirror.proc.open_segments import OpenSegments
 from heldar_mirror.proc.recorders import RECORDER, recorders_of
 
@@ -212,14 +211,33 @@ def test_a_supervisord_that_can_not_be_seen_is_not_one_without_recorders(tmp_pat
         OpenSegments(tmp_path, None).look(ended.pid)
 
 
-def test_recorders_are_found_without_the_list_of_children(
-    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Linux may be built without it, and a /proc with hidepid hides that of a different user's supervisord."""
-    path = segment(tmp_path, "gate")
-    start("gate", ffmpeg(path))
-    monkeypatch.setattr(open_segments, "children", lambda _: None)
-    assert OpenSegments(tmp_path, None).look(os.getpid())["gate"].path == str(path)
+# A look as the user games, who sees no process of others: /proc is mounted anew with hidepid.
+LOOK_WITH_HIDEPID = """
+mount -t proc -o hidepid=2 proc /proc
+exec setpriv --reuid games --regid games --clear-groups "$0" -c '
+import pathlib, sys
+from heldar_mirror.proc.open_segments import OpenSegments
+supervisord, specs, user = sys.argv[1:]
+print(list(OpenSegments(pathlib.Path(specs), user or None).look(int(supervisord))))
+' "$@"
+"""
+
+
+@as_root
+@pytest.mark.parametrize("user", ["games", ""])
+def test_recorders_are_found_though_their_supervisord_is_hidden(start: Start, user: str, tmp_path: Path) -> None:
+    """A joined supervisord is root's. Who does not know what user its recorders have can't tell that there are none."""
+    with new_home() as home:
+        home.chmod(0o777)
+        path = segment(home, "gate")
+        path.parent.chmod(0o777)
+        start("gate", ffmpeg(path), pwd.getpwnam("games").pw_uid)
+        command = ["sh", "-ec", LOOK_WITH_HIDEPID, python_for_all(), str(os.getpid()), str(tmp_path), user]
+        result = run_as(0, ["unshare", "--mount", *command])
+    if user:
+        assert result.stdout == "['gate']\n", result.stderr
+    else:
+        assert f"the recorders of supervisord, process {os.getpid()}, can't be seen" in result.stderr
 
 
 # What a user's look needs: a stand-in for a recorder, and a look at it with a pause in between.
