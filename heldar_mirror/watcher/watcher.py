@@ -156,8 +156,10 @@ class Watcher:
             if self._programs.is_listing_due:
                 await self._programs.refresh()
                 self._follower.request()
-            pid, parent = await self._gateway.pid(), self._publisher.supervisord
-            self._problems.note("parent", NOT_A_CHILD.format(pid=pid, parent=parent) if pid != parent else None)
+                pid, parent = await self._gateway.pid(), self._publisher.supervisord
+                self._problems.note("parent", NOT_A_CHILD.format(pid=pid, parent=parent) if pid != parent else None)
+            else:
+                await self._gateway.greet()
             if self._programs.lacks(self._follower.mirrored):
                 self._follower.request()
             self._problems.clear("supervisord")
