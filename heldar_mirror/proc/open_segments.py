@@ -5,12 +5,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from heldar_mirror.errors import MirrorError
 from heldar_mirror.footage.names import segment_begun
 from heldar_mirror.proc.processes import PROCESS_ENDED, all_children, children, is_ending
-from heldar_mirror.proc.recorders import Ours, ours, recorder_named
+from heldar_mirror.proc.recorders import Ours, recorder_named
 
 # A process whose files we may not see is looked at once more after this, since it may be between two states.
 SECOND_LOOK_SECONDS = 0.02
@@ -26,41 +25,39 @@ class Segment:
 
 
 class OpenSegments:
-    """Finds the segments that our supervisord's recorders with a launch spec in `specs_dir` have open.
+    """Finds the segments that our recorders have open.
 
-    `user` is the name of the recorders' user, if the settings name one. It remembers the process and the descriptor of
-    each segment, so that it seldom has to look at all recorders. `pause` waits for some seconds.
+    It remembers the process and the descriptor of each segment, so that it seldom has to look at all recorders. `pause`
+    waits for some seconds.
     """
 
-    def __init__(self, specs_dir: Path, user: str | None, pause: Callable[[float], object] = time.sleep) -> None:
-        self._specs_dir = specs_dir
-        self._user = user
+    def __init__(self, pause: Callable[[float], object] = time.sleep) -> None:
         self._pause = pause
         self._descriptors: dict[str, tuple[int, str, Segment, int]] = {}
         self.refused = 0
         self.ffmpegs: set[str] = set()
 
-    def look(self, supervisord: int | None, recorders: Mapping[str, int] | None = None) -> dict[str, Segment]:
+    def look(self, mark: Ours | None, recorders: Mapping[str, int] | None = None) -> dict[str, Segment]:
         """Return the open segments by camera.
 
-        `supervisord` is its pid, or None if there certainly is none; then no segment is open. `recorders` are the
-        pids that it gives its recorders, by camera. If one has no segment at the remembered descriptor, only its
-        children are looked at. All children of supervisord are looked at if they can't be seen, or without `recorders`.
+        `mark` says what makes a process a recorder of ours, or is None if there certainly is no supervisord; then no
+        segment is open. `recorders` are the pids that supervisord gives its recorders, by camera. If one has no segment
+        at the remembered descriptor, only its children are looked at. All children of supervisord are looked at if they
+        can't be seen, or without `recorders`.
 
         This sets `ffmpegs`, the cameras without a remembered segment that have an ffmpeg, and `refused`, the number of
         ffmpegs whose files we may not see. Raises MirrorError if supervisord's children can't be seen.
         """
         self.refused, self.ffmpegs = 0, set()
-        if supervisord is None:
+        if mark is None:
             self._descriptors = {}
             return {}
-        mark = ours(supervisord, self._specs_dir, self._user)
         self._look_again()
         found = None if recorders is None else self._children_of(recorders, mark)
-        refused = [each for each in (_search(mark) if found is None else found) if not self._look_into(*each)]
+        refused = [each for each in (_search(mark) if found is None else found) if not self._look_into(*each, mark)]
         if refused:
             self._pause(SECOND_LOOK_SECONDS)
-            self.refused = sum(not self._look_into(*each) for each in refused)
+            self.refused = sum(not self._look_into(*each, mark) for each in refused)
         return {camera_id: segment for camera_id, (_, _, segment, _) in self._descriptors.items()}
 
     def _look_again(self) -> None:
@@ -73,12 +70,12 @@ class OpenSegments:
                 if found and found[1] == user and os.path.dirname(found[0].path) == os.path.dirname(last.path):  # noqa: PTH120
                     self._descriptors[camera_id] = pid, fd, *found
 
-    def _look_into(self, pid: int, camera_id: str) -> bool:
+    def _look_into(self, pid: int, camera_id: str, mark: Ours) -> bool:
         """Find the segment that a recorder's child has open. Return whether we may see its files, if it has any."""
         try:
             descriptors = os.listdir(f"/proc/{pid}/fd")
             # A recorder that looks up the name of its camera has a child that is no ffmpeg.
-            if not recorder_named(pid, os.fsencode(self._specs_dir)):
+            if not recorder_named(pid, mark.specs_dir):
                 self.ffmpegs.add(camera_id)
             for fd in descriptors:
                 with suppress(*PROCESS_ENDED):

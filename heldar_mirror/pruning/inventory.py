@@ -13,6 +13,7 @@ from heldar_mirror.errors import MirrorError
 from heldar_mirror.footage.footage import Footage
 from heldar_mirror.footage.names import segment_name
 from heldar_mirror.proc.open_segments import OpenSegments
+from heldar_mirror.proc.recorders import ours
 from heldar_mirror.pruning.outcome import Progress, Pruned, Tally, no_progress
 from heldar_mirror.pruning.remover import Remover
 from heldar_mirror.volume.listing import (
@@ -35,9 +36,10 @@ FindSupervisord = Callable[[], int | None]
 
 def open_segments(find_supervisord: FindSupervisord, specs_dir: Path, user: str | None) -> dict[str, int]:
     """Return when each camera's open segment began (Unix seconds). Raises MirrorError if some can't be seen."""
-    segments = OpenSegments(specs_dir, user)
+    segments = OpenSegments()
     try:
-        found = {camera_id: int(each.begun) for camera_id, each in segments.look(find_supervisord()).items()}
+        supervisord = find_supervisord()
+        found = segments.look(None if supervisord is None else ours(supervisord, specs_dir, user))
     except MirrorError as error:
         raise MirrorError(f"nothing is pruned, since what is recorded now can't be found out: {error}") from None
     if segments.refused:
@@ -45,7 +47,7 @@ def open_segments(find_supervisord: FindSupervisord, specs_dir: Path, user: str 
             f"nothing is pruned: the open files of {segments.refused} recorders can't be seen. "
             "Run this as root, or as their user"
         )
-    return found
+    return {camera_id: int(segment.begun) for camera_id, segment in found.items()}
 
 
 class Inventory:

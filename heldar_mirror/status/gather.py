@@ -3,6 +3,7 @@
 from heldar_mirror.errors import MirrorError
 from heldar_mirror.heldar.tables import read_cameras
 from heldar_mirror.proc.open_segments import OpenSegments, Segment
+from heldar_mirror.proc.recorders import ours
 from heldar_mirror.programs.desired import Desired, desired_state
 from heldar_mirror.programs.stanzas import program_name
 from heldar_mirror.settings import Settings
@@ -30,10 +31,13 @@ def gather(settings: Settings) -> Report:
             desired = desired.without(taken_names(new, (), settings, Gateway(settings), reload=False))
     except MirrorError as error:
         problems.append(str(error))
-    open_segments = OpenSegments(settings.specs_dir, settings.user)
+    open_segments = OpenSegments()
     segments, files_known = dict[str, Segment](), False
     try:
-        segments = open_segments.look(find_supervisord(settings))
+        supervisord = find_supervisord(settings)
+        segments = open_segments.look(
+            None if supervisord is None else ours(supervisord, settings.specs_dir, settings.user)
+        )
         files_known = not open_segments.refused
     except MirrorError as error:
         if str(error) not in problems:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from heldar_mirror.errors import MirrorError
 from heldar_mirror.proc.open_segments import OpenSegments, Segment
+from heldar_mirror.proc.recorders import ours
 from heldar_mirror.settings import Settings
 from heldar_mirror.status.facts import Facts
 from heldar_mirror.status.publishing import StatusFile
@@ -36,11 +37,8 @@ class Publisher:
     # The segments that were open when the last report was made, by camera.
     segments: dict[str, Segment] = field(default_factory=dict, init=False)
 
-    _open_segments: OpenSegments = field(init=False)
+    _open_segments: OpenSegments = field(default_factory=OpenSegments, init=False)
     _status_file: StatusFile = field(default_factory=StatusFile, init=False)
-
-    def __post_init__(self) -> None:
-        self._open_segments = OpenSegments(self.settings().specs_dir, self.settings().user)
 
     async def run(self) -> None:
         """Publish a report again and again, every second if that is cheap and every TICK_SECONDS at least."""
@@ -79,8 +77,10 @@ class Publisher:
 
     def _look(self, recorders: Mapping[str, int] | None) -> str | None:
         """Find the open segments. Return why some can't be seen, or None."""
+        settings = self.settings()
         try:
-            self.segments = self._open_segments.look(self.supervisord, recorders)
+            mark = ours(self.supervisord, settings.specs_dir, settings.user)
+            self.segments = self._open_segments.look(mark, recorders)
         except MirrorError as error:
             return str(error)  # the segments of before are still the best that is known
         if refused := self._open_segments.refused:

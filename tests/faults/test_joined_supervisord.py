@@ -12,7 +12,7 @@ from support.joined import ADMIN_PASSWORD, Joined
 from support.mirror import GROWING_FFMPEG
 from support.running import kill, recorders
 from support.users import as_root, new_mirror
-from support.waiting import wait_for
+from support.waiting import processes_of, wait_for
 from support.watched import is_recorded_in, times_logged, wait_until_recorded, wait_until_shown, wait_until_well
 
 CANT_READ = "can't read its files, and nothing was applied"
@@ -199,6 +199,27 @@ def test_a_busy_watcher_does_not_outlive_the_supervisord_that_it_joined() -> Non
             for left in (pid, *others):
                 with contextlib.suppress(ProcessLookupError):
                     kill(left)
+
+
+@as_root
+@pytest.mark.slow
+def test_recorders_whose_launch_specs_have_moved_are_seen(joined: JoinedAndWatched) -> None:
+    """After a SIGHUP that moves the launch specs, the watcher knows its recorders by the new directory."""
+    before, moved = recorders(joined)["gate"], joined.home / "moved"
+
+    def is_seen() -> bool:
+        return (gate := joined.status()["gate"])["well"] and gate["segment"] is not None
+
+    try:
+        joined.write_settings(HELDAR_MIRROR_SPECS_DIR=str(moved))
+        joined.supervisorctl("signal", "HUP", "watch")
+        wait_for(lambda: processes_of(f"{moved}/gate.spec"), seen=joined.watch_log)
+        wait_for(is_seen, seen=joined.status)
+    finally:
+        joined.write_settings()
+        joined.supervisorctl("signal", "HUP", "watch")
+    wait_for(lambda: recorders(joined).get("gate", before) != before)
+    wait_for(is_seen, seen=joined.status)
 
 
 class JoinedByAShell(JoinedAndWatched):

@@ -15,7 +15,7 @@ from support.waiting import processes_of, wait_for
 
 from heldar_mirror.errors import MirrorError
 from heldar_mirror.proc.open_segments import OpenSegments
-from heldar_mirror.proc.recorders import RECORDER, recorders_of
+from heldar_mirror.proc.recorders import RECORDER, Ours, ours, recorders_of
 
 # What a recorder's stand-in runs. ffmpeg's opens one file after another, a line of input each; `:` keeps it a child.
 FFMPEG = """sh -c 'for path; do exec 9>"$path"; echo; read x; done' - {paths}; :"""
@@ -57,6 +57,11 @@ def start(tmp_path: Path) -> Iterator[Start]:
         process.communicate()  # its input ends, and so does all that reads it
 
 
+def by(specs_dir: Path) -> Ours:
+    """Return what makes a process a recorder with a launch spec in this directory: it is our child."""
+    return ours(os.getpid(), specs_dir, None)
+
+
 def ffmpeg(*paths: Path) -> str:
     return FFMPEG.format(paths=" ".join(map(str, paths)))
 
@@ -72,8 +77,8 @@ def test_a_segment_is_found_by_its_recorder_and_without_it(start: Start, tmp_pat
     path = segment(tmp_path, "gate")
     recorder = start("gate", ffmpeg(path))
     for recorders in ({"gate": recorder.pid}, None):
-        segments = OpenSegments(tmp_path, None)
-        assert {camera_id: each.path for camera_id, each in segments.look(os.getpid(), recorders).items()} == {
+        segments = OpenSegments()
+        assert {camera_id: each.path for camera_id, each in segments.look(by(tmp_path), recorders).items()} == {
             "gate": str(path)
         }
         assert (segments.ffmpegs, segments.refused) == ({"gate"}, 0)
@@ -83,20 +88,20 @@ def test_the_next_segment_is_found(start: Start, tmp_path: Path) -> None:
     """A recorder's ffmpeg closes one segment and opens another."""
     first, second = (segment(tmp_path, "gate", number) for number in range(2))
     recorder = start("gate", ffmpeg(first, second))
-    segments = OpenSegments(tmp_path, None)
-    assert segments.look(os.getpid(), {"gate": recorder.pid})["gate"].path == str(first)
+    segments = OpenSegments()
+    assert segments.look(by(tmp_path), {"gate": recorder.pid})["gate"].path == str(first)
     assert recorder.stdin
     recorder.stdin.write("\n")
     recorder.stdin.flush()
-    wait_for(lambda: segments.look(os.getpid(), {"gate": recorder.pid})["gate"].path == str(second))
+    wait_for(lambda: segments.look(by(tmp_path), {"gate": recorder.pid})["gate"].path == str(second))
 
 
 def test_a_recorder_that_waits_has_no_other_searched_for(start: Start, tmp_path: Path) -> None:
     """A camera may be away for hours, and a search of all processes at each look would cost too much."""
     waiting = start("yard", WAITS)
     start("gate", ffmpeg(segment(tmp_path, "gate")))
-    segments = OpenSegments(tmp_path, None)
-    assert segments.look(os.getpid(), {"yard": waiting.pid}) == {}
+    segments = OpenSegments()
+    assert segments.look(by(tmp_path), {"yard": waiting.pid}) == {}
     assert segments.ffmpegs == set()
 
 
@@ -104,8 +109,8 @@ def test_a_recorder_that_looks_up_a_name_has_no_ffmpeg(start: Start, tmp_path: P
     """Its child is a fork of its own."""
     recorder = start("gate", LOOKS_UP_ITS_NAME)
     for recorders in ({"gate": recorder.pid}, None):
-        segments = OpenSegments(tmp_path, None)
-        assert segments.look(os.getpid(), recorders) == {}
+        segments = OpenSegments()
+        assert segments.look(by(tmp_path), recorders) == {}
         assert segments.ffmpegs == set()
 
 
@@ -122,7 +127,7 @@ def test_a_recorder_that_is_not_where_it_should_be_is_searched_for(
         pid = ended.pid
     elif pid == "other":
         pid = start("yard", LOOKS_UP_ITS_NAME).pid
-    assert OpenSegments(tmp_path, None).look(os.getpid(), {"gate": int(pid)})["gate"].path == str(path)
+    assert OpenSegments().look(by(tmp_path), {"gate": int(pid)})["gate"].path == str(path)
 
 
 @pytest.mark.parametrize(
@@ -147,8 +152,8 @@ def test_what_looks_like_a_recorder_is_none(start: Start, tmp_path: Path, uid: i
         numbers = processes_of(str(tmp_path / "gate.spec"))
         assert numbers
         for recorders in (None, {"yard": waiting.pid}, *({"gate": pid} for pid in numbers)):
-            segments = OpenSegments(tmp_path, None)
-            assert segments.look(os.getpid(), recorders) == {}
+            segments = OpenSegments()
+            assert segments.look(by(tmp_path), recorders) == {}
             assert (segments.ffmpegs, segments.refused) == (set(), 0)
         assert recorders_of(os.getpid(), tmp_path, None) == {"yard": 7}
 
@@ -183,23 +188,23 @@ def test_a_process_that_is_remembered_is_not_mistaken_for_a_strangers(
     path = segment(tmp_path, "gate")
     command = shlex.join([sys.executable, "-c", BECOMES_A_STRANGERS, str(path), str(STRANGER_UID), allowed])
     recorder = start("gate", f"{command}; :")
-    segments = OpenSegments(tmp_path, None)
-    assert segments.look(os.getpid()).keys() == {"gate"}
+    segments = OpenSegments()
+    assert segments.look(by(tmp_path)).keys() == {"gate"}
     recorder.kill()
     recorder.wait()
-    assert segments.look(os.getpid()).keys() == {"gate"}
+    assert segments.look(by(tmp_path)).keys() == {"gate"}
     assert recorder.stdin
     assert recorder.stdout
     recorder.stdin.write("\n")
     recorder.stdin.flush()
     recorder.stdout.readline()
-    assert segments.look(os.getpid()) == {}
+    assert segments.look(by(tmp_path)) == {}
 
 
 def test_without_supervisord_nothing_is_open(start: Start, tmp_path: Path) -> None:
     start("gate", ffmpeg(segment(tmp_path, "gate")))
-    segments = OpenSegments(tmp_path, None)
-    assert segments.look(os.getpid()).keys() == {"gate"}
+    segments = OpenSegments()
+    assert segments.look(by(tmp_path)).keys() == {"gate"}
     assert segments.look(None) == {}
 
 
@@ -208,7 +213,7 @@ def test_a_supervisord_that_can_not_be_seen_is_not_one_without_recorders(tmp_pat
     ended = subprocess.Popen("true")
     ended.wait()
     with pytest.raises(MirrorError, match=f"recorders of supervisord, process {ended.pid}, can't be seen"):
-        OpenSegments(tmp_path, None).look(ended.pid)
+        OpenSegments().look(ours(ended.pid, tmp_path, None))
 
 
 # A look as the user games, who sees no process of others: /proc is mounted anew with hidepid.
@@ -217,8 +222,9 @@ mount -t proc -o hidepid=2 proc /proc
 exec setpriv --reuid games --regid games --clear-groups "$0" -c '
 import pathlib, sys
 from heldar_mirror.proc.open_segments import OpenSegments
+from heldar_mirror.proc.recorders import ours
 supervisord, specs, user = sys.argv[1:]
-print(list(OpenSegments(pathlib.Path(specs), user or None).look(int(supervisord))))
+print(list(OpenSegments().look(ours(int(supervisord), pathlib.Path(specs), user or None))))
 ' "$@"
 """
 
@@ -244,14 +250,14 @@ def test_recorders_are_found_though_their_supervisord_is_hidden(start: Start, us
 AS_USER = """
 import os, pathlib, subprocess, sys
 from heldar_mirror.proc.open_segments import OpenSegments
-from heldar_mirror.proc.recorders import RECORDER
+from heldar_mirror.proc.recorders import RECORDER, ours
 specs = pathlib.Path(sys.argv[1])
 recorder = subprocess.Popen(["sh", "-c", SCRIPT, str(RECORDER), str(specs / "gate.spec"), "7"],
                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 recorder.stdout.readline()
 def look(pause):
-    segments = OpenSegments(specs, None, pause)
-    return list(segments.look(os.getpid())), segments.refused
+    segments = OpenSegments(pause)
+    return list(segments.look(ours(os.getpid(), specs, None))), segments.refused
 """
 
 
