@@ -6,6 +6,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from heldar_mirror.children import PYTHON
@@ -13,9 +14,11 @@ from heldar_mirror.errors import DatabaseError, MirrorError, StateError, Supervi
 from heldar_mirror.foreground.attendant import accompany
 from heldar_mirror.foreground.orphans import reap_orphans
 from heldar_mirror.programs.desired import desired_state
-from heldar_mirror.programs.stanzas import render_programs
+from heldar_mirror.programs.stanzas import log_path, render_programs
 from heldar_mirror.reconcile.reconcile import read_rows, write
+from heldar_mirror.recorder.files import open_plain
 from heldar_mirror.settings import Settings
+from heldar_mirror.state.directory import state_errors
 from heldar_mirror.state.locks import locked, opened_lock_file, try_lock
 from heldar_mirror.state.secrets import environment_with_settings, secrets_of, write_secrets
 from heldar_mirror.state.specs import read_programs, read_saved, remove_specs, write_programs, write_supervisord
@@ -68,8 +71,22 @@ def up(settings: Settings, say: Callable[[str], None]) -> int:
                 render_supervisord(settings, str(os.geteuid()), _descriptors(say, settings), _working_directory()),
                 settings,
             )
+            _check_files(settings)
         dismiss()  # from now on only the watcher asks the volume
         return _run(configuration, settings, say)
+
+
+def _check_files(settings: Settings) -> None:
+    """Raise StateError if supervisord would hang when it opens its files, or could not replace its socket."""
+    socket = settings.state_dir / "supervisor.sock"
+    own = settings.state_dir / "supervisord.pid", settings.log_dir / "supervisord.log", settings.log_dir / "watch.log"
+    logs = [log_path(camera_id, settings) for camera_id in read_saved(settings)]
+    with state_errors(settings):
+        for path in [*map(str, own), *logs]:
+            with suppress(FileNotFoundError):
+                os.close(open_plain(path))
+        if socket.is_dir():
+            raise StateError(f"{socket} is a directory, expected a socket or nothing there. Remove it")
 
 
 def _working_directory() -> str:

@@ -5,7 +5,7 @@ import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from heldar_mirror.errors import StateError
+from heldar_mirror.errors import SettingsError
 from heldar_mirror.settings import Settings
 from heldar_mirror.volume.asking import dismiss
 
@@ -48,6 +48,4 @@ def _account(user: str) -> pwd.struct_passwd:
     try:
         return pwd.getpwnam(user)
     except KeyError:
-        raise StateError(
-            f"the user {user}, to whom the state belongs, was removed: expected HELDAR_MIRROR_USER to exist"
-        ) from None
+        raise SettingsError(f"HELDAR_MIRROR_USER={user!r}: expected the name of a user of this machine") from None

@@ -5,15 +5,16 @@ import enum
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-from heldar_mirror.errors import DatabaseError, MirrorError
+from heldar_mirror.errors import DatabaseError, MirrorError, StateError
 from heldar_mirror.heldar.cameras import Row
 from heldar_mirror.programs.desired import Desired, desired_state
 from heldar_mirror.reconcile.reconcile import Reconciled, Table, current_fingerprint, read_rows, reconcile
 from heldar_mirror.recorder.log import printable
 from heldar_mirror.settings import Settings
-from heldar_mirror.state.specs import Fingerprint, read_programs
+from heldar_mirror.state.specs import Fingerprint, read_programs, read_saved
 from heldar_mirror.watcher.async_gateway import Call
 from heldar_mirror.watcher.changes import Changes, needs_polling
 from heldar_mirror.watcher.problems import Log, Problems
@@ -62,8 +63,7 @@ class Follower:
         self._tried_at = 0.0
         self._fingerprint: Fingerprint | None = None
         self._turn_at: float | None = None
-        # Before the first reconcile, the programs file says which cameras have a program.
-        self.mirrored = frozenset(name.removeprefix(settings().prefix) for name in read_programs(settings()))
+        self.mirrored = _mirrored_before(settings())
         self.desired = Desired({})
 
     @property
@@ -164,3 +164,13 @@ class Follower:
         for sign, changes in (("+", plan.added), ("~", plan.changed), ("-", plan.removed)):
             for change in changes:
                 self._log(f"{sign} {change.camera_id}")
+
+
+def _mirrored_before(settings: Settings) -> frozenset[str]:
+    """Return the cameras that have a program before the first reconcile: by the programs file, or by the launch specs
+    if that can't be read. The reconcile will report it."""
+    with suppress(StateError):
+        return frozenset(name.removeprefix(settings.prefix) for name in read_programs(settings))
+    with suppress(StateError):
+        return frozenset(read_saved(settings))
+    return frozenset()

@@ -1,10 +1,11 @@
 """Checking whether the volume can be recorded to."""
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from heldar_mirror.errors import MirrorError
+from heldar_mirror.errors import MirrorError, StateError
 from heldar_mirror.proc.mounts import Mount, mount_of
 from heldar_mirror.settings import Settings
 from heldar_mirror.state.volumes import remembered_volume
@@ -34,7 +35,9 @@ class VolumeGuard:
     _proven: tuple[Path, Mount] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self._volume_id = remembered_volume(self.settings())
+        self._volume_id = None
+        with suppress(StateError):  # the first check reports it
+            self._volume_id = remembered_volume(self.settings())
 
     async def check(self) -> None:
         """Check that the mirror root is on the remembered volume, and has room. Note a problem if not."""

@@ -5,6 +5,7 @@ as `removeProcessGroup`. Each completed step is printed to standard error.
 """
 
 import os
+import posix
 import signal
 import sys
 from collections.abc import Callable
@@ -32,7 +33,8 @@ def wrap(owner: Any, name: str, describe: Callable[..., str | None]) -> None:
     setattr(owner, name, call)
 
 
-wrap(os, "open", lambda path, flags, *_: f"open {Path(path).name}" if flags & os.O_CREAT else None)
+for module in (os, posix):
+    wrap(module, "open", lambda path, flags, *_: f"open {Path(path).name}" if flags & os.O_CREAT else None)
 wrap(os, "mkdir", lambda path, *_: f"mkdir {path}")
 wrap(Path, "rename", lambda _, target: f"rename {target.name}")
 wrap(Path, "unlink", lambda path, *_: f"unlink {path.name}" if path.exists() else None)

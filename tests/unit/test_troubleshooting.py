@@ -35,7 +35,6 @@ SELF_EXPLANATORY = (
     "mirror root … was never recorded to by this instance: nothing to prune",
     "something else was mounted at … just now",
     "supervisord at … is shutting down",
-    "the user …, to whom the state belongs, was removed: expected HELDAR_MIRROR_USER to exist",
     "the watcher does not run",
     "the watcher has ended",
 )

@@ -96,6 +96,13 @@ def test_a_damaged_file_of_volumes_is_no_shorter_one(state: Settings, text: str)
         remembered_volume(state)
 
 
+@pytest.mark.parametrize("name", ["no camera.spec", "a\udcff.spec", ".gate.spec", ".spec", "a\nb.spec"])
+def test_a_file_that_is_named_like_no_camera_is_no_launch_spec(state: Settings, name: str) -> None:
+    """supervisord could not even be asked for a program of such a name."""
+    (state.specs_dir / name).touch()
+    assert read_saved(state) == {}
+
+
 def test_what_was_applied_is_remembered(state: Settings) -> None:
     write_programs("one", state)
     assert not is_applied(state)

@@ -65,6 +65,13 @@ def test_any_other_text_is_no_error(text: str) -> None:
     assert last_error(text.replace("ERROR", "INFO")) is None
 
 
+@pytest.mark.parametrize("stamp", ["2026-13-01T00:00:00Z", "2026-01-01T25:00:00Z", "0000-00-00T00:00:00Z"])
+def test_what_is_no_time_was_not_logged_by_a_recorder(stamp: str) -> None:
+    """It neither hides the error before it, nor ends who reads the log."""
+    assert last_error(f"{stamp} ERROR x\n") is None
+    assert last_error(f"1970-01-01T00:00:05Z ERROR y\n{stamp} ERROR x\n") == (5.0, "y")
+
+
 def test_the_last_one_counts(tmp_path: Path) -> None:
     """Of several the last is returned, from the end of a log that may be large; without a log there is none."""
     log = tmp_path / "gate.log"
