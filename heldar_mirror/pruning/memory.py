@@ -16,6 +16,9 @@ from heldar_mirror.state.directory import StateSettings, replace_file, state_err
 
 RETENTION_FILE = "retention.json"
 
+# No time in the file is further from 1970 than this, except for the ends of locks.
+MAX_SECONDS = 1 << 40
+
 
 @dataclass(frozen=True)
 class Retention:
@@ -76,8 +79,8 @@ def _number(value: Any) -> float:
 
 
 def _finite(value: Any) -> float:
-    if math.isinf(_number(value)):
-        raise TypeError("a time without an end")
+    if abs(_number(value)) > MAX_SECONDS:
+        raise TypeError(f"{ascii(value)[:40]} is no time that was written")
     return float(value)
 
 
@@ -92,14 +95,19 @@ def _clock(*, boot: Any, offset: Any, seen: Any, doubted_until: Any = 0.0) -> Wa
 
 def write_retention(retention: Retention, settings: StateSettings) -> None:
     """Save what is remembered, in place of what was saved before. Raises StateError."""
+    with state_errors(settings):
+        replace_file(settings.state_dir / RETENTION_FILE, retention_text(retention), 0o600, None)
+
+
+def retention_text(retention: Retention) -> str:
+    """Return the text of the file."""
     saved = {
         "known": sorted(retention.cameras),
         "deleted": retention.deleted,
         "clock": retention.clock and vars(retention.clock),
         "locks": {name: locks.spans for name, locks in retention.locks.items()},
     }
-    with state_errors(settings):
-        replace_file(settings.state_dir / RETENTION_FILE, json.dumps(saved), 0o600, None)
+    return json.dumps(saved)
 
 
 class Memory:

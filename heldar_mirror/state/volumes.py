@@ -79,6 +79,10 @@ def parse_volumes(text: str) -> dict[str, str]:
 
 
 def _write_volumes(volumes: Mapping[str, str], settings: Settings) -> None:
-    text = "".join(f"{volume} {root}\n" for root, volume in sorted(volumes.items()))
     with state_errors(settings):
-        replace_file(settings.state_dir / "volumes", text, 0o600, None)
+        replace_file(settings.state_dir / "volumes", volumes_text(volumes), 0o600, None)
+
+
+def volumes_text(volumes: Mapping[str, str]) -> str:
+    """Return the text of the file."""
+    return "".join(f"{volume} {root}\n" for root, volume in sorted(volumes.items()))

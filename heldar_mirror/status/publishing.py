@@ -155,7 +155,7 @@ def read_report(settings: Settings) -> Report:
         while True:
             with open(_open(path), "rb") as file:
                 if _is_locked(file.fileno(), VALID):
-                    return _parse(files.read_all(file.fileno(), str(path)), path)
+                    return parse_report(files.read_all(file.fileno(), str(path)), path)
                 is_alive = _is_locked(file.fileno(), ALIVE)
                 if _is_at(path, file.fileno()):
                     break  # otherwise the file was replaced meanwhile
@@ -197,7 +197,8 @@ def _open(path: Path) -> int:
     return fd
 
 
-def _parse(content: bytes, path: Path) -> Report:
+def parse_report(content: bytes, path: Path) -> Report:
+    """Return the report in the content of the status file. Raises StateError, which names the file by `path`."""
     try:
         published = json.loads(files.as_text(content))
         cameras = tuple(_camera(**camera) for camera in _checked(published["cameras"], list))
