@@ -31,7 +31,7 @@ def parse_spec(text: str) -> "dict[str, list[str]]":
     for field in ("generation", "camera", "root", "volume", "directory", "url", "arg"):
         if not spec[field]:
             raise ValueError(f"a launch spec without {field}")
-    if any("\0" in value for field in FIELDS if field != "secret" for value in spec[field]):
+    if "\0" in text and any("\0" in value for field in FIELDS if field != "secret" for value in spec[field]):
         raise ValueError("a NUL character, which no path and no argument can hold")
     return spec
 
