@@ -22,7 +22,7 @@ def owner_ids(settings: Settings) -> tuple[int, int] | None:
 def acting_as(user: str) -> Iterator[None]:
     """Act as `user` in the block, with that user's groups, as far as files are concerned. Only root can call it, and
     only while the process has one thread."""
-    entry, group, groups = pwd.getpwnam(user), os.getegid(), os.getgroups()
+    entry, group, groups = _account(user), os.getegid(), os.getgroups()
     try:
         os.initgroups(user, entry.pw_gid)
         os.setegid(entry.pw_gid)

@@ -2,6 +2,7 @@
 
 import contextlib
 import pwd
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -46,9 +47,16 @@ def without_inodes(state: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def read_only(state: Path) -> Iterator[None]:
     """The disk is read-only. Files that are open for writing stay so, as the logs."""
-    mount("--bind", state, state)
+    for left in range(20, -1, -1):
+        mount("--bind", state, state)
+        try:
+            mount("-o", "remount,bind,ro", state)
+            break
+        except subprocess.CalledProcessError:  # the watcher has just opened a file in the new mount
+            unmount(state)
+            if not left:
+                raise
     try:
-        mount("-o", "remount,bind,ro", state)
         yield
     finally:
         unmount(state)
