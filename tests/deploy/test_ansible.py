@@ -17,6 +17,20 @@ from support.waiting import wait_for
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
+TEXTFILES = "/var/lib/prometheus/node-exporter"
+
+# The user of node_exporter owns the directory of the metrics, and has put links where root might write.
+TRAPS = f"""
+chown prometheus: {TEXTFILES}
+for name in heldar_mirror.prom .heldar_mirror.prom.new heldar_mirror.prom.new; do
+    echo keep >"/root/$name.victim"
+    runuser -u prometheus -- ln -s "/root/$name.victim" "{TEXTFILES}/$name"
+done
+"""
+
+SCRAPE = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:9100/metrics').read().decode())"
+
+
 @pytest.fixture(scope="module")
 def own() -> Iterator[Managed]:
     """A host with all options of the role, and at first with an older supervisor."""
@@ -25,12 +39,12 @@ def own() -> Iterator[Managed]:
         run(sys.executable, "-m", "pip", "download", "-q", "-d", str(index), "supervisor==4.2.5", "setuptools<81")
         build(copy_tree(made.home / "next", NEXT))[1].rename(index / f"heldar_mirror-{NEXT}-py3-none-any.whl")
         made.host.put(index, "/root/index")
-        made.host.shell("mkdir /var/lib/textfiles")
+        made.host.run("apt-get", "-qq", "-y", "--no-install-recommends", "install", "prometheus-node-exporter")
         made.variables |= {
             "heldar_mirror_wheel": str(build(copy_tree(made.home / "this"))[1]),
             "heldar_mirror_secrets": {"HELDAR_SECRET_KEY": SECRET},
             "heldar_mirror_constraints": ["supervisor==4.2.5", "setuptools<81"],
-            "heldar_mirror_textfile_dir": "/var/lib/textfiles",
+            "heldar_mirror_textfile_dir": TEXTFILES,
             "heldar_mirror_alert_rules": "/etc/alerts.yml",
             "heldar_mirror_hidepid": True,
         }
@@ -84,6 +98,7 @@ def test_wrong_variables_are_refused_before_any_change(own: Managed, variables: 
 
 def test_it_is_applied_twice(own: Managed) -> None:
     """The cameras are mirrored by the role's own user. The second time nothing changes."""
+    own.host.shell(TRAPS)
     assert changes(own.play("--diff")) > 10
     wait_for(own.all_well)
     assert set(own.segments().values()) == {"heldar-mirror"}
@@ -96,15 +111,42 @@ def test_it_is_applied_twice(own: Managed) -> None:
 
 
 def test_the_options_take_effect(own: Managed) -> None:
-    """There are metrics of each camera, alert rules about these metrics, and a /proc that hides processes."""
-    metrics = own.host.path("/var/lib/textfiles/heldar_mirror.prom")
-    wait_for(lambda: metrics.exists() and 'heldar_mirror_well{camera="gate"} 1' in metrics.read_text())
+    """node_exporter shows metrics of each camera, alert rules are about these metrics, and /proc hides processes."""
+
+    def scrape() -> str:
+        return own.host.run("python3", "-c", SCRAPE).stdout
+
+    own.execute("INSERT INTO cameras (id, name, vendor, segment_seconds, mirror_enabled) VALUES ('tür', '', '', 5, 0)")
+    try:
+        for camera, value in (("gate", 1), ("tür", 0)):
+            wait_for(lambda: f'heldar_mirror_wanted{{camera="{camera}"}} {value}\n' in scrape())  # noqa: B023
+    finally:
+        own.execute("DELETE FROM cameras WHERE id = 'tür'")
+    metrics = scrape()
+    assert 'heldar_mirror_well{camera="gate"} 1\n' in metrics
+    assert "node_textfile_scrape_error 0\n" in metrics
+    assert re.search(r'^heldar_mirror_info\{version="[^"]+"\} 1$', metrics, re.MULTILINE)
     (group,) = yaml.safe_load(own.host.path("/etc/alerts.yml").read_text())["groups"]
     for rule in group["rules"]:
         (name,) = re.findall(r"heldar_mirror_\w+", rule["expr"])
-        assert f"# TYPE {name} gauge\n" in metrics.read_text()
-    assert re.search(r'^heldar_mirror_info\{version="[^"]+"\} 1$', metrics.read_text(), re.MULTILINE)
+        assert f"# TYPE {name} gauge\n" in metrics
     assert own.host.run("runuser", "-u", "nobody", "--", "pgrep", "-f", "ffmpeg", code=1).stdout == ""
+
+
+def test_metrics_are_written_by_a_user_of_their_own(own: Managed) -> None:
+    """Nothing was written through a link, and the file belongs neither to node_exporter's user nor to the mirror's."""
+    assert (
+        own.host.shell(f"rm {TEXTFILES}/*.new {TEXTFILES}/.*.new; cat /root/*.victim /root/.*.victim") == "keep\n" * 3
+    )
+    assert (
+        own.host.shell(f"readlink {TEXTFILES}/heldar_mirror.prom") == "/run/heldar-mirror-textfile/heldar_mirror.prom\n"
+    )
+    made = own.host.shell("stat -c '%U %a' /run/heldar-mirror-textfile /run/heldar-mirror-textfile/*")
+    assert made == "heldar-mirror-metrics 755\nheldar-mirror-metrics 644\n"
+    found = own.host.run("systemd-analyze", "security", "heldar-mirror-textfile").stdout
+    exposure = re.search(r"Overall exposure level for .*: ([\d.]+)", found)
+    assert exposure, found
+    assert float(exposure[1]) < 2.0
 
 
 def test_an_upgrade_restarts_the_watcher_alone(own: Managed) -> None:

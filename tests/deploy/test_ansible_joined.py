@@ -23,7 +23,7 @@ command=/bin/sleep infinity
 @pytest.fixture(scope="module")
 def joined() -> Iterator[Managed]:
     """A host whose supervisor package runs other programs. heldar-mirror is installed from a checkout."""
-    with managed_host("supervisor") as made:
+    with managed_host() as made:
         checkout = str(copy_tree(made.home / "checkout"))
         git = ["git", "-C", checkout, "-c", "user.name=Tests", "-c", "user.email=tests@example.org"]
         for words in ("init -q", "add .", "commit -q -m Tests"):

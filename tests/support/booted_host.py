@@ -19,7 +19,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +36,9 @@ PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "openssh-server", "iproute2", "procps", "ca-certificates"),
     *("python3", "python3-apt", "python3-venv", "ffmpeg", "util-linux"),
 )
+
+# Downloaded, for the tests that install them.
+DOWNLOADED = ("prometheus-node-exporter", "supervisor")
 
 NETWORKS = ipaddress.IPv4Network("10.213.0.0/16")
 
@@ -291,17 +294,14 @@ class Host:
 
 
 @contextlib.contextmanager
-def booted_host(
-    packages: Collection[str] = (), downloaded: Collection[str] = (), wheels: Collection[str] = ()
-) -> Iterator[Host]:
+def booted_host() -> Iterator[Host]:
     """Boot a host of Debian 12 on its own disk, which is deleted at the end.
 
-    PACKAGES and `packages` are installed. Without a network the host can also install the Debian packages
-    `downloaded`, by apt-get, and the wheels in /opt/wheels, by `pip install --no-index --find-links /opt/wheels`.
-    These are what setup.cfg requires and `wheels` (requirements such as `supervisor==4.2.5`). Skip the test if this
-    machine can't build a host.
+    PACKAGES are installed. Without a network the host can also install the Debian packages DOWNLOADED, by apt-get, and
+    the wheels in /opt/wheels, by `pip install --no-index --find-links /opt/wheels`. These are what setup.cfg requires.
+    Skip the test if this machine can't build a host.
     """
-    base = _base(packages, downloaded, wheels)
+    base = _base()
     home = Path(tempfile.mkdtemp(prefix="mirror-test-host-"))
     groups: list[Path] = []
     host = None
@@ -385,7 +385,7 @@ def unavailable(reason: str) -> None:
     pytest.skip(reason)
 
 
-def _base(packages: Collection[str], downloaded: Collection[str], wheels: Collection[str]) -> Path:
+def _base() -> Path:
     """Return the directory of a host's tree. Build it if it isn't there yet."""
     if os.geteuid() != 0:
         unavailable("only root can build and boot a host")
@@ -396,10 +396,10 @@ def _base(packages: Collection[str], downloaded: Collection[str], wheels: Collec
     setup.read(TREE / "setup.cfg")
     requirements = setup["options"]["install_requires"].split("\n")
     script = BUILD.format(
-        packages=shlex.join((*PACKAGES, *sorted(packages))),
-        downloaded=shlex.join(sorted(downloaded)),
+        packages=shlex.join(PACKAGES),
+        downloaded=shlex.join(DOWNLOADED),
         unwanted=shlex.join(UNWANTED),
-        wheels=shlex.join(sorted({*filter(None, requirements), "setuptools", "wheel", *wheels})),
+        wheels=shlex.join(sorted({*filter(None, requirements), "setuptools", "wheel"})),
     )
     key = hashlib.sha256(json.dumps([SUITE, script]).encode()).hexdigest()[:16]
     CACHE.mkdir(parents=True, exist_ok=True)

@@ -104,11 +104,11 @@ class Managed:
 
 
 @contextlib.contextmanager
-def managed_host(*downloaded: str) -> Iterator[Managed]:
-    """A host without heldar-mirror, which can install the Debian packages `downloaded`."""
+def managed_host() -> Iterator[Managed]:
+    """A host without heldar-mirror."""
     camera = Camera()
     try:
-        with new_home() as home, booted_host(downloaded=downloaded) as host:
+        with new_home() as home, booted_host() as host:
             camera.address = host.gateway
             camera.plug_in()
             host.shell(
