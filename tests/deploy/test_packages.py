@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from lock_requirements import LOCK, PYTHONS
 from support import TREE
 from support.mirror import Mirror, mirror_env, new_database, new_home
 from support.packages import build, copy_tree, python, run
@@ -71,8 +72,11 @@ def test_it_mirrors_with_each_python_and_supervisor(packages: tuple[Path, Path],
         database = new_database(home)
         mirror = InstalledMirror(home, database, mirror_env(home, database), venv)
         database.add("gate")
-        for supervisor, what in (("4.2.5", f"{packages[1]}[supervisor-4-2]"), ("4.3", "supervisor>=4.3")):
-            run(str(venv / "bin/pip"), "install", "--quiet", what)
+        # What the Ansible role installs, where there are hosts with that Python.
+        newer = ["--require-hashes", "--requirement", str(LOCK)] if version in PYTHONS else ["supervisor>=4.3"]
+        for supervisor, what in (("4.2.5", [f"{packages[1]}[supervisor-4-2]"]), ("4.3", newer)):
+            run(str(venv / "bin/pip"), "install", "--quiet", *what)
+            run(str(venv / "bin/pip"), "check")
             with mirror.up(watched=True):
                 before = wait_until_recording(mirror, "gate")
                 assert mirror.supervisorctl("version").startswith(supervisor)

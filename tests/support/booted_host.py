@@ -5,7 +5,6 @@ its other processes die with the first one, and its mounts and network vanish wi
 cached below ~/.cache/heldar-mirror-tests, under a hash of everything it was built from.
 """
 
-import configparser
 import contextlib
 import fcntl
 import hashlib
@@ -13,6 +12,7 @@ import ipaddress
 import json
 import os
 import random
+import re
 import shlex
 import shutil
 import signal
@@ -24,8 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from lock_requirements import LOCK
 
-from support import TREE
 from support.waiting import COMMAND_SECONDS, PATIENCE_SECONDS
 
 CACHE = Path.home() / ".cache/heldar-mirror-tests"
@@ -298,7 +298,8 @@ def booted_host() -> Iterator[Host]:
     """Boot a host of Debian 12 on its own disk, which is deleted at the end.
 
     PACKAGES are installed. Without a network the host can also install the Debian packages DOWNLOADED, by apt-get, and
-    the wheels in /opt/wheels, by `pip install --no-index --find-links /opt/wheels`. These are what setup.cfg requires.
+    the wheels in /opt/wheels, by `pip install --no-index --find-links /opt/wheels`. These are what the Ansible role
+    installs.
     Skip the test if this machine can't build a host.
     """
     base = _base()
@@ -392,14 +393,12 @@ def _base() -> Path:
     for program, package in (("debootstrap", "debootstrap"), ("ssh-keygen", "openssh-client"), ("ip", "iproute2")):
         if not shutil.which(program):
             unavailable(f"a host needs {program}: apt-get install {package}")
-    setup = configparser.ConfigParser()
-    setup.read(TREE / "setup.cfg")
-    requirements = setup["options"]["install_requires"].split("\n")
+    pinned = re.findall(r"^\S+==\S+", LOCK.read_text(), re.MULTILINE)
     script = BUILD.format(
         packages=shlex.join(PACKAGES),
         downloaded=shlex.join(DOWNLOADED),
         unwanted=shlex.join(UNWANTED),
-        wheels=shlex.join(sorted({*filter(None, requirements), "setuptools", "wheel"})),
+        wheels=shlex.join(sorted({*pinned, "setuptools", "wheel"})),
     )
     key = hashlib.sha256(json.dumps([SUITE, script]).encode()).hexdigest()[:16]
     CACHE.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,15 +42,37 @@ class Managed:
 
     def play(self, *options: str, failed: bool = False, **variables: object) -> str:
         """Apply the example's playbook to the host, and return Ansible's output. It must fail if `failed` is true."""
-        host = {
+        return self._play({self.host.address: {}}, options, failed, variables)
+
+    def refusals(self, cases: Sequence[Mapping[str, object]]) -> list[str]:
+        """Apply the playbook with the variables of each case at once. Each must fail and change nothing.
+
+        Return Ansible's messages of each.
+        """
+        names = [f"case{number}" for number in range(len(cases))]
+        hosts = {name: {"ansible_host": self.host.address, **case} for name, case in zip(names, cases, strict=True)}
+        output = self._play(hosts, ["--forks", "9"], True, {})
+        lines = [" ".join(re.findall(rf"^fatal: \[{name}\].*(?:\n .*)*", output, re.MULTILINE)) for name in names]
+        assert set(re.findall(r"changed=(\d+)", output)) == {"0"}, output
+        return [" ".join(found.split()) for found in lines]
+
+    def _play(
+        self,
+        hosts: Mapping[str, Mapping[str, object]],
+        options: Sequence[str],
+        failed: bool,
+        variables: Mapping[str, object],
+    ) -> str:
+        login = {
             "ansible_user": "root",
             "ansible_ssh_private_key_file": str(self.host.key),
             "ansible_ssh_common_args": shlex.join(self.host.ssh_options),
             "ansible_python_interpreter": "/usr/bin/python3",
         }
         inventory = self.home / "inventory.json"
-        nvrs = {"hosts": {self.host.address: host}, "vars": self.variables | variables}
-        inventory.write_text(json.dumps({"nvrs": nvrs}))
+        inventory.write_text(
+            json.dumps({"nvrs": {"hosts": hosts, "vars": login | self.variables | dict(variables)}}),
+        )
         kept = {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("PIP_")}
         done = subprocess.run(
             [Path(sys.executable).with_name("ansible-playbook"), "-i", inventory, "playbook.yml", *options],
@@ -116,7 +138,7 @@ def managed_host() -> Iterator[Managed]:
             )
             variables: dict[str, object] = {
                 "heldar_mirror_recordings_dir": ROOT,
-                "heldar_mirror_pip_args": ["--no-index", "--find-links=/opt/wheels", "--find-links=/root/index"],
+                "heldar_mirror_pip_conf": {"no-index": True, "find-links": ["/opt/wheels", "/root/index"]},
                 "heldar_mirror_settings": {"HELDAR_DATABASE_URL": "sqlite:///var/lib/heldar/heldar.db"},
             }
             made = Managed(host, home, camera, variables)
