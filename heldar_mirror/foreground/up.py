@@ -21,7 +21,7 @@ from heldar_mirror.settings import Settings
 from heldar_mirror.state.directory import state_errors
 from heldar_mirror.state.locks import locked, opened_lock_file, try_lock
 from heldar_mirror.state.secrets import environment_with_settings, secrets_of, write_secrets
-from heldar_mirror.state.specs import read_programs, read_saved, remove_specs, write_programs, write_supervisord
+from heldar_mirror.state.specs import read_programs, remove_specs, saved_ids, write_programs, write_supervisord
 from heldar_mirror.supervisord.configuration import render_supervisord
 from heldar_mirror.supervisord.gateway import STOP_TIMEOUT_SECONDS, Gateway
 from heldar_mirror.volume.asking import dismiss
@@ -62,7 +62,7 @@ def up(settings: Settings, say: Callable[[str], None]) -> int:
                         say(str(text))
             except DatabaseError as error:
                 say(f"{error} Going on with the last known good until it can be read")
-                if lost := len(read_programs(settings)) - len(read_saved(settings)):
+                if lost := len(read_programs(settings)) - len(saved_ids(settings)):
                     say(f"{lost} mirrors can't start until then: their credentials were on a tmpfs")
                 if not was_up_before:
                     write_programs(render_programs({}, settings), settings)
@@ -80,7 +80,7 @@ def _check_files(settings: Settings) -> None:
     """Raise StateError if supervisord would hang when it opens its files, or could not replace its socket."""
     socket = settings.state_dir / "supervisor.sock"
     own = settings.state_dir / "supervisord.pid", settings.log_dir / "supervisord.log", settings.log_dir / "watch.log"
-    logs = [log_path(camera_id, settings) for camera_id in read_saved(settings)]
+    logs = [log_path(camera_id, settings) for camera_id in saved_ids(settings)]
     with state_errors(settings):
         for path in [*map(str, own), *logs]:
             with suppress(FileNotFoundError):
@@ -102,7 +102,7 @@ def _working_directory() -> str:
 
 
 def _descriptors(say: Callable[[str], None], settings: Settings) -> int:
-    wanted = max(MIN_DESCRIPTORS, 256 + 2 * DESCRIPTORS_PER_PROGRAM * len(read_saved(settings)))
+    wanted = max(MIN_DESCRIPTORS, 256 + 2 * DESCRIPTORS_PER_PROGRAM * len(saved_ids(settings)))
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard == resource.RLIM_INFINITY or hard >= wanted:
         return wanted

@@ -14,7 +14,7 @@ from heldar_mirror.programs.desired import Desired, desired_state
 from heldar_mirror.reconcile.reconcile import Reconciled, Table, current_fingerprint, read_rows, reconcile
 from heldar_mirror.recorder.log import printable
 from heldar_mirror.settings import Settings
-from heldar_mirror.state.specs import Fingerprint, read_programs, read_saved
+from heldar_mirror.state.specs import Fingerprint, read_programs, saved_ids
 from heldar_mirror.watcher.async_gateway import Call
 from heldar_mirror.watcher.changes import Changes, needs_polling
 from heldar_mirror.watcher.problems import Log, Problems
@@ -172,5 +172,5 @@ def _mirrored_before(settings: Settings) -> frozenset[str]:
     with suppress(StateError):
         return frozenset(name.removeprefix(settings.prefix) for name in read_programs(settings))
     with suppress(StateError):
-        return frozenset(read_saved(settings))
+        return saved_ids(settings)
     return frozenset()
