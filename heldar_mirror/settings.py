@@ -64,7 +64,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     layers = (heldar, mirror, environ)
     settings = parse_settings({name: value for layer in layers for name, value in layer.items() if value.strip()})
     if settings.joined and os.geteuid() == 0:
-        _check_hands(Path(str(heldar_file)), Path(str(mirror_file)))
+        _check_hands(heldar_file, mirror_file)
     return settings
 
 
