@@ -16,15 +16,12 @@ def read_env_file(path: Path) -> dict[str, str]:
         return parse_env_file(files.as_text(files.read(str(path), links=True)))
     except FileNotFoundError:
         return {}
-    except PermissionError as error:
-        reason, remedy = str(error), "Run as root, or as its group"
-    except OSError as error:
-        reason, remedy = str(error), "Expected the settings as text"
-    except ValueError as error:
-        reason, remedy = str(error), "Expected the settings as text in UTF-8; save it anew"
     except SettingsError as error:
         raise SettingsError(f"{path}: {error}") from None
-    raise SettingsError(f"cannot read the settings in {path}: {reason}. {remedy}.")
+    except (OSError, ValueError) as error:
+        is_refused = isinstance(error, PermissionError)
+        remedy = "Run as root, or as its group" if is_refused else "Expected a text in UTF-8; save it anew"
+        raise SettingsError(f"cannot read the settings in {path}: {error}. {remedy}.") from None
 
 
 def parse_env_file(text: str) -> dict[str, str]:
