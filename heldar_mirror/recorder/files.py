@@ -9,6 +9,9 @@ import posix
 # No file of ours is nearly as large.
 MAX_BYTES = 64 << 20
 
+# The mode of each file that is made, since whoever may read a file may lock it.
+PRIVATE = 0o600
+
 # From Linux's headers, since loading `stat` and `errno` would cost memory.
 S_IFMT, S_IFREG = 0o170000, 0o100000
 ENXIO, EISDIR, EINVAL, EFBIG, ELOOP = 6, 21, 22, 27, 40
@@ -18,16 +21,15 @@ class NotPlainError(OSError):
     """What lies at a path is no plain file, or is larger than any file of ours."""
 
 
-def open_plain(
-    path: str, flags: int = posix.O_RDONLY, mode: int = 0o600, *, within: "int | None" = None, links: bool = False
-) -> int:
+def open_plain(path: str, flags: int = posix.O_RDONLY, *, within: "int | None" = None, links: bool = False) -> int:
     """Return a descriptor of a plain file. Raises OSError, which names the file.
 
-    A FIFO is not waited for, and a link is refused unless `links`. A relative path begins at the directory `within`.
+    With O_CREAT in `flags` a missing file is made, for us alone. A FIFO is not waited for, and a link is refused unless
+    `links`. A relative path begins at the directory `within`.
     """
     flags |= posix.O_NONBLOCK | posix.O_NOCTTY | (0 if links else posix.O_NOFOLLOW)
     try:
-        fd = posix.open(path, flags, mode, dir_fd=within)
+        fd = posix.open(path, flags, PRIVATE, dir_fd=within)
     except OSError as error:
         if error.errno in (ENXIO, EISDIR, ELOOP):
             raise _not_plain(path) from None

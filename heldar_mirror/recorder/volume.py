@@ -3,7 +3,7 @@
 import fcntl
 import posix
 
-from .files import open_plain
+from .files import PRIVATE, open_plain
 
 EROFS = 30  # loading the module errno would cost memory
 MARKER = ".heldar-mirror"
@@ -11,9 +11,6 @@ LOCK = ".heldar-mirror.lock"
 
 # No marker is longer.
 MARKER_BYTES = 200
-
-# The mode of both: a viewer of the footage, who is in the group of its directories, could lock what he may read.
-PRIVATE = 0o600
 
 # With less free space no recording is begun, since ffmpeg crashes on a full volume and each attempt leaves a stub.
 MIN_FREE_BYTES = 64 << 20
@@ -109,7 +106,7 @@ def lock_directory(directory: str) -> int:
             f"{directory}: {error.strerror}: expected a directory of the recorders' user; a symbolic link would lead "
             "out of the volume that was proven"
         ) from None
-    fd = open_plain(f"{directory}/{LOCK}", posix.O_RDWR | posix.O_CREAT, PRIVATE)
+    fd = open_plain(f"{directory}/{LOCK}", posix.O_RDWR | posix.O_CREAT)
     try:
         narrow(fd)
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from heldar_mirror.errors import VolumeError
 from heldar_mirror.recorder.files import open_plain
-from heldar_mirror.recorder.volume import MARKER, MARKER_BYTES, PRIVATE, narrow
+from heldar_mirror.recorder.volume import MARKER, MARKER_BYTES, narrow
 from heldar_mirror.settings import Settings
 from heldar_mirror.volume.asking import ask
 from heldar_mirror.walk import OthersError, contents, open_directory
@@ -91,7 +91,7 @@ def _open_marker(root: Path, owner: tuple[int, int] | None) -> int:
     """
     directory = open_directory(root)
     try:
-        fd = open_plain(MARKER, os.O_RDWR | os.O_CREAT, PRIVATE, within=directory)
+        fd = open_plain(MARKER, os.O_RDWR | os.O_CREAT, within=directory)
     finally:
         os.close(directory)
     found = os.fstat(fd)
