@@ -17,8 +17,7 @@ from heldar_mirror.errors import SettingsError
 # pattern, '%(' is expanded twice in some values, and blanks at the end of a value are cut off.
 UNSAFE_FOR_SUPERVISORD = re.compile(r" [;#]|[*?\[]|%\(| $")
 
-
-# A file of lines can't hold the former, and nothing can hold the latter: bytes of the environment that are not UTF-8.
+# NUL and line breaks don't fit into a file of lines. Surrogates stand for bytes that are not UTF-8.
 UNSAFE_FOR_A_LINE = re.compile("[\0\r\n\ud800-\udfff]")
 
 

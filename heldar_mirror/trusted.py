@@ -8,7 +8,7 @@ import os
 import stat
 from pathlib import Path
 
-LINKS = 40  # as many as Linux follows
+from heldar_mirror.walk import MAX_LINKS
 
 
 def weak_spot_of_file(path: Path) -> str | None:
@@ -40,7 +40,7 @@ def weak_spot(path: Path, *, holds_only_ours: bool = False) -> str | None:
             place = entry
             continue
         links += 1
-        if links > LINKS:
+        if links > MAX_LINKS:
             return f"{path} has too many links"
         target = entry.readlink()
         if target.is_absolute():
