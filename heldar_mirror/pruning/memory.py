@@ -13,6 +13,7 @@ from heldar_mirror.pruning.clock import Clocks, WallClock
 from heldar_mirror.pruning.outcome import Pruned
 from heldar_mirror.recorder import files
 from heldar_mirror.state.directory import StateSettings, replace_file, state_errors
+from heldar_mirror.state.reading import checked
 
 RETENTION_FILE = "retention.json"
 
@@ -51,46 +52,26 @@ def parse_retention(text: str) -> Retention:
     try:
         saved = json.loads(text)
         return Retention(
-            frozenset(_text(name) for name in _list(saved["known"])),
-            {name: _finite(since) for name, since in saved["deleted"].items()},
+            frozenset(checked(name, str) for name in checked(saved["known"], list)),
+            {name: _time(since) for name, since in saved["deleted"].items()},
             _clock(**saved["clock"]) if saved["clock"] is not None else None,
-            {name: Spans(map(_span, _list(spans))) for name, spans in saved["locks"].items()},
+            {name: Spans(map(_span, checked(spans, list))) for name, spans in saved["locks"].items()},
         )
     except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"{type(error).__name__}: {error}"[:200]) from None
 
 
-def _list(value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        raise TypeError(f"{ascii(value)[:40]} is no list")
-    return value
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{ascii(value)[:40]} is no text")
-    return value
-
-
-def _number(value: Any) -> float:
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or math.isnan(value):
-        raise TypeError(f"{ascii(value)[:40]} is no number")
-    return float(value)
-
-
-def _finite(value: Any) -> float:
-    if abs(_number(value)) > MAX_SECONDS:
-        raise TypeError(f"{ascii(value)[:40]} is no time that was written")
-    return float(value)
+def _time(value: Any) -> float:
+    return float(checked(value, float, most=MAX_SECONDS))
 
 
 def _span(value: Any) -> tuple[float, float]:
-    start, end = _list(value)
-    return _number(start), _number(end)
+    start, end = checked(value, list)
+    return float(checked(start, float, most=math.inf)), float(checked(end, float, most=math.inf))
 
 
 def _clock(*, boot: Any, offset: Any, seen: Any, doubted_until: Any = 0.0) -> WallClock:
-    return WallClock(_text(boot), _finite(offset), _finite(seen), _finite(doubted_until))
+    return WallClock(checked(boot, str), _time(offset), _time(seen), _time(doubted_until))
 
 
 def write_retention(retention: Retention, settings: StateSettings) -> None:

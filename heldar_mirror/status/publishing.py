@@ -15,6 +15,7 @@ from heldar_mirror.errors import StateError
 from heldar_mirror.proc.open_segments import Segment
 from heldar_mirror.recorder import files
 from heldar_mirror.settings import Settings
+from heldar_mirror.state.reading import checked
 from heldar_mirror.status.report import CameraStatus, Report
 
 # A watcher that has published nothing for this long may hang.
@@ -32,7 +33,6 @@ CAMERA_FIELDS: Mapping[str, tuple[type, ...]] = {
     "last_error_at": (float, NoneType),
     "advice": (str, NoneType),
 }
-MAX_NUMBER = 1 << 62
 
 # The bytes of the status file whose locks say that its writer lives, and that the report in it is the last one. The
 # locks are for writing: whoever may only read the file can neither take such a lock nor be taken for its holder.
@@ -201,10 +201,10 @@ def parse_report(content: bytes, path: Path) -> Report:
     """Return the report in the content of the status file. Raises StateError, which names the file by `path`."""
     try:
         published = json.loads(files.as_text(content))
-        cameras = tuple(_camera(**camera) for camera in _checked(published["cameras"], list))
-        at = _checked(published["at"], float)
-        problems = tuple(_checked(problem, str) for problem in _checked(published["problems"], list))
-        known, version = _checked(published["known"], bool), _checked(published["version"], str)
+        cameras = tuple(_camera(**camera) for camera in checked(published["cameras"], list))
+        at = checked(published["at"], float)
+        problems = tuple(checked(problem, str) for problem in checked(published["problems"], list))
+        known, version = checked(published["known"], bool), checked(published["version"], str)
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         reason = f"{type(error).__name__}: {error}"[:200]
         raise StateError(f"{path} is of a different version ({reason}): supervisorctl restart watch") from None
@@ -214,22 +214,9 @@ def parse_report(content: bytes, path: Path) -> Report:
 
 
 def _camera(*, well: Any, segment: Any, **fields: Any) -> CameraStatus:  # noqa: ARG001 - computed
-    values = {name: _checked(value, *CAMERA_FIELDS[name]) for name, value in fields.items()}
+    values = {name: checked(value, *CAMERA_FIELDS[name]) for name, value in fields.items()}
     return CameraStatus(segment=None if segment is None else _segment(**segment), **values)
 
 
 def _segment(*, path: Any, size_bytes: Any, begun: Any) -> Segment:
-    return Segment(_checked(path, str), _checked(size_bytes, int), _checked(begun, float))
-
-
-def _checked(value: Any, *kinds: type) -> Any:
-    """Return a value of one of these kinds. Raises TypeError for any other, and for a number beyond all that is shown.
-
-    A bool is no number. A float may be a whole number.
-    """
-    is_whole = type(value) is int
-    if type(value) not in kinds and not (is_whole and float in kinds):
-        raise TypeError(f"{ascii(value)[:40]} is none of {', '.join(kind.__name__ for kind in kinds)}")
-    if (is_whole or type(value) is float) and not abs(value) < MAX_NUMBER:
-        raise TypeError(f"{ascii(value)[:40]} is no number that was published")
-    return value
+    return Segment(checked(path, str), checked(size_bytes, int), checked(begun, float))
