@@ -118,6 +118,7 @@ REFLECTIONS: dict[str, Callable[[str, random.Random], str]] = {
     "JSON in UTF-8": lambda secret, _: json.dumps(secret, ensure_ascii=False)[1:-1],
     "repr": lambda secret, _: repr(secret)[1:-1],
     "ascii": lambda secret, _: ascii(secret)[1:-1],
+    "bytes": lambda secret, _: repr(latin(secret))[2:-1],
     "HTML": lambda secret, _: html.escape(secret),
     "decimal HTML": lambda secret, chosen: partly(secret, lambda c: f"&#{ord(c)};", chosen),
     "hexadecimal HTML": lambda secret, chosen: partly(secret, lambda c: f"&#x{ord(c):X};", chosen),
@@ -138,6 +139,9 @@ REFLECTIONS: dict[str, Callable[[str, random.Random], str]] = {
 )
 @settings(max_examples=500)
 @example("Latin-1", "pässwörd", "", "", random.Random(1))
+@example("percent in Latin-1", "pässwörd", "", "", random.Random(1))
+@example("bytes", "pässwörd", "", "", random.Random(1))
+@example("form", "a b c d", "", "", random.Random(1))
 @example("some percent", "41a@c", "%", "", random.Random(1))
 @example("percent", "p@ss%4", "", "1", random.Random(1))
 @example("quoted-printable", "a=41@b", "=", "", random.Random(2))
@@ -154,7 +158,7 @@ def test_no_reflection_of_a_secret_survives(
 
 @settings(max_examples=500)
 @example("\ud83d", ["íííí"])
-@example("üüüü", ["Ã¼Ã¼", "¼Ã¼Ã"])
+@example("üüüü", ["¼Ã¼Ã"])
 @given(st.text(st.sampled_from("%=+&#x;\\uUdD8c0C3b\r\n@:/aA4\ud83d\ude00\udcffé")), st.lists(st.text()))
 def test_any_text_can_be_masked(text: str, secrets: list[str]) -> None:
     """No text, however its codes are broken off, and no secret is too odd."""
@@ -193,6 +197,7 @@ def test_no_secret_in_a_longer_text_in_base64_survives(
         ("401 Authorization Required, response: none", "401 Authorization Required, response: none"),
         ('WWW-Authenticate: Digest realm="x"', 'WWW-Authenticate: Digest realm="x"'),
         (f"said {'0aF1' * 8}.", "said ***."),
+        (f"{'said ' * 50}0aF10aF1", f"{'said ' * 50}***"),
         (f"[tcp @ 0x55{'c' * 28}x]", f"[tcp @ 0x55{'c' * 28}x]"),
     ],
 )
