@@ -28,11 +28,7 @@ T = TypeVar("T")
 
 # The errors that are handed over, by their names.
 ERRORS = {
-    error.__name__: error
-    for error in (
-        *(sqlite3.Error, sqlite3.InterfaceError, sqlite3.DatabaseError, sqlite3.DataError, sqlite3.OperationalError),
-        *(sqlite3.IntegrityError, sqlite3.InternalError, sqlite3.ProgrammingError, sqlite3.NotSupportedError),
-    )
+    name: kind for name, kind in vars(sqlite3).items() if isinstance(kind, type) and issubclass(kind, sqlite3.Error)
 }
 
 
