@@ -18,7 +18,7 @@ from heldar_mirror.pruning.child import receive_settings, run_child
 from heldar_mirror.pruning.outcome import Pruned
 from heldar_mirror.pruning.pruner import make_pruner
 from heldar_mirror.pruning.settings import PruningSettings
-from heldar_mirror.supervisord.gateway import find_supervisord
+from heldar_mirror.supervisord.gateway import find_ours
 from heldar_mirror.units import shown_size
 
 
@@ -44,9 +44,8 @@ def command(*, dry_run: bool, as_json: bool, forever: bool) -> None:
         def progress(what: str, done: int, total: int) -> None:
             bar.update(task, description=what, completed=done, total=total)
 
-        pruner = make_pruner(
-            PruningSettings.of(settings), partial(find_supervisord, settings), dry_run=dry_run, progress=progress
-        )
+        find = partial(find_ours, settings)
+        pruner = make_pruner(PruningSettings.of(settings), find, dry_run=dry_run, progress=progress)
         pruned = pruner.prune()
     if as_json:
         click.echo(json.dumps({"dry_run": dry_run, **pruned.to_json()}, indent=2))

@@ -16,12 +16,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, asdict, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from heldar_mirror.children import PYTHON, child_environment
 from heldar_mirror.errors import MirrorError
 from heldar_mirror.proc.processes import parent_and_user
+from heldar_mirror.proc.recorders import Ours, ours
 from heldar_mirror.pruning.loop import PruningLoop
 from heldar_mirror.pruning.pruner import make_pruner
 from heldar_mirror.pruning.settings import PruningSettings
@@ -111,18 +113,21 @@ def run_child(settings: PruningSettings, log: Callable[[str], None]) -> None:
     def publish(problems: list[str]) -> None:
         os.write(1, json.dumps(problems).encode() + b"\n")
 
-    pruner = make_pruner(settings, _find_supervisord)
+    pruner = make_pruner(settings, partial(_find_ours, settings))
     PruningLoop(pruner, settings.retention_interval, log, publish, LaterLines(0, pruner.suspect).wait).run()
 
 
-def _find_supervisord() -> int:
-    """Return the pid of supervisord: the parent of the watcher, which is our parent. Raises MirrorError."""
+def _find_ours(settings: PruningSettings) -> Ours:
+    """Return what makes a process a recorder of ours. Raises MirrorError.
+
+    Our parent is the watcher, and the watcher's is supervisord.
+    """
     supervisord = 0
     with suppress(OSError):
         supervisord, _ = parent_and_user(os.getppid())
     if not supervisord:
         raise MirrorError("the watcher has ended")  # and so do we
-    return supervisord
+    return ours(supervisord, settings.specs_dir, settings.user)
 
 
 def receive_settings(fd: int, seconds: float = SETTINGS_SECONDS) -> PruningSettings:

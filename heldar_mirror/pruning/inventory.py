@@ -13,7 +13,7 @@ from heldar_mirror.errors import MirrorError
 from heldar_mirror.footage.footage import Footage
 from heldar_mirror.footage.names import segment_name
 from heldar_mirror.proc.open_segments import OpenSegments
-from heldar_mirror.proc.recorders import ours
+from heldar_mirror.proc.recorders import Ours
 from heldar_mirror.pruning.outcome import Progress, Pruned, Tally, no_progress
 from heldar_mirror.pruning.remover import Remover
 from heldar_mirror.volume.listing import (
@@ -30,16 +30,16 @@ from heldar_mirror.volume.listing import (
 LISTING_SHARE = 0.02
 USEFUL_LISTING_SHARE = 0.25
 
-# Returns supervisord's pid, or None if there certainly is none. Raises MirrorError if it can't be found out.
-FindSupervisord = Callable[[], int | None]
+# Returns what makes a process a recorder of ours, or None if there certainly is no supervisord. Raises MirrorError if
+# that can't be found out.
+FindOurs = Callable[[], Ours | None]
 
 
-def open_segments(find_supervisord: FindSupervisord, specs_dir: Path, user: str | None) -> dict[str, int]:
+def open_segments(find_ours: FindOurs) -> dict[str, int]:
     """Return when each camera's open segment began (Unix seconds). Raises MirrorError if some can't be seen."""
     segments = OpenSegments()
     try:
-        supervisord = find_supervisord()
-        found = segments.look(None if supervisord is None else ours(supervisord, specs_dir, user))
+        found = segments.look(find_ours())
     except MirrorError as error:
         raise MirrorError(f"nothing is pruned, since what is recorded now can't be found out: {error}") from None
     if segments.refused:

@@ -11,7 +11,7 @@ from heldar_mirror.errors import HungError, MirrorError, VolumeError
 from heldar_mirror.pruning.clock import Clocks
 from heldar_mirror.pruning.floor import FloorKeeper
 from heldar_mirror.pruning.gauge import Gauge
-from heldar_mirror.pruning.inventory import FindSupervisord, Inventory, open_segments
+from heldar_mirror.pruning.inventory import FindOurs, Inventory, open_segments
 from heldar_mirror.pruning.memory import Memory, Retention, read_retention, write_retention
 from heldar_mirror.pruning.outcome import Progress, Pruned, no_progress
 from heldar_mirror.pruning.policies import Policies
@@ -34,15 +34,15 @@ APART_SECONDS = 60.0
 
 def make_pruner(
     settings: PruningSettings,
-    find_supervisord: FindSupervisord,
+    find_ours: FindOurs,
     *,
     dry_run: bool = False,
     progress: Progress = no_progress,
     clocks: Clocks | None = None,
 ) -> "Pruner":
-    """Return a pruner. For a `dry_run` it removes and writes nothing, and does not wait for a prune that runs.
+    """Return a pruner. `find_ours` returns what makes a process a recorder of ours.
 
-    `find_supervisord` says whose children are recorders.
+    For a `dry_run` the pruner removes and writes nothing, and does not wait for a prune that runs.
     """
     clocks = clocks or Clocks()
     remover: Remover = PretendingRemover() if dry_run else DeletingRemover()
@@ -56,7 +56,7 @@ def make_pruner(
     inventory = Inventory(
         settings.mirror_root,
         remover,
-        partial(open_segments, find_supervisord, settings.specs_dir, settings.user),
+        partial(open_segments, find_ours),
         clocks.monotonic,
         list_once=dry_run,  # a second listing would find what the first pretended to remove
     )

@@ -3,7 +3,6 @@
 from heldar_mirror.errors import MirrorError
 from heldar_mirror.heldar.tables import read_cameras
 from heldar_mirror.proc.open_segments import OpenSegments, Segment
-from heldar_mirror.proc.recorders import ours
 from heldar_mirror.programs.desired import Desired, desired_state
 from heldar_mirror.programs.stanzas import program_name
 from heldar_mirror.settings import Settings
@@ -11,7 +10,7 @@ from heldar_mirror.state.specs import read_names, read_programs
 from heldar_mirror.status.facts import Facts
 from heldar_mirror.status.recorder_log import last_errors
 from heldar_mirror.status.report import Report, make_report
-from heldar_mirror.supervisord.gateway import Gateway, Process, find_supervisord
+from heldar_mirror.supervisord.gateway import Gateway, Process, find_ours
 from heldar_mirror.supervisord.ownership import taken_names
 
 
@@ -34,10 +33,7 @@ def gather(settings: Settings) -> Report:
     open_segments = OpenSegments()
     segments, files_known = dict[str, Segment](), False
     try:
-        supervisord = find_supervisord(settings)
-        segments = open_segments.look(
-            None if supervisord is None else ours(supervisord, settings.specs_dir, settings.user)
-        )
+        segments = open_segments.look(find_ours(settings))
         files_known = not open_segments.refused
     except MirrorError as error:
         if str(error) not in problems:

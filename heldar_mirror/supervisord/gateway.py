@@ -14,6 +14,7 @@ from supervisor.xmlrpc import Faults, SupervisorTransport
 from heldar_mirror.errors import NoSupervisordError, SupervisordError
 from heldar_mirror.proc.listener import listener
 from heldar_mirror.proc.processes import children
+from heldar_mirror.proc.recorders import Ours, ours
 from heldar_mirror.settings import WATCH, Settings
 
 # A stop is waited for this long: the stanzas' stopwaitsecs of 8 s, and 12 s for the kill on a busy machine.
@@ -193,7 +194,16 @@ class Gateway:
             transport.close()
 
 
-def find_supervisord(settings: Settings) -> int | None:
+def find_ours(settings: Settings) -> Ours | None:
+    """Return what makes a process a recorder of ours, or None if there certainly is no supervisord of ours.
+
+    Raises SupervisordError if that can't be found out.
+    """
+    pid = _find_supervisord(settings)
+    return None if pid is None else ours(pid, settings.specs_dir, settings.user)
+
+
+def _find_supervisord(settings: Settings) -> int | None:
     """Return the pid of our supervisord, or None if there certainly is none. Raises SupervisordError.
 
     Our own need not answer. A joined one must: it may have become a daemon after it began to listen, and Linux then

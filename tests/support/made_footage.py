@@ -19,7 +19,7 @@ from heldar_mirror.pruning.settings import PruningSettings
 from heldar_mirror.reconcile.adopt import adopt_volume
 from heldar_mirror.settings import Settings, load_settings
 from heldar_mirror.state.directory import prepare
-from heldar_mirror.supervisord.gateway import find_supervisord
+from heldar_mirror.supervisord.gateway import find_ours
 from support.mirror import Mirror
 
 HOUR = 3600
@@ -91,7 +91,7 @@ def pruner_of(mirror: Mirror, *, dry_run: bool = False, progress: Progress = no_
     """Return a pruner of a mirror, with `changes` to its settings."""
     whole = settings_of(mirror, **changes)
     settings = PruningSettings.of(whole)
-    return make_pruner(settings, partial(find_supervisord, whole), dry_run=dry_run, progress=progress)
+    return make_pruner(settings, partial(find_ours, whole), dry_run=dry_run, progress=progress)
 
 
 def snapshot(*tops: Path) -> dict[str, tuple[int, int, int, int, bytes | None]]:
