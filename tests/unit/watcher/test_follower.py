@@ -191,6 +191,15 @@ def test_before_the_first_reconcile_the_programs_file_counts(tmp_path: Path) -> 
     assert Bench(tmp_path).follower.mirrored == {"gate"}
 
 
+def test_a_watcher_without_a_programs_file_to_read_has_the_launch_specs(tmp_path: Path) -> None:
+    """One of these may be damaged as well: its camera may run all the same."""
+    (tmp_path / "programs.conf").write_bytes(b"\xff")
+    specs = tmp_path / "specs"
+    specs.mkdir()
+    (specs / "gate.spec").write_bytes(b"\xff")
+    assert Bench(tmp_path).follower.mirrored == {"gate"}
+
+
 def test_a_turn_that_takes_too_long_hangs(bench: Bench) -> None:
     """A turn is watched from its beginning to its end."""
     seen: list[bool] = []
