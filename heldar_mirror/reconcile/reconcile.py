@@ -28,6 +28,7 @@ from heldar_mirror.state.specs import (
     remove_specs,
     saved_ids,
     set_applied,
+    without_stanza,
     write_programs,
     write_specs,
 )
@@ -99,7 +100,7 @@ def reconcile(settings: Settings, forced: Collection[str] = (), table: Table | N
             table = read_table(settings)
         gateway = Gateway(settings)
         before = read_names(settings)
-        names = _check_names(table.desired, before, settings, gateway)
+        names = _check_names(table.desired, settings, gateway)
         table = replace(table, desired=table.desired.without(names.taken))
         written = write(table.desired, settings, forced, names.unsure)
         plan, problem = written.plan, names.problem or written.problem
@@ -131,16 +132,16 @@ def current_fingerprint(settings: Settings) -> Fingerprint | None:
     return None
 
 
-def _check_names(desired: Desired, before: Collection[str], settings: Settings, gateway: Gateway) -> Names:
+def _check_names(desired: Desired, settings: Settings, gateway: Gateway) -> Names:
     """Return which names can't be used. Raises StateError if the state can't be read.
 
     A stanza of ours would replace or change somebody else's program of that name, in whatever file it is. So this is
-    asked before anything is written. The names in our programs file (`before`) are ours.
+    asked before anything is written. The names in our programs file are ours.
     """
     if not settings.joined:
         return Names({}, frozenset())
     saved = saved_ids(settings)
-    new = frozenset(c for c in saved | desired.specs.keys() if program_name(c, settings) not in before)
+    new = without_stanza(saved | desired.specs.keys(), settings)
     try:
         taken = taken_names(new, saved, settings, gateway, reload=True)
     except SupervisordError as error:
@@ -196,8 +197,7 @@ def dry_run(settings: Settings, forced: Collection[str] = ()) -> Plan:
         prove(settings.mirror_root, remembered)
     desired = desired_state(read_rows(settings), settings, remembered or "new")
     with suppress(SupervisordError):  # the plan is of use without it
-        names = read_names(settings)
-        new = [c for c in desired.specs if program_name(c, settings) not in names]
+        new = without_stanza(desired.specs, settings)
         desired = desired.without(taken_names(new, saved_ids(settings), settings, Gateway(settings), reload=False))
     _check_known(forced, desired)
     return make_plan(desired, read_saved(settings), int(time.time()), forced)

@@ -1,6 +1,7 @@
 """The launch specs and the programs file in the state directory."""
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -62,6 +63,12 @@ def read_programs(settings: Settings) -> dict[str, int]:
 def read_names(settings: Settings) -> frozenset[str]:
     """Return the names of the programs in the programs file, also of those that somebody edited. Raises StateError."""
     return parse_names(_read_programs_file(settings))
+
+
+def without_stanza(camera_ids: Iterable[str], settings: Settings) -> frozenset[str]:
+    """Return which of some cameras have no stanza in the programs file. Raises StateError."""
+    names = read_names(settings)
+    return frozenset(camera_id for camera_id in camera_ids if program_name(camera_id, settings) not in names)
 
 
 def _read_programs_file(settings: Settings) -> str:

@@ -4,9 +4,8 @@ from heldar_mirror.errors import MirrorError
 from heldar_mirror.heldar.tables import read_cameras
 from heldar_mirror.proc.open_segments import OpenSegments, Segment
 from heldar_mirror.programs.desired import Desired, desired_state
-from heldar_mirror.programs.stanzas import program_name
 from heldar_mirror.settings import Settings
-from heldar_mirror.state.specs import read_names, read_programs
+from heldar_mirror.state.specs import read_programs, without_stanza
 from heldar_mirror.status.facts import Facts
 from heldar_mirror.status.recorder_log import last_errors
 from heldar_mirror.status.report import Report, make_report
@@ -25,8 +24,7 @@ def gather(settings: Settings) -> Report:
     try:
         active = active_programs(settings)
         if settings.joined:
-            names = read_names(settings)
-            new = [camera_id for camera_id in desired.specs if program_name(camera_id, settings) not in names]
+            new = without_stanza(desired.specs, settings)
             desired = desired.without(taken_names(new, (), settings, Gateway(settings), reload=False))
     except MirrorError as error:
         problems.append(str(error))
