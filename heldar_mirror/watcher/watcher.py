@@ -38,7 +38,8 @@ HUNG = (
 
 NOT_A_CHILD = (
     "supervisord is process {pid}, and the watcher's parent is process {parent}: expected a stanza that runs "
-    "heldar-mirror watch itself, without a shell or sudo in between. Until then recorders are not seen"
+    "heldar-mirror watch itself, without a shell or sudo in between. Until then recorders are not seen, and nothing is "
+    "pruned"
 )
 
 
@@ -105,6 +106,8 @@ class Watcher:
         self._waker, self._publisher, self._volume = waker, publisher, volume
         self._last_errors = last_errors
         self._pruning = PruningProcess(self._current, self._note_pruning)
+        # Set once supervisord has turned out to be our parent, by which the pruner knows the recorders.
+        self._is_child = asyncio.Event()
 
     def _current(self) -> Settings:
         return self._settings
@@ -136,9 +139,14 @@ class Watcher:
             self._keep_ticking(),
             self._reviver.run(),
             self._waker.run(),
-            self._pruning.keep_running(),
+            self._keep_pruning(),
             self._publisher.run(),
         )
+
+    async def _keep_pruning(self) -> None:
+        if self._settings.joined:  # only there can somebody else's stanza have put a process in between
+            await self._is_child.wait()
+        await self._pruning.keep_running()
 
     async def _keep_ticking(self) -> None:
         while True:
@@ -158,6 +166,8 @@ class Watcher:
                 self._follower.request()
                 pid, parent = await self._gateway.pid(), self._publisher.supervisord
                 self._problems.note("parent", NOT_A_CHILD.format(pid=pid, parent=parent) if pid != parent else None)
+                if pid == parent:
+                    self._is_child.set()
             else:
                 await self._gateway.greet()
             if self._programs.lacks(self._follower.mirrored):

@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.inspection import command_line
 from support.joined import ADMIN_PASSWORD, Joined
 from support.mirror import GROWING_FFMPEG
 from support.running import kill, recorders
 from support.users import as_root, new_mirror
 from support.waiting import processes_of, wait_for
 from support.watched import is_recorded_in, times_logged, wait_until_recorded, wait_until_shown, wait_until_well
+
+from heldar_mirror.proc.processes import all_children
 
 CANT_READ = "can't read its files, and nothing was applied"
 
@@ -231,6 +234,22 @@ class JoinedByAShell(JoinedAndWatched):
 @as_root
 @pytest.mark.slow
 def test_a_watcher_that_is_no_child_of_supervisord_says_so() -> None:
-    """It knows recorders by their parent, so it can't see any. They record all the same."""
+    """It knows recorders by their parent, so it can't see any, and nothing is pruned. They record all the same."""
     with joined_and_watched(JoinedByAShell) as mirror:
         wait_until_shown(mirror, "without a shell or sudo in between")
+        assert not pruners(mirror)
+
+
+@as_root
+@pytest.mark.slow
+def test_a_watcher_that_is_a_child_of_supervisord_prunes(joined: JoinedAndWatched) -> None:
+    wait_for(lambda: pruners(joined), seen=joined.watch_log)
+
+
+def pruners(mirror: Joined) -> list[str]:
+    """Return the command lines of the pruners among the descendants of supervisord."""
+    children = all_children()
+    found = [int((mirror.home / "supervisord.pid").read_text())]
+    for pid in found:
+        found += children.get(pid, [])
+    return [command for command in map(command_line, found) if "prune --forever" in command]
