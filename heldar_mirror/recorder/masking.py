@@ -20,6 +20,10 @@ HOST_ENDS = b" \t\r\n'\","
 # The parts grow with the square of the number of delimiters at which a secret is split.
 MAX_SPLITS = 16
 
+# A search ends after so many steps, which take a second or two: a password such as `====` may begin at each byte of
+# what a camera says, and the recorder must stop in time.
+MAX_STEPS = 500_000
+
 # ffmpeg cuts off what a camera says after 200 bytes, and its own lines after 1,024, perhaps in the middle of a secret
 # and of the code of a character.
 CUT_BYTES = 200
@@ -46,9 +50,25 @@ def mask(text: str, secrets: "tuple[str, ...] | list[str]" = ()) -> str:
     or written as in JSON, HTML or Python, and over several lines; in Base64, also as a part of a longer text; and its
     parts that a URL may have been split into. So are values of `Authorization` and `response`, and whatever looks like
     a digest. Then, after every `://`, everything up to the last `@` of the authority is replaced; the authority ends at
-    the next `/`, white space or quote. Other text stays as it is.
+    the next `/`, white space or quote. Other text stays as it is, unless the search takes too long: then all is masked.
     """
     reading = Reading(text.encode("utf-8", "surrogatepass"))
+    try:
+        spans = _spans(reading, secrets)
+    except TooLongError:
+        return MASK.decode()
+    data = reading.data
+    for start, end in reversed(merged([reading.whole(*span) for span in spans])):
+        data = data[:start] + MASK + data[end:]
+    return without_user_information(data.decode("utf-8", "surrogatepass"))
+
+
+class TooLongError(Exception):
+    """The search for secrets takes more than MAX_STEPS."""
+
+
+def _spans(reading: "Reading", secrets: "tuple[str, ...] | list[str]") -> "list[tuple[int, int]]":
+    """Return the spans of what must be masked. Raises TooLongError."""
     spans = [*reading.named(), *reading.digests()]
     if known := {form for secret in secrets if secret for form in encodings(secret)}:
         parts = split_parts(known)
@@ -57,10 +77,7 @@ def mask(text: str, secrets: "tuple[str, ...] | list[str]" = ()) -> str:
         for start, end in reading.all_of({form for secret in known for form in base64_forms(secret)}):
             # The letters next to it depend on the secret and on its neighbours.
             spans.append((start - reading.is_base64(start - 1), end + reading.is_base64(end)))
-    data = reading.data
-    for start, end in reversed(merged([reading.whole(*span) for span in spans])):
-        data = data[:start] + MASK + data[end:]
-    return without_user_information(data.decode("utf-8", "surrogatepass"))
+    return spans
 
 
 def without_user_information(text: str) -> str:
@@ -187,6 +204,7 @@ class Reading:
 
     def __init__(self, data: bytes) -> None:
         self.data = data
+        self._steps = MAX_STEPS
         self._codes: dict[int, list[tuple[bytes, int]]] = {}
         for mark in b"%=+&\\\r\n":
             at = data.find(mark)
@@ -225,7 +243,7 @@ class Reading:
         return 0 <= at < len(self.data) and self.data[at] in BASE64
 
     def all_of(self, patterns: "set[bytes]") -> "list[tuple[int, int]]":
-        """Return the spans of all that stands for one of the patterns."""
+        """Return the spans of all that stands for one of the patterns. Raises TooLongError."""
         found = []
         for pattern in patterns:
             for at in self._starts.get(pattern[0], ()):
@@ -235,11 +253,14 @@ class Reading:
         return found
 
     def _match(self, pattern: bytes, at: int) -> int:
-        """Return where a pattern ends that begins at a place, or -1 if none does there."""
+        """Return where a pattern ends that begins at a place, or -1 if none does there. Raises TooLongError."""
         states = [(at, 0)]
         seen = set(states)
         while states:
             place, done = states.pop()
+            self._steps -= 1
+            if self._steps < 0:
+                raise TooLongError
             count = min(self._next_code[place] - place, len(pattern) - done)
             if self._cut[place] >= 0 and self._is_cut(pattern, place, done):
                 return self._cut[place]
@@ -274,19 +295,21 @@ class Reading:
                         if self.data[start:end] in parts:
                             found.append((start, end))
                         start = end + 1
-                at = self.data.find(before, at + 1)
+                # What follows another `://` on the way was looked at.
+                at = self.data.find(before, end - len(before) + 1)
         return found
 
     def named(self) -> "list[tuple[int, int]]":
         """Return the spans of the values of what has a name in NAMED."""
         found, lower = [], self.data.lower()
         for name, separators, ends in NAMED:
-            at = lower.find(name)
+            at, end = lower.find(name), 0
             while at >= 0:
                 after = self._skip(at + len(name), QUOTES)
                 start = self._skip(after, separators)
                 if start > after:
-                    start = end = self._skip(start, QUOTES)
+                    start = self._skip(start, QUOTES)
+                    end = max(start, end)  # a value within another one ends with it
                     while end < len(self.data) and self._skip(end, ends) == end:
                         end += 1
                     found.append((start, end))

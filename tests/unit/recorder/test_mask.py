@@ -6,6 +6,7 @@ import json
 import quopri
 import random
 import re
+import sys
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
@@ -262,3 +263,37 @@ def test_the_longest_secret_is_masked_first() -> None:
     """A secret that contains a shorter one is masked as a whole."""
     assert mask("abcd ab bc", ["ab", "abcd", "bc"]) == "*** *** ***"
     assert blot("rtsp://u:abcd@h/ab", ["ab", "abcd"]) == "rtsp://******@h/**"
+
+
+def lines_run(text: str, hidden: list[str]) -> int:
+    """Return how many lines of code are run to mask a text."""
+    count, before = 0, sys.gettrace()
+
+    def trace(_frame: object, event: str, _argument: object) -> object:
+        nonlocal count
+        count += event == "line"
+        return trace
+
+    sys.settrace(trace)  # type: ignore[arg-type]
+    try:
+        mask(text, hidden)
+    finally:
+        sys.settrace(before)
+    return count
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["://", "://a", "hostname ", "response=", "authorization:", 'response="', "p@ss/w:r ", "%70", "=\r", "\\", "ab"],
+)
+def test_a_longer_text_costs_no_more_than_its_length(words: str) -> None:
+    """A camera that fills the last words of ffmpeg can't keep a recorder busy."""
+    hidden = ["p@ss/w:rd", "admin:p@ss/w:rd"]
+    assert lines_run(words * 400, hidden) < 3 * lines_run(words * 200, hidden)
+
+
+@pytest.mark.parametrize(("password", "words"), [("=", "=\r"), ("\\", "\\"), ("%25", "%25"), ("+", "+")])
+def test_a_text_in_which_a_password_may_be_everywhere_is_masked_as_a_whole(password: str, words: str) -> None:
+    """Finding out where such a password begins would take minutes."""
+    assert mask(f"ffmpeg: {words * 4000}", [password * 300]) == "***"
+    assert mask(f"ffmpeg: {words * 4000}", ["p@ss/w:rd"]).startswith("ffmpeg: ")
