@@ -5,7 +5,11 @@ It is imported only when it is needed, since most recorders do without it while 
 
 import posix
 
-from .files import open_plain
+try:
+    from .files import open_plain
+except ImportError:  # this recorder is of an earlier version, and its package was upgraded while it ran
+    open_plain = posix.open  # type: ignore[assignment]
+
 from .segments import is_numbered, name_file, run_and_number
 
 
@@ -32,7 +36,7 @@ def name_leftovers(directory: str) -> None:
 
 def is_stub(path: str) -> bool:
     """Return whether an mp4 file has no `moof` box, so that nothing was recorded in it. Raises OSError."""
-    fd = open_plain(path)
+    fd = open_plain(path, posix.O_RDONLY)
     try:
         end, at = posix.fstat(fd).st_size, 0
         while at + 8 <= end:

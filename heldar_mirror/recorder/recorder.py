@@ -170,4 +170,8 @@ def main(path: str) -> int:
     except ValueError as error:
         say("ERROR", f"cannot record: {path}: {error}. Have it written anew: heldar-mirror reconcile")
         return 0
-    return keep_recording(spec, child)
+    try:
+        return keep_recording(spec, child)
+    except ImportError as error:
+        say("INFO", f"the package was upgraded while this recorder ran, so the next one goes on: {error}")
+        return 1

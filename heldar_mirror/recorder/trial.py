@@ -2,7 +2,11 @@
 
 import posix
 
-from .files import open_plain
+try:
+    from .files import open_plain
+except ImportError:  # this recorder is of an earlier version, and its package was upgraded while it ran
+    open_plain = posix.open  # type: ignore[assignment]
+
 from .volume import TRIAL, TRIAL_BYTES, RefusedError
 
 

@@ -63,6 +63,7 @@ class Bench:
     home: Path
     user: str
     env: dict[str, str] = field(default_factory=lambda: {"PATH": os.environ["PATH"], "LC_ALL": "C"})
+    recorder: Path = RECORDER
     started: list["subprocess.Popen[str]"] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -103,7 +104,7 @@ class Bench:
     def command(self, spec: Path) -> list[str]:
         drop = NOBODY if self.user == "nobody" and os.geteuid() == 0 else []
         python = PYTHON if self.user == "nobody" else sys.executable
-        script = str(RECORDER)
+        script = str(self.recorder)
         return [*drop, SETPRIV, "--pdeathsig", "TERM", "--", python, "-I", "-S", script, str(spec), "1"]
 
     def start(self, spec: Path | None = None) -> "subprocess.Popen[str]":
