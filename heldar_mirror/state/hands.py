@@ -29,6 +29,11 @@ def check_hands(settings: Settings) -> None:
             ("HELDAR_MIRROR_LOG_DIR", settings.log_dir),
         ):
             # What lies in the state directory is checked with it.
-            checked = settings.state_dir in directory.parents
-            if not checked and (weak := weak_spot(directory.parent, holds_only_ours=True)):
-                raise StateError(f"{variable}={directory} can't be trusted, and root writes there: {weak}")
+            if settings.state_dir in directory.parents:
+                continue
+            for_logs = variable == "HELDAR_MIRROR_LOG_DIR"
+            if weak := weak_spot(directory.parent, holds_only_ours=True, for_logs=for_logs):
+                raise StateError(
+                    f"{variable}={directory} can't be trusted, and root writes there: {weak}, "
+                    f"or set {variable} to another directory"
+                )

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,3 +96,23 @@ def test_a_directory_that_holds_only_ours_may_be_like_tmp(directory: Path) -> No
     assert weak_spot(directory, holds_only_ours=True) is None
     directory.chmod(0o777)
     assert weak_spot(directory, holds_only_ours=True)
+
+
+def test_the_log_daemons_group_may_write_to_the_systems_logs(home: Path) -> None:
+    """Ubuntu sets that at each boot. Root's own logs may lie there, and nothing else of it."""
+    logs = home / "var-log"
+    logs.mkdir()
+    logs.chmod(0o775)
+    looks = """
+from pathlib import Path
+from heldar_mirror.trusted import weak_spot
+for path in "/var/log", "/var/log/heldar":
+    print(weak_spot(Path(path), holds_only_ours=True, for_logs=True))
+    print(weak_spot(Path(path), holds_only_ours=True))
+Path("/var/log").chmod(0o777)
+print(weak_spot(Path("/var/log"), holds_only_ours=True, for_logs=True))
+"""
+    mounted = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /var/log && exec "$@"', str(logs)]
+    found = subprocess.run([*mounted, sys.executable, "-c", looks], capture_output=True, text=True, check=True).stdout
+    refused = "/var/log can be written by group 0: chmod go-w /var/log"
+    assert found.splitlines() == ["None", refused, "None", refused, refused.replace("group 0", "everybody")]
