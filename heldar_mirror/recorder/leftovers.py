@@ -5,11 +5,7 @@ It is imported only when it is needed, since most recorders do without it while 
 
 import posix
 
-try:
-    from .files import open_plain
-except ImportError:  # this recorder is of an earlier version, and its package was upgraded while it ran
-    open_plain = posix.open  # type: ignore[assignment]
-
+from .files import open_plain
 from .segments import is_numbered, name_file, run_and_number
 
 
@@ -36,7 +32,7 @@ def name_leftovers(directory: str) -> None:
 
 def is_stub(path: str) -> bool:
     """Return whether an mp4 file has no `moof` box, so that nothing was recorded in it. Raises OSError."""
-    fd = open_plain(path, posix.O_RDONLY)
+    fd = open_plain(path)
     try:
         end, at = posix.fstat(fd).st_size, 0
         while at + 8 <= end:

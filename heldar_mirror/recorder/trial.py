@@ -2,11 +2,7 @@
 
 import posix
 
-try:
-    from .files import open_plain
-except ImportError:  # this recorder is of an earlier version, and its package was upgraded while it ran
-    open_plain = posix.open  # type: ignore[assignment]
-
+from .files import open_plain
 from .volume import TRIAL, TRIAL_BYTES, RefusedError
 
 

@@ -19,19 +19,6 @@ def install(bench: Bench) -> Path:
     return package
 
 
-def test_a_recorder_of_before_there_was_open_plain_names_its_last_segment(bench: Bench) -> None:
-    """The modules that it loads at its end do without what its own `files` has not."""
-    package = install(bench)
-    for source in package.glob("*.py"):
-        source.write_text(source.read_text().replace("open_plain", "other_name"))
-    bench.stand_in(RECORDS)
-    process = bench.start()
-    bench.noted()
-    shutil.copytree(RECORDER.parent, package, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
-    assert bench.end(process).startswith("INFO stopped after ")
-    assert [segment_begun(path.name) for path in (bench.root / "gate").glob("*.mp4")] != [None]
-
-
 def test_a_recorder_that_lacks_what_an_upgrade_needs_ends_for_the_next_one(bench: Bench) -> None:
     """It says so in one line. The next recorder names what it has left."""
     package = install(bench)
