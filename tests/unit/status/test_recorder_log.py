@@ -1,5 +1,6 @@
 """What the recorder prints is what `status` finds in its log."""
 
+import calendar
 import socket
 import time
 from collections.abc import Iterator
@@ -20,7 +21,8 @@ from heldar_mirror.status.recorder_log import last_error, read_last_error
 @pytest.mark.parametrize("text", [UNAUTHORIZED, "ended | with\x1b[2J a\nbreak", "not ERROR, but this", "ä → ö", ""])
 def test_a_line_that_the_recorder_prints_is_found(capfd: pytest.CaptureFixture[str], text: str) -> None:
     """Its time and text are read back as they were printed: as one line, without what a terminal would obey."""
-    before = int(time.time())
+    # The clock that is read without an argument, as `say` reads it, is some milliseconds behind.
+    before = calendar.timegm(time.gmtime())
     say("INFO", "before it")
     say("ERROR", text)
     say("INFO", "stopped after 3 s, exit status 255")
