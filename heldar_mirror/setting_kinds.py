@@ -7,8 +7,10 @@ variable and what was expected, for a text that it can't use.
 import os
 import pwd
 import re
+import stat
 import urllib.parse
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from heldar_mirror.errors import SettingsError
@@ -70,7 +72,33 @@ def database(name: str, url: str) -> Path:
     file = urllib.parse.unquote(rest.removeprefix("//").partition("?")[0])
     if scheme != "sqlite" or not file or file == ":memory:":
         raise SettingsError(f"{name}={scheme[:20]}:…: expected sqlite:// and the path of a file")
+    if not file.startswith("/") and (owner := _stranger_here()):
+        raise SettingsError(
+            f"{name}: a relative path begins at the working directory, which {owner} could have filled: expected an "
+            "absolute path"
+        )
     return Path(_from_here(name, file))
+
+
+def _stranger_here() -> str | None:
+    """Return who else could put a database into the working directory; None for root and this process's user."""
+    with suppress(FileNotFoundError):
+        here = Path().stat()
+        if here.st_uid not in {0, os.geteuid()}:
+            return f"user {here.st_uid}"
+        if here.st_mode & stat.S_IWOTH:
+            return "everybody"
+    return None
+
+
+def program(name: str, text: str) -> str:
+    """Return the name of a program, which is looked for in PATH, or its absolute path.
+
+    Programs are started in `/`, so a relative path would lead elsewhere.
+    """
+    if "/" in one_line(name, text) and not text.startswith("/"):
+        raise SettingsError(f"{name}={text!r}: expected an absolute path, or a name that is found by PATH")
+    return text
 
 
 def boolean(name: str, text: str) -> bool:

@@ -42,7 +42,8 @@ SETTINGS = (
         "Heldar",
         kinds.database,
         default="sqlite://./data/heldar.db",
-        meaning="Heldar's database. A relative path is relative to where the command runs",
+        meaning="Heldar's database. A relative path is relative to where the command runs, which must be no directory "
+        "that others could have filled",
     ),
     Setting("HELDAR_DATA_DIR", "Heldar", kinds.path, default="./data", meaning="where Heldar keeps its data"),
     Setting(
@@ -62,7 +63,7 @@ SETTINGS = (
     Setting(
         "HELDAR_FFMPEG_BIN",
         "Heldar",
-        kinds.one_line,
+        kinds.program,
         default="ffmpeg",
         meaning="the ffmpeg to record with. It inherits `PATH` and the locale alone; what else a build of it needs, "
         "such as `LD_LIBRARY_PATH`, must be set by a wrapper. A wrapper must `exec` it, and must leave it in the "

@@ -49,8 +49,15 @@ def footage_of(*segments: tuple[int, int]) -> Footage:
 
 
 def settings(**variables: str) -> Settings:
-    """Return settings with a mirror root and a state directory. `MIRROR_PREFIX="x"` sets HELDAR_MIRROR_PREFIX."""
-    given = {"MIRROR_RECORDINGS_DIR": "/mnt/mirror", "MIRROR_STATE_DIR": "/s"} | variables
+    """Return settings with a database, a mirror root and a state directory.
+
+    `MIRROR_PREFIX="x"` sets HELDAR_MIRROR_PREFIX.
+    """
+    given = {
+        "DATABASE_URL": "sqlite:/h.db",
+        "MIRROR_RECORDINGS_DIR": "/mnt/mirror",
+        "MIRROR_STATE_DIR": "/s",
+    } | variables
     return parse_settings({f"HELDAR_{name}": value for name, value in given.items()})
 
 

@@ -2,10 +2,12 @@
 
 import os
 import pwd
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from support.examples import KEY, settings
+from support.users import STRANGER_UID, as_root
 
 from heldar_mirror.errors import SettingsError
 from heldar_mirror.setting_table import LOG_DIR, RUN_DIR, STATE_DIR
@@ -13,7 +15,13 @@ from heldar_mirror.settings import Settings, parse_settings
 
 USER = pwd.getpwuid(os.geteuid()).pw_name
 
-HERE = Path.cwd()
+# A directory that only root can write to, wherever the tests run.
+HERE = Path("/usr")
+
+
+@pytest.fixture(autouse=True)
+def _here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(HERE)
 
 
 def test_every_setting_has_a_default() -> None:
@@ -126,6 +134,28 @@ def test_joining_a_supervisord_takes_its_url_and_a_programs_file(url: str) -> No
 def test_the_database_is_found_as_heldar_finds_it(url: str, path: str) -> None:
     """All forms of URL that Heldar accepts give the path that Heldar uses."""
     assert str(settings(DATABASE_URL=url).database) == path
+
+
+@pytest.mark.parametrize(
+    ("mode", "owner", "who"), [(0o757, 0, "everybody"), (0o1777, 0, "everybody"), (0o755, STRANGER_UID, "user 65534")]
+)
+@as_root
+def test_no_database_is_taken_from_where_others_could_have_put_it(
+    mode: int, owner: int, who: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command that is called in /tmp would follow a table of any user's."""
+    tmp_path.chmod(mode)
+    os.chown(tmp_path, owner, owner)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError, match=f"HELDAR_DATABASE_URL: .*{who}.* expected an absolute path"):
+        settings(DATABASE_URL="sqlite:data/heldar.db")
+    assert settings(DATABASE_URL="sqlite:/h.db").database == Path("/h.db")
+
+
+@pytest.mark.parametrize(("text", "is_used"), [("ffmpeg9", True), ("/opt/ffmpeg", True), ("./ffmpeg", False)])
+def test_ffmpeg_is_a_name_or_an_absolute_path(text: str, *, is_used: bool) -> None:
+    with nullcontext() if is_used else pytest.raises(SettingsError, match=r"HELDAR_FFMPEG_BIN=.*absolute path"):
+        assert settings(FFMPEG_BIN=text).ffmpeg == text
 
 
 AWKWARD = "expected a path without"
