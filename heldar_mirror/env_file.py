@@ -1,5 +1,6 @@
 """Env files, as systemd reads them."""
 
+import os
 import re
 from pathlib import Path
 
@@ -8,16 +9,20 @@ from heldar_mirror.recorder import files
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """Return the variables of an env file, or none if it is missing. A link is followed, as by systemd.
+    """Return the variables of an env file, or none if it is missing or /dev/null. A link is followed, as by systemd.
 
     Raises SettingsError, which names the file, if it can't be read.
     """
+    if os.path.realpath(path) == os.devnull:
+        return {}
     try:
         return parse_env_file(files.as_text(files.read(str(path), links=True)))
     except FileNotFoundError:
         return {}
     except SettingsError as error:
         raise SettingsError(f"{path}: {error}") from None
+    except files.NotPlainError as error:
+        raise SettingsError(f"cannot read the settings in {path}: {error.strerror}") from None
     except (OSError, ValueError) as error:
         is_refused = isinstance(error, PermissionError)
         remedy = "Run as root, or as its group" if is_refused else "Expected a text in UTF-8; save it anew"

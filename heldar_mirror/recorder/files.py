@@ -20,6 +20,9 @@ ENXIO, EISDIR, EINVAL, EFBIG, ELOOP = 6, 21, 22, 27, 40
 class NotPlainError(OSError):
     """What lies at a path is no plain file, or is larger than any file of ours."""
 
+    def __str__(self) -> str:
+        return f"{self.filename}: {self.strerror}"
+
 
 def open_plain(path: str, flags: int = posix.O_RDONLY, *, within: "int | None" = None, links: bool = False) -> int:
     """Return a descriptor of a plain file. Raises OSError, which names the file.

@@ -1,5 +1,6 @@
 """Where settings come from: the environment, our env file and Heldar's."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,6 +71,16 @@ def test_what_is_no_file_is_no_env_file(kind: str, name: str, env: dict[str, str
     NO_PLAIN_FILES[kind](Path(env[name]))
     with pytest.raises(SettingsError, match=f"cannot read the settings in {env[name]}: .*expected a plain file"):
         load_settings(env)
+
+
+@pytest.mark.parametrize("is_link", [False, True])
+def test_the_null_device_stands_for_no_env_file(env: dict[str, str], *, is_link: bool) -> None:
+    """A person may name it, or make a link to it, to say that there is none."""
+    if is_link:
+        Path(env["HELDAR_ENV_FILE"]).symlink_to(os.devnull)
+    else:
+        env["HELDAR_ENV_FILE"] = os.devnull
+    assert load_settings(env).mirror_root is None
 
 
 def test_an_env_file_may_be_a_link(env: dict[str, str], tmp_path: Path) -> None:

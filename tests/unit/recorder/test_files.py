@@ -16,7 +16,7 @@ def test_what_is_no_plain_file_is_not_opened(kind: str, flags: int, tmp_path: Pa
     path = tmp_path / "file"
     NO_PLAIN_FILES[kind](path)
     before = os.listdir("/proc/self/fd")
-    with pytest.raises(NotPlainError, match=rf"expected a plain file, .* remove it: '{path}'"):
+    with pytest.raises(NotPlainError, match=rf"^{path}: expected a plain file, .* remove it$"):
         open_plain(str(path), flags)
     assert os.listdir("/proc/self/fd") == before
 
@@ -63,7 +63,7 @@ def test_a_file_is_read_up_to_a_size(tmp_path: Path) -> None:
     os.truncate(path, MAX_BYTES)
     assert len(read(str(path))) == MAX_BYTES
     os.truncate(path, 1 << 40)
-    with pytest.raises(NotPlainError, match=rf"expected at most 64 MiB.*: '{path}'"):
+    with pytest.raises(NotPlainError, match=rf"^{path}: expected at most 64 MiB"):
         read(str(path))
 
 
