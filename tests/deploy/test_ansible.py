@@ -105,6 +105,7 @@ def test_wrong_variables_are_refused_before_any_change(own: Managed) -> None:
         ({"heldar_mirror_recordings_dir": "/var/log"}, "/var/log is root's and not empty"),
         ({"heldar_mirror_recordings_dir": "/bin"}, "if /bin is a link, the place that it leads to"),
         ({"heldar_mirror_recordings_dir": "/var/lib/heldar/mirror"}, "/var/lib/heldar: other users than root"),
+        ({"heldar_mirror_recordings_dir": "/var/lib/heldar/new/mirror"}, "/var/lib/heldar: other users than root"),
         ({"heldar_mirror_secrets": SECRET}, "heldar_mirror_pip_conf: expected names with values"),
         ({"heldar_mirror_settings": {"HELDAR_SECRET_KEY": "x"}}, "of the latter alone HELDAR_SECRET_KEY"),
         ({"heldar_mirror_recordings_dir": "/run/new/mirror"}, "mounted at /run: expected that as heldar_mirror_mount"),
@@ -125,6 +126,7 @@ ln -s others.yml /srv/rules/link.yml; mkfifo /srv/rules/fifo
 python3 -m venv --without-pip /srv/shared
 install -d -o heldar /srv/heldars; install -d -m 777 /srv/open; install -d -o heldar /srv/heldar-mirror-theirs
 touch /srv/heldar-mirror-theirs/pyvenv.cfg
+install -d /srv/heldars/roots; ln -s heldars/roots /srv/linked
 """
 
 
@@ -138,6 +140,8 @@ def test_what_is_not_the_roles_is_neither_used_nor_removed(own: Managed) -> None
         ("heldar_mirror_alert_rules", "/srv/rules/link.yml", "was not written by this role"),
         ("heldar_mirror_alert_rules", "/srv/rules/fifo", "was not written by this role"),
         ("heldar_mirror_alert_rules", "/srv/heldars/rules.yml", "/srv/heldars: other users than root may write there"),
+        ("heldar_mirror_alert_rules", "/srv/linked/rules.yml", "/srv/heldars: other users than root may write there"),
+        ("heldar_mirror_venv", "/srv/heldars/roots/heldar-mirror", "/srv/heldars: other users than root may write"),
         ("heldar_mirror_venv", "/srv/shared", "last part begins with heldar-mirror"),
         ("heldar_mirror_venv", "/srv/heldar-mirror-files", "no virtual environment"),
         ("heldar_mirror_venv", "/srv/heldar-mirror-theirs", "other users than root may write there"),
