@@ -69,13 +69,18 @@ def own() -> Iterator[Managed]:
 
 
 def test_check_mode_shows_changes_and_makes_none(own: Managed) -> None:
-    """On a host without heldar-mirror a dry run succeeds, and shows what it would do but not the secret."""
+    """On a host without heldar-mirror a dry run succeeds, and shows what it would do but not the secret.
+
+    The mirror root is there already, as a new volume is.
+    """
+    own.host.path(ROOT).mkdir()
     output = own.play("--check", "--diff")
     assert changes(output) > 10
     assert "+User=heldar-mirror" in output
     assert pending(output) == ""
     assert own.left() == []
     assert "heldar-mirror" not in own.host.path("/etc/passwd").read_text()
+    own.host.path(ROOT).rmdir()
 
 
 @pytest.mark.parametrize("place", ["file", "process"])
