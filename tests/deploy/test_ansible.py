@@ -104,6 +104,9 @@ def test_wrong_variables_are_refused_before_any_change(own: Managed) -> None:
     """Each error names the wrong variable, and the host is unchanged."""
     cases: list[tuple[dict[str, Any], str]] = [
         ({"heldar_mirror_mount": "/mnt"}, "nothing is mounted at /mnt"),
+        ({"heldar_mirror_mount": "/"}, "expected that as heldar_mirror_mount (nothing for /)"),
+        ({"heldar_mirror_pip_args": ["--no-index"]}, "and heldar_mirror_pip_args: expected heldar_mirror_wheel"),
+        ({"heldar_mirror_recordings_dir": f"{ROOT}/"}, "on a second volume, without a / at its end"),
         ({"heldar_mirror_checkout": "/srv/checkout"}, "Expected exactly one of heldar_mirror_wheel"),
         ({"heldar_mirror_groups": ["nobodys"]}, "this host has no group nobodys"),
         ({"heldar_mirror_recordings_dir": "/var/lib/heldar"}, "/var/lib/heldar belongs to heldar"),
@@ -247,6 +250,8 @@ def test_it_is_applied_twice(own: Managed) -> None:
     output = own.play("--diff")
     assert changes(output) == 0, output
     assert pending(output) == ""
+    (refused,) = own.refusals([{"heldar_mirror_user": "nobody"}])
+    assert "heldar-mirror.service runs as heldar-mirror. To go on as nobody: systemctl stop" in refused
     assert own.mirroring() == before
 
 
