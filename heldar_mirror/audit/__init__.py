@@ -1,0 +1,1 @@
+"""What the recordings hold: the packets of an mp4 file."""

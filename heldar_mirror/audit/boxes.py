@@ -1,0 +1,100 @@
+"""The boxes of an mp4 file, as ISO/IEC 14496-12 defines them, and what is damaged in them."""
+
+import struct
+import sys
+from array import array
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+
+class Damage(NamedTuple):
+    """What is wrong in a file, and at which byte.
+
+    `cut` says that the file ends too early, as one does that is still being written.
+    """
+
+    offset: int
+    reason: str
+    cut: bool = False
+
+
+class DamagedError(Exception):
+    def __init__(self, offset: int, reason: str, *, cut: bool = False) -> None:
+        super().__init__(reason)
+        self.damage = Damage(offset, reason, cut)
+
+
+class Box(NamedTuple):
+    kind: str
+    offset: int
+    content: memoryview
+    # Where the content begins in the file.
+    begin: int
+
+    def unpack(self, form: str, at: int = 0) -> tuple[Any, ...]:
+        """Return big-endian fields. Raises DamagedError if the box is too short."""
+        try:
+            return struct.unpack_from(f">{form}", self.content, at)
+        except struct.error:
+            raise DamagedError(self.offset, f"the box {self.kind} is too short for its fields") from None
+
+    def version(self) -> int:
+        """Return the version of a `FullBox`."""
+        version: int = self.unpack("B")[0]
+        return version
+
+    def table(self, at: int, count: int, code: str = "I") -> "array[int]":
+        """Return an array of big-endian numbers. Raises DamagedError if the box is too short."""
+        made = array(code)
+        content = self.content[at : at + count * made.itemsize]
+        if len(content) < count * made.itemsize:
+            raise DamagedError(self.offset, f"the box {self.kind} is too short for {count} entries")
+        made.frombytes(content)
+        if sys.byteorder == "little":
+            made.byteswap()
+        return made
+
+    def boxes(self) -> "Iterator[Box]":
+        """Yield the boxes in this one. Raises DamagedError where there is none."""
+        at = 0
+        while at < len(self.content):
+            offset = self.begin + at
+            kind, begin, end = read_header(
+                self.content[at : at + 16], offset, self.begin + len(self.content), cut=False
+            )
+            yield Box(kind, offset, self.content[begin - self.begin : end - self.begin], begin)
+            at = end - self.begin
+
+    def children(self) -> "dict[str, Box]":
+        """Return the boxes in this one by kind: the first of each."""
+        found: dict[str, Box] = {}
+        for box in self.boxes():
+            found.setdefault(box.kind, box)
+        return found
+
+    def child(self, *kinds: str) -> "Box":
+        """Return the box of one of these kinds. Raises DamagedError if there is none."""
+        children = self.children()
+        for kind in kinds:
+            if kind in children:
+                return children[kind]
+        raise DamagedError(self.offset, f"the box {self.kind} holds no {' or '.join(kinds)}")
+
+
+def read_header(raw: bytes | memoryview, offset: int, limit: int, *, cut: bool) -> tuple[str, int, int]:
+    """Return a box's kind, where its content begins, and where it ends, which is at most `limit`."""
+    raw = bytes(raw[: limit - offset])
+    length = 16 if raw[:4] == b"\0\0\0\1" else 8
+    if len(raw) < length:
+        raise DamagedError(offset, "a box's header is not whole", cut=cut)
+    if not (raw[4:8].isascii() and raw[4:8].decode("ascii").isprintable()):
+        raise DamagedError(offset, "expected a box")
+    kind = raw[4:8].decode("ascii")
+    size = int.from_bytes(raw[8:16] if length == 16 else raw[:4], "big")
+    if size == 0 and length == 8:
+        size = limit - offset
+    if size < length:
+        raise DamagedError(offset, f"the box {kind} is smaller than its header")
+    if size > limit - offset:
+        raise DamagedError(offset, f"the box {kind} is not whole", cut=cut)
+    return kind, offset + length, offset + size
