@@ -66,11 +66,8 @@ class Box(NamedTuple):
             at = end - self.begin
 
     def children(self) -> "dict[str, Box]":
-        """Return the boxes in this one by kind: the first of each."""
-        found: dict[str, Box] = {}
-        for box in self.boxes():
-            found.setdefault(box.kind, box)
-        return found
+        """Return the boxes in this one by kind."""
+        return {box.kind: box for box in self.boxes()}
 
     def child(self, *kinds: str) -> "Box":
         """Return the box of one of these kinds. Raises DamagedError if there is none."""

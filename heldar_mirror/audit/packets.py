@@ -261,8 +261,8 @@ class _Walk:
         return MAX_PACKETS - sum(map(len, self.tracks.values()))
 
     def _limit(self) -> int:
-        """Return a number of packets that is too large, by what was found and by the bytes of the file."""
-        return min(self._left(), self.size) + 1
+        """Return how many packets there can still be: none has less than a byte where one size is that of all."""
+        return min(self._left(), self.size)
 
     def _moof(self, moof: Box) -> None:
         base = moof.offset

@@ -5,6 +5,7 @@ import hashlib
 import os
 import random
 import struct
+import tracemalloc
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
@@ -16,7 +17,8 @@ from heldar_mirror.audit import packets
 from heldar_mirror.audit.boxes import Damage
 from heldar_mirror.audit.packets import Index, Length, Packet, hash_packets, read_length, read_packets
 
-SYNC, NON_SYNC = 0x02000000, 0x01010000
+# A keyframe may depend on others by its flags; only one of them counts.
+SYNC, NON_SYNC = 0x01000000, 0x00010000
 DATA = random.Random(1).randbytes(4096)
 
 
@@ -97,7 +99,9 @@ def fragment(at: int, time: int, sizes: Sequence[int]) -> bytes:
     return before + box("mdat", DATA[at % 1000 :][: sum(sizes) + 10 * sound])
 
 
-def recording(*, mfra: bool = True, fragments: Sequence[Sequence[int]] = ((90, 20, 30), (70, 5), (60, 1))) -> bytes:
+def recording(
+    *, mfra: bool = True, version: int = 0, fragments: Sequence[Sequence[int]] = ((90, 20, 30), (70, 5), (60, 1))
+) -> bytes:
     """A fragmented file with two tracks."""
     made = box("ftyp", b"isom") + TWO_TRACKS
     entries, time = [], 0
@@ -106,7 +110,9 @@ def recording(*, mfra: bool = True, fragments: Sequence[Sequence[int]] = ((90, 2
         made += fragment(len(made), time, sizes)
         time += 40 * len(sizes)
     if mfra:
-        table = full("tfra", 0, u32(1, 0, len(entries)), *(u32(*each) + b"\1\1\1" for each in entries))
+        number = u64 if version else u32
+        rows = (number(*each) + b"\1\1\1" for each in entries)
+        table = full("tfra", 0, u32(1, 0, len(entries)), *rows, version=version)
         made += box("mfra", table, full("mfro", 0, u32(len(table) + 24)))
     return made
 
@@ -334,6 +340,20 @@ def test_damage_in_one_fragment() -> None:
     assert [each.time for each in tracks[0]] == [0, 40, 80, 200, 240]
 
 
+def test_a_time_that_is_not_known_after_damage() -> None:
+    """A fragment without a time of its own has none after one that was damaged."""
+    good, bad = (moof(box("traf", tfhd(2), full("trun", flags, u32(2)))) for flags in (0, 0x100))
+    tracks, damage = index_of(TWO_TRACKS + good + bad + good)
+    assert damage
+    assert [each.time for each in tracks[1]] == [0, 160]
+
+
+def test_a_second_moov_is_skipped() -> None:
+    """There is one `moov`, as for ffmpeg."""
+    whole = recording(mfra=False)
+    assert packets_of(whole + TWO_TRACKS) == packets_of(whole)
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
@@ -422,6 +442,18 @@ def test_more_packets_than_any_recording(monkeypatch: pytest.MonkeyPatch, count:
         assert (damage is None) == (count == 1000)
 
 
+def test_a_count_in_a_small_file_costs_no_memory() -> None:
+    """A count of 2^32 is believed as far as the file has bytes."""
+    run = full("trun", 0, u32(0xFFFFFFFF))
+    with opened(moov(trak(1), trex=[(1, 1, 1, SYNC)]) + moof(box("traf", tfhd(1), run, run, run))) as fd:
+        tracemalloc.start()
+        try:
+            assert read_packets(fd).damage
+            assert tracemalloc.get_traced_memory()[1] < 1 << 20
+        finally:
+            tracemalloc.stop()
+
+
 def test_more_boxes_than_any_recording(monkeypatch: pytest.MonkeyPatch) -> None:
     """A file of nothing but tiny boxes is left after so many."""
     monkeypatch.setattr(packets, "MAX_BOXES", 100)
@@ -452,9 +484,11 @@ def test_the_length_needs_only_the_first_and_the_last_fragment() -> None:
     assert length_of(content) == Length(0, 0.28, None)
     assert length_of(recording(mfra=False)) == Length(0, 0.28, None)
     first, second, third = (at for at, _ in boxes_of(content, b"moof"))
-    spoilt = content[:second] + content[second:].replace(b"tfhd", b"what", 1)
-    assert index_of(spoilt).damage
-    assert length_of(spoilt) == Length(0, 0.28, None)
+    for version in (0, 1):
+        whole = recording(version=version)
+        spoilt = whole[:second] + whole[second:].replace(b"tfhd", b"what", 1)
+        assert index_of(spoilt).damage
+        assert length_of(spoilt) == Length(0, 0.28, None)
     for lie in (0, second + 1, third + 4, len(content), 0xFFFFFFFF):
         assert length_of(content.replace(u32(200, third), u32(200, lie))) == Length(0, 0.28, None)
     assert length_of(content.replace(u32(200, third), u32(200, first))) == Length(0, 0.28, None)
