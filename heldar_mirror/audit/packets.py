@@ -9,22 +9,24 @@ Nothing in a file is trusted: whatever it says costs bounded memory and time, an
 
 import errno
 import hashlib
+import heapq
 import os
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, repeat
 from typing import NamedTuple
 
 from heldar_mirror.audit.boxes import Box, Damage, DamagedError, read_header
 from heldar_mirror.audit.tables import Run, read_tables
 
-# More than any recording has: five hours of 60 pictures and 50 pieces of sound a second have as many packets.
-MAX_PACKETS = 1 << 21
-MAX_BOXES = 1 << 20
+# More than any recording has: a day, the longest segment, of 50 pictures and 47 pieces of sound a second.
+MAX_PACKETS = 1 << 23
+# A moof and an mdat for each packet.
+MAX_BOXES = 1 << 24
 MAX_TRACKS = 100
 # A moov or moof for that many packets is not larger.
-MAX_INDEX = 64 << 20
+MAX_INDEX = 128 << 20
 
 READ_BYTES = 1 << 20
 
@@ -101,20 +103,15 @@ def read_packets(fd: int) -> Index:
     return walk.index()
 
 
-def hash_packets(fd: int, tracks: Sequence[Track]) -> list[list[bytes]]:
-    """Return the SHA-256 of each packet, for each track in order. The file is read once, from its begin to its end.
+def hash_packets(fd: int, tracks: Sequence[Track]) -> Iterator[tuple[int, bytes]]:
+    """Yield the SHA-256 of each packet, and which of `tracks` it belongs to.
 
+    Those of one track come in its order, and those of all tracks as they lie in the file, so that it is read once.
     Raises OSError, also if the file has become shorter since its index was read.
     """
-    digests = [[b""] * len(track) for track in tracks]
-    places = [
-        (offset, number, at, size)
-        for number, track in enumerate(tracks)
-        for at, (offset, size) in enumerate(zip(track.offsets, track.sizes, strict=True))
-    ]
-    for offset, number, at, size in sorted(places):
-        digests[number][at] = _hash(fd, offset, size)
-    return digests
+    places = (zip(track.offsets, repeat(number), track.sizes, strict=False) for number, track in enumerate(tracks))
+    for offset, number, size in heapq.merge(*places):
+        yield number, _hash(fd, offset, size)
 
 
 def _hash(fd: int, offset: int, size: int) -> bytes:

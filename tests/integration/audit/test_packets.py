@@ -2,17 +2,20 @@
 
 import os
 import subprocess
+import time
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import imageio_ffmpeg
 import pytest
 from support.waiting import COMMAND_SECONDS
 
-from heldar_mirror.audit.packets import hash_packets, read_length, read_packets
+from heldar_mirror.audit.packets import Track, hash_packets, read_length, read_packets
 
 FFMPEGS = {"debian": "ffmpeg", "newest": imageio_ffmpeg.get_ffmpeg_exe()}
 
+OURS_ALONE = ["-movflags", "+frag_keyframe+empty_moov+default_base_moof", "-flush_packets", "1"]
 OURS = "movflags=+frag_keyframe+empty_moov+default_base_moof:flush_packets=1"
 # By the muxer's options: what a recorder writes, what Heldar's refill leaves, and what else ffmpeg can write.
 FORMS = {
@@ -49,6 +52,14 @@ def record(ffmpeg: str, source: Path, form: str, directory: Path) -> list[Path]:
     name = "%03d.mp4" if form == "ours" else "whole.mp4"
     run(ffmpeg, "-v", "error", "-i", str(source), "-c", "copy", *FORMS[form], str(directory / name))
     return sorted(directory.glob("*.mp4"))
+
+
+def digests_of(fd: int, tracks: Sequence[Track]) -> list[list[bytes]]:
+    """Return the hashes of the packets of each track."""
+    digests: list[list[bytes]] = [[] for _ in tracks]
+    for number, digest in hash_packets(fd, tracks):
+        digests[number].append(digest)
+    return digests
 
 
 def by_framehash(ffmpeg: str, path: Path) -> dict[int, list[Row]]:
@@ -91,7 +102,7 @@ def test_ffmpeg_and_ffprobe_find_the_same_packets(source: tuple[str, Path], form
     for path in files:
         with path.open("rb") as file:
             tracks, damage = read_packets(file.fileno())
-            digests = hash_packets(file.fileno(), tracks)
+            digests = digests_of(file.fileno(), tracks)
             length = read_length(file.fileno())
         assert damage is None
         assert [track.handler for track in tracks] == ["vide", "soun"]
@@ -112,6 +123,33 @@ def test_ffmpeg_and_ffprobe_find_the_same_packets(source: tuple[str, Path], form
         assert length == (0, max(ends), None)
 
 
+def test_a_recording_that_is_still_written(source: tuple[str, Path], tmp_path: Path) -> None:
+    """Whenever it is looked at, an open segment has the packets that it has at the end, up to some point."""
+    path = tmp_path / "open.mp4"
+    command = [source[0], "-v", "error", "-re", "-i", str(source[1]), "-c", "copy", "-f", "mp4", *OURS_ALONE, str(path)]
+    looks = []
+    writer = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    try:
+        while writer.poll() is None:
+            if path.exists():
+                with path.open("rb") as file:
+                    looks.append(read_packets(file.fileno()))
+            time.sleep(0.001)
+    finally:
+        writer.kill()
+        writer.wait()
+    with path.open("rb") as file:
+        whole, damage = read_packets(file.fileno())
+    assert damage is None
+    counts = set()
+    for tracks, found in looks:
+        assert found is None or found.cut
+        for track, end in zip(tracks, whole, strict=False):
+            assert list(track) == list(end)[: len(track)]
+        counts.add(sum(map(len, tracks)))
+    assert len(counts) > 5
+
+
 def test_a_recording_that_is_cut(source: tuple[str, Path], tmp_path: Path) -> None:
     """Of a file whose end is missing ffmpeg finds the same packets, besides the one that is cut."""
     path = record(*source, "ours", tmp_path)[0]
@@ -119,7 +157,7 @@ def test_a_recording_that_is_cut(source: tuple[str, Path], tmp_path: Path) -> No
         os.truncate(path, size)
         with path.open("rb") as file:
             tracks, damage = read_packets(file.fileno())
-            digests = hash_packets(file.fileno(), tracks)
+            digests = digests_of(file.fileno(), tracks)
         assert damage is None or damage.cut
         found = by_framehash(source[0], path)
         for number, hashes in enumerate(digests):
