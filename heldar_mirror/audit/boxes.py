@@ -6,6 +6,9 @@ from array import array
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+# More boxes than any box holds.
+MAX_CHILDREN = 1 << 16
+
 
 class Damage(NamedTuple):
     """What is wrong in a file, and at which byte.
@@ -19,16 +22,19 @@ class Damage(NamedTuple):
 
 
 class DamagedError(Exception):
+    """A box can't be read, or not further."""
+
     def __init__(self, offset: int, reason: str, *, cut: bool = False) -> None:
         super().__init__(reason)
         self.damage = Damage(offset, reason, cut)
 
 
 class Box(NamedTuple):
+    """A box in memory: its kind, where it begins in the file, what is in it, and where that begins in the file."""
+
     kind: str
     offset: int
     content: memoryview
-    # Where the content begins in the file.
     begin: int
 
     def unpack(self, form: str, at: int = 0) -> tuple[Any, ...]:
@@ -56,8 +62,11 @@ class Box(NamedTuple):
 
     def boxes(self) -> "Iterator[Box]":
         """Yield the boxes in this one. Raises DamagedError where there is none."""
-        at = 0
+        at = count = 0
         while at < len(self.content):
+            count += 1
+            if count > MAX_CHILDREN:
+                raise DamagedError(self.offset, f"the box {self.kind} holds more than {MAX_CHILDREN} boxes")
             offset = self.begin + at
             kind, begin, end = read_header(
                 self.content[at : at + 16], offset, self.begin + len(self.content), cut=False

@@ -38,8 +38,8 @@ DATA_OFFSET, FIRST_SAMPLE_FLAGS, DURATION, SIZE, FLAGS, COMPOSITION_OFFSET = 0x1
 # A sample's flags
 IS_NON_SYNC = 0x10000
 
-# Far above any decode time, and with room for the durations of MAX_PACKETS.
-MAX_TIME = 1 << 62
+# Far beyond any decode time or byte. The sum of the durations or sizes of MAX_PACKETS can still be added in 64 bits.
+FAR = 1 << 62
 
 
 class Packet(NamedTuple):
@@ -275,7 +275,7 @@ class _Walk:
             (self.times[track.id],) = tfdt.unpack("Q" if tfdt.version() == 1 else "I", 4)
         if track.id not in self.times:
             raise DamagedError(traf.offset, "the box traf holds no tfdt, and the time before it is not known")
-        if self.times[track.id] > MAX_TIME:
+        if self.times[track.id] > FAR:
             raise DamagedError(traf.offset, "the decode time is too large")
         end = base
         for box in traf.boxes():
@@ -324,11 +324,14 @@ class _Walk:
         sample_flags[: len(first_flags)] = array("I", first_flags[: len(sizes)])
         keyframes = bytearray(not each & IS_NON_SYNC for each in sample_flags)
         durations = columns.get(DURATION) or array("I", [defaults.duration]) * len(sizes)
-        *offsets, end = accumulate(sizes, initial=start)
+        if abs(start) > FAR:
+            raise DamagedError(trun.offset, "the place of the data is too far away")
+        offsets = array("q", accumulate(sizes, initial=start))
+        end: int = offsets.pop()
         self._add(track, Run(offsets, sizes, durations, shifts, keyframes))
         if len(sizes) < count:
             raise DamagedError(trun.offset, f"{count} packets of {defaults.size} bytes are too many")
-        return int(end)
+        return end
 
     def _add(self, track: Track, run: Run) -> None:
         """Add packets that follow each other in a track, up to the first one that is not whole."""
@@ -339,7 +342,8 @@ class _Walk:
                 break
             whole += 1
         added = min(whole, left)
-        *times, self.times[track.id] = accumulate(run.durations[: run.known()], initial=self.times[track.id])
+        times = array("q", accumulate(run.durations[: run.known()], initial=self.times[track.id]))
+        self.times[track.id] = times.pop()
         track.offsets.extend(run.offsets[:added])
         track.sizes.extend(run.sizes[:added])
         track.times.extend(times[:added])
