@@ -15,6 +15,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, repeat
+from operator import add
 from typing import NamedTuple
 
 from heldar_mirror.audit.boxes import Box, Damage, DamagedError, read_header
@@ -141,7 +142,8 @@ def read_length(fd: int) -> Length:
         walk.walk(0)
     tracks, damage = walk.index()
     spans = [
-        (track.times[0] / track.timescale, (track.times[-1] + track.durations[-1]) / track.timescale)
+        # In a damaged file a fragment may say a time before that of the one before it.
+        (min(track.times) / track.timescale, max(map(add, track.times, track.durations)) / track.timescale)
         for track in tracks
         if track
     ]

@@ -433,6 +433,7 @@ def check_sound(content: bytes) -> None:
 @settings(max_examples=400)
 @given(st.lists(st.tuples(st.integers(0, 10_000), st.binary(min_size=1, max_size=8)), max_size=5), st.integers(0))
 @example([], 0)
+@example([(692, b"\1"), (1952, b"\0")], 0)
 def test_random_damage(changes: list[tuple[int, bytes]], cut: int) -> None:
     """Any bytes at any place, in a file that may be cut, end soon, and give only packets of the file."""
     for content in (bytearray(recording()), bytearray(plain())):
