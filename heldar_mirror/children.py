@@ -1,4 +1,4 @@
-"""What child processes are started with.
+"""The environment and the Python that child processes are started with.
 
 They get a list of variables and not all that we have: see "Children get a list of variables" in docs/decisions.md.
 """
@@ -6,11 +6,11 @@ They get a list of variables and not all that we have: see "Children get a list 
 import os
 import sys
 
-# Where programs are, how texts are encoded, local time, where temporary files are, and by which directories the state
-# is found if no setting names it.
+# These variables say where programs are, how texts are encoded, what the local time is, where temporary files go, and
+# in which directories the state is if no setting names it.
 NEEDED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "HOME", "XDG_STATE_HOME")
 
-# Our Python, which looks for modules neither in the working directory nor in the user's own site directory.
+# This Python looks for modules neither in the working directory nor in the user's own site directory.
 PYTHON = (sys.executable, "-I")
 
 

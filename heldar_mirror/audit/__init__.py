@@ -1,1 +1,1 @@
-"""What the recordings hold: the packets of an mp4 file."""
+"""This package finds out what recordings hold: it reads the packets of an mp4 file."""

@@ -11,7 +11,7 @@ MAX_CHILDREN = 1 << 16
 
 
 class Damage(NamedTuple):
-    """What is wrong in a file, and at which byte.
+    """A fault in a file: its place, as a byte of the file, and the reason.
 
     `cut` says that the file ends too early, as one does that is still being written.
     """

@@ -151,7 +151,7 @@ def read_length(fd: int) -> Length:
 
 
 class _Defaults(NamedTuple):
-    """What `trex` or `tfhd` says of packets of which `trun` says nothing."""
+    """The values that packets have if their `trun` does not give them: those of `trex` or `tfhd`."""
 
     duration: int = 0
     size: int = 0
@@ -272,8 +272,7 @@ class _Walk:
     def _traf(self, traf: Box, moof: int, base: int) -> int:
         """Add the packets of a `traf`; return where its data ends, where that of the next begins if it says nothing."""
         track, base, defaults = self._tfhd(traf.child("tfhd"), moof, base)
-        if "tfdt" in traf.children():
-            tfdt = traf.child("tfdt")
+        if tfdt := traf.children().get("tfdt"):
             (self.times[track.id],) = tfdt.unpack("Q" if tfdt.version() == 1 else "I", 4)
         if track.id not in self.times:
             raise DamagedError(traf.offset, "the box traf holds no tfdt, and the time before it is not known")

@@ -129,5 +129,5 @@ def _segment(pid: int, fd: str, last: Segment | None) -> tuple[Segment, int] | N
         return None
     with open(f"/proc/{pid}/fdinfo/{fd}", "rb") as file:
         position = file.readline()
-    # What is below this directory may belong to root instead, if the process wants that.
+    # The owner of /proc/PID is the process's user. The files in it belong to root if the process can't be dumped.
     return Segment(path, int(position.split()[1]), begun), os.stat(f"/proc/{pid}").st_uid  # noqa: PTH116

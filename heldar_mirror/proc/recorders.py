@@ -20,7 +20,7 @@ _RECORDER = os.fsencode(RECORDER)
 
 @dataclass(frozen=True)
 class Ours:
-    """What makes a process a recorder of ours: its parent, the directory of its launch spec, and its user.
+    """The marks by which a process is a recorder of ours: its parent, the directory of its launch spec, and its user.
 
     `supervisord` is the parent's pid, `users` are the user ids that a recorder may have.
     """

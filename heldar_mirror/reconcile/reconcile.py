@@ -166,7 +166,7 @@ def write(desired: Desired, settings: Settings, forced: Collection[str] = (), un
             problem = error
     desired = desired.on_volume(volume_id)
     _check_known(forced, desired)
-    # What is to be removed loses its launch spec, whoever has the name of its program.
+    # A camera that is to be removed loses its launch spec, even if somebody else's program has the name of its program.
     unsure = frozenset(unsure) & (desired.specs.keys() | {bad.camera_id for bad in desired.unusable})
     saved = {camera_id: saved for camera_id, saved in read_saved(settings).items() if camera_id not in unsure}
     now = int(time.time())
@@ -232,7 +232,7 @@ def _apply(plan: Plan, before: Collection[str], names: Names, gateway: Gateway, 
     ours = wanted.keys() | set(before) | _removed(plan, names, settings)
     shadowed = set[str]()
     if settings.joined:
-        # What is removed may be in somebody else's file as well, and must not be started from there.
+        # A program that is removed may also have a stanza in somebody else's file, and must not be started from there.
         fresh = {name: wanted[name] for name in (difference.added | difference.changed) & wanted.keys()}
         shadowed = shadowed_names(fresh, settings, gateway) if fresh else shadowed
     else:

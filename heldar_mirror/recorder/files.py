@@ -18,7 +18,7 @@ ENXIO, EISDIR, EINVAL, EFBIG, ELOOP = 6, 21, 22, 27, 40
 
 
 class NotPlainError(OSError):
-    """What lies at a path is no plain file, or is larger than any file of ours."""
+    """A path leads to no plain file, or to a file that is larger than any of ours."""
 
     def __str__(self) -> str:
         return f"{self.filename}: {self.strerror}"

@@ -22,6 +22,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from lock_requirements import LOCK
@@ -379,7 +380,7 @@ def _index_variables() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith(INDEX_VARIABLES)}
 
 
-def unavailable(reason: str) -> None:
+def unavailable(reason: str) -> NoReturn:
     """Skip a test that needs something this machine lacks. Where no test may be skipped, fail it."""
     if "NO_TEST_MAY_BE_SKIPPED" in os.environ:
         pytest.fail(reason)

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 import heldar_mirror
+from support.booted_host import unavailable
 from support.mirror import FAKE_FFMPEG, Mirror, mirror_env, new_database, new_home
 from support.waiting import COMMAND_SECONDS
 
@@ -45,12 +46,12 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become ot
 
 @functools.cache
 def python_for_all() -> str:
-    """Return a Python that every user can run and that can import all we need. Skip the test if there is none."""
+    """Return a Python that every user can run and that can import all we need. Without one the test is unavailable."""
     if runs_for_all(sys.executable):
         return sys.executable
-    if SYSTEM_PYTHON.exists() and runs_for_all(python := venv_of_the_system()):
-        return python
-    pytest.skip("no Python that other users could run, or they can't read this checkout")
+    if not SYSTEM_PYTHON.exists() or not runs_for_all(python := venv_of_the_system()):
+        unavailable("no Python that other users could run, or they can't read this checkout")
+    return python
 
 
 def runs_for_all(python: str) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.booted_host import unavailable
 from support.users import STRANGER_UID, as_root
 
 from heldar_mirror.trusted import weak_spot, weak_spot_of_file
@@ -61,8 +62,9 @@ def linked_to_itself(directory: Path) -> None:
 
 
 def given_by_acl(directory: Path) -> None:
-    setfacl = shutil.which("setfacl") or pytest.skip("needs setfacl, of the package acl")
-    subprocess.run([setfacl, "-m", f"u:{STRANGER_UID}:rwx", str(directory)], check=True)
+    if not shutil.which("setfacl"):
+        unavailable("needs setfacl, of the package acl")
+    subprocess.run(["setfacl", "-m", f"u:{STRANGER_UID}:rwx", str(directory)], check=True)
 
 
 @pytest.mark.parametrize(
