@@ -4,6 +4,7 @@ All are recorded at the same time, by the mirror and by the loop beside it. Wher
 out who logs in with a wrong password, the mirror steps back instead, for the primary's sake.
 """
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -114,7 +115,8 @@ def test_a_camera_of_one_session_is_left_to_the_primary(outcomes: Outcomes, ffmp
     """The mirror yields, and `status` says why, whether the camera ends the older session or refuses a second one."""
     outcome = outcomes[ffmpeg][case]
     assert SAYS_ONE_SESSION in outcome.note
-    assert "next try in 2 min" in outcome.note
+    # How soon either side ends the other's session depends on the machine, so `newest` may still be in its first pause.
+    assert re.search(f"next try in {'[12]' if case == NEWEST else '2'} min", outcome.note), outcome
     assert outcome.events.count("refused a session") <= 2
     if case in (NEWEST, FIRST):
         # Until the mirror knows, each side ends the other's session a few times, and the loop waits longer each time.
