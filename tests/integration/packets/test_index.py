@@ -11,7 +11,7 @@ import imageio_ffmpeg
 import pytest
 from support.waiting import COMMAND_SECONDS
 
-from heldar_mirror.audit.packets import Track, hash_packets, read_length, read_packets
+from heldar_mirror.packets.index import Track, hash_packets, read_length, read_packets
 
 FFMPEGS = {"debian": "ffmpeg", "newest": imageio_ffmpeg.get_ffmpeg_exe()}
 

@@ -18,8 +18,8 @@ from itertools import accumulate, repeat
 from operator import add
 from typing import NamedTuple
 
-from heldar_mirror.audit.boxes import Box, Damage, DamagedError, read_header
-from heldar_mirror.audit.tables import Run, read_tables
+from heldar_mirror.packets.boxes import Box, Damage, DamagedError, read_header
+from heldar_mirror.packets.tables import Run, read_tables
 
 # More than any recording has: a day, the longest segment, of 50 pictures and 47 pieces of sound a second.
 MAX_PACKETS = 1 << 23

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from heldar_mirror.audit.boxes import Box, DamagedError
+from heldar_mirror.packets.boxes import Box, DamagedError
 
 
 class Run(NamedTuple):

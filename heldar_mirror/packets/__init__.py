@@ -1,0 +1,1 @@
+"""The packets of mp4 files."""
