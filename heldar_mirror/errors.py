@@ -51,3 +51,9 @@ class StateError(MirrorError):
     """The state directory can't be read or written, or another process holds its lock."""
 
     exit_code = 7
+
+
+class UnreadableError(MirrorError):
+    """A file or directory of recordings can't be read. What is in it is unknown then, not absent."""
+
+    exit_code = 8

@@ -34,6 +34,7 @@ Exit codes:
   5  supervisord does not answer, or refuses
   6  the mirror root is not the volume that it should be
   7  the state directory can't be used
+  8  recordings can't be read
 """
 
 

@@ -20,7 +20,7 @@ PACKAGE = TREE / "heldar_mirror"
 # Errors whose messages are explained. Those about a setting (SettingsError) and a camera's row (CameraError) say what
 # was expected, and need no more.
 EXPLAINED = {
-    *("MirrorError", "DatabaseError", "HungError", "StateError", "SupervisordError", "VolumeError"),
+    *("MirrorError", "DatabaseError", "HungError", "StateError", "SupervisordError", "UnreadableError", "VolumeError"),
     *("RefusedError",),
 }
 # Methods that are given a problem which is not raised: the watcher's and the pruner's.

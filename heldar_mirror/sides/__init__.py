@@ -1,0 +1,1 @@
+"""The recordings of one side, the primary's or the mirror's, read by a child process."""
