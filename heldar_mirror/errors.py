@@ -57,3 +57,7 @@ class UnreadableError(MirrorError):
     """A file or directory of recordings can't be read. What is in it is unknown then, not absent."""
 
     exit_code = 8
+
+
+class GoneError(UnreadableError):
+    """A recording is not there any more, such as one that was pruned meanwhile."""

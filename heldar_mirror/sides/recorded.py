@@ -9,14 +9,16 @@ from typing import NamedTuple
 class Recorded:
     """A camera's segments on one side, in the order of their names: when each begins and ends (Unix seconds).
 
-    A segment takes 16 bytes of memory. An end may lie after the next beginning. `damaged` says, by beginning, what is
-    wrong with a file; its end is that of what can be read of it, and its beginning if that is nothing. `missing` says
-    that the camera has no directory.
+    A segment takes 16 bytes of memory. An end may lie after the next beginning. By beginning, `damaged` says what is
+    wrong with a file; its end is that of what can be read of it, and its beginning if that is nothing. `unread` says
+    why a file can't be read, so that its end is not known; its beginning is given instead. `missing` says that the
+    camera has no directory.
     """
 
     begun: "array[int]" = field(default_factory=lambda: array("q"))
     ends: "array[float]" = field(default_factory=lambda: array("d"))
     damaged: dict[int, str] = field(default_factory=dict)
+    unread: dict[int, str] = field(default_factory=dict)
     missing: bool = False
 
 

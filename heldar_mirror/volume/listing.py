@@ -37,9 +37,9 @@ def opened_root(root: Path, volume: str) -> Iterator[int]:
     try:
         marker = prove_volume(str(root), volume)
     except (RefusedError, OSError) as error:
-        raise VolumeError(f"cannot prune mirror root {root}: {error}") from None
+        raise VolumeError(f"cannot use mirror root {root}: {error}") from None
     try:
-        with _open(root) as fd:
+        with opened_directory(root) as fd:
             if not os.path.samestat(os.fstat(marker), os.stat(MARKER, dir_fd=fd, follow_symlinks=False)):
                 raise VolumeError(f"something else was mounted at {root} just now")
             yield fd
@@ -48,7 +48,8 @@ def opened_root(root: Path, volume: str) -> Iterator[int]:
 
 
 @contextmanager
-def _open(path: Path | str, within: int | None = None) -> Iterator[int]:
+def opened_directory(path: Path | str, within: int | None = None) -> Iterator[int]:
+    """Open a directory and yield its descriptor. One in the directory `within` must not be a link. Raises OSError."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | (0 if within is None else os.O_NOFOLLOW), dir_fd=within)
     try:
         yield fd
@@ -62,7 +63,7 @@ def camera_directory(root: int, camera_id: str) -> Iterator[int]:
 
     Raises OSError, also if something is mounted there, since that may be the primary's directory.
     """
-    with _open(camera_id, root) as fd:
+    with opened_directory(camera_id, root) as fd:
         if _mount_id(fd) != _mount_id(root):
             raise OSError(errno.EXDEV, "it is a mount of its own")
         yield fd

@@ -20,7 +20,8 @@ PACKAGE = TREE / "heldar_mirror"
 # Errors whose messages are explained. Those about a setting (SettingsError) and a camera's row (CameraError) say what
 # was expected, and need no more.
 EXPLAINED = {
-    *("MirrorError", "DatabaseError", "HungError", "StateError", "SupervisordError", "UnreadableError", "VolumeError"),
+    *("MirrorError", "DatabaseError", "HungError", "StateError", "SupervisordError", "VolumeError"),
+    *("UnreadableError", "GoneError"),
     *("RefusedError",),
 }
 # Methods that are given a problem which is not raised: the watcher's and the pruner's.
@@ -35,6 +36,7 @@ SELF_EXPLANATORY = (
     "mirror root … was never recorded to by this instance: nothing to prune",
     "something else was mounted at … just now",
     "supervisord at … is shutting down",
+    "the …'s recording … is not there any more",
     "the watcher does not run",
     "the watcher has ended",
 )

@@ -1,0 +1,143 @@
+"""What the child process of a side answers, from the descriptor of its root."""
+
+import hashlib
+import os
+from array import array
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from heldar_mirror.footage.names import CAMERA_ID, segment_name
+from heldar_mirror.packets.index import hash_packets, read_packets
+from heldar_mirror.sides.end_reader import EndReader, opened_segment, shown
+from heldar_mirror.sides.limits import TooCostlyError, limited_cpu
+from heldar_mirror.sides.names import list_segments, span_of
+from heldar_mirror.volume.listing import camera_directories, camera_directory
+
+READ_BYTES = 1 << 18
+# What was read of a file is taken out of the page cache each time that so much was read.
+DROP_BYTES = 32 << 20
+
+Blocks = list[bytes]
+Answer = tuple[dict[str, Any], Blocks]
+
+
+class Answers:
+    """Answers questions about what lies below an open root. `progress` is called again and again meanwhile.
+
+    Each method raises OSError, with what a person needs to know, and FileNotFoundError for a segment that is not there.
+    """
+
+    def __init__(self, root: int, progress: Callable[[], None]) -> None:
+        self._root = root
+        self._progress = progress
+
+    def cameras(self) -> Answer:
+        """Return the names of all camera directories."""
+        return {"cameras": camera_directories(self._root)}, []
+
+    def names(self, camera_id: str, since: float, until: float) -> Answer:
+        """Return the names of a camera's segments in a time."""
+        try:
+            with self._directory(camera_id) as directory:
+                begun = list_segments(directory, self._progress)
+        except FileNotFoundError:
+            return {"missing": True}, [b""]
+        chosen = span_of(begun, since, until)
+        return {"missing": False}, [begun[chosen.start : chosen.stop].tobytes()]
+
+    def recorded(self, camera_id: str, since: float, until: float, segment_seconds: float) -> Answer:
+        """Return a camera's segments in a time, with their ends and what is wrong with them."""
+        kept, ends = array("q"), array("d")
+        try:
+            with self._directory(camera_id) as directory:
+                begun = list_segments(directory, self._progress)
+                reader = EndReader(directory, segment_seconds)
+                for index in span_of(begun, since, until):
+                    following = begun[index + 1] if index + 1 < len(begun) else None
+                    end = reader.end(begun[index], following)
+                    if end is not None:
+                        kept.append(begun[index])
+                        ends.append(end)
+                    self._progress()
+        except FileNotFoundError:
+            return {"missing": True, "damaged": {}, "unread": {}}, [b"", b""]
+        fields = {"missing": False, "damaged": reader.damaged, "unread": reader.unread}
+        return fields, [kept.tobytes(), ends.tobytes()]
+
+    def packets(self, camera_id: str, begun: int, *, hashes: bool) -> Answer:
+        """Return the packets of a segment, with their digests if `hashes`."""
+        with self._segment(camera_id, begun) as fd:
+            fields: dict[str, Any] = {"identity": identity(fd), "tracks": [], "damage": None, "cut": False}
+            try:
+                with limited_cpu():
+                    tracks, damage = read_packets(fd)
+            except (TooCostlyError, MemoryError) as error:
+                return fields | {"damage": str(error) or "it takes too much memory"}, []
+            if damage:
+                fields |= {"damage": shown(damage), "cut": damage.cut}
+            fields["tracks"] = [[track.id, track.handler, track.timescale] for track in tracks]
+            digests = [bytearray() for _ in tracks]
+            if sum(map(sum, (track.sizes for track in tracks))) > fields["identity"][0]:
+                # To hash them could take for ever.
+                return fields | {"tracks": [], "damage": "its packets overlap"}, []
+            if hashes:
+                at = 0
+                for number, digest in hash_packets(fd, tracks):
+                    at += tracks[number].sizes[len(digests[number]) // 32]
+                    digests[number] += digest
+                    if at >= DROP_BYTES:
+                        at = 0
+                        drop(fd)
+                    self._progress()
+                drop(fd)
+            columns = (
+                (each.sizes.tobytes(), each.times.tobytes(), each.durations.tobytes(), bytes(each.keyframes))
+                for each in tracks
+            )
+            return fields, [
+                block for each, made in zip(columns, digests, strict=True) for block in (*each, bytes(made))
+            ]
+
+    def sha256(self, camera_id: str, begun: int) -> Answer:
+        """Return the SHA-256 of a segment's file."""
+        with self._segment(camera_id, begun) as fd:
+            fields = {"identity": identity(fd)}
+            made, buffer, read = hashlib.sha256(), memoryview(bytearray(READ_BYTES)), 0
+            while size := os.readv(fd, [buffer]):
+                made.update(buffer[:size])
+                read += size
+                if read >= DROP_BYTES:
+                    read = 0
+                    drop(fd)
+                self._progress()
+            drop(fd)
+        return fields, [made.digest()]
+
+    def identity(self, camera_id: str, begun: int) -> Answer:
+        """Return the identity of a segment's file."""
+        with self._segment(camera_id, begun) as fd:
+            return {"identity": identity(fd)}, []
+
+    @contextmanager
+    def _directory(self, camera_id: str) -> Iterator[int]:
+        if not CAMERA_ID.fullmatch(camera_id):
+            raise OSError("no camera is called so")
+        with camera_directory(self._root, camera_id) as directory:
+            yield directory
+
+    @contextmanager
+    def _segment(self, camera_id: str, begun: int) -> Iterator[int]:
+        with self._directory(camera_id) as directory, opened_segment(directory, segment_name(begun)) as fd:
+            yield fd
+
+
+def identity(fd: int) -> list[int]:
+    """Return the size, the time of the last write in ns, and the inode of an open file."""
+    about = os.fstat(fd)
+    return [about.st_size, about.st_mtime_ns, about.st_ino]
+
+
+def drop(fd: int) -> None:
+    """Take what was read of a file out of the page cache, so that what others need is not pushed out of it."""
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)

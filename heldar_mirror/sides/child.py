@@ -1,0 +1,89 @@
+"""The parent's end of a side's child process: starting it, asking it, and leaving it alone when it hangs."""
+
+import json
+import os
+import select
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from heldar_mirror.children import PYTHON, child_environment
+from heldar_mirror.sides.protocol import Frame, FrameReader, write_all
+
+# The child dies with the thread that has started it.
+GUARD = ("setpriv", "--pdeathsig", "KILL", "--")
+# The lowest priority for the disk, where its scheduler knows any, and for the processor.
+IDLE = ("ionice", "--class", "idle", "nice", "-n", "19")
+READER = (*PYTHON, "-m", "heldar_mirror.sides.reader")
+
+# A child that is killed ends at once, unless it is stuck in a call that no signal ends.
+END_SECONDS = 1.0
+
+# Killed children that did not end. They are kept here, so that Python does not complain about them.
+_stuck: "list[subprocess.Popen[bytes]]" = []
+
+
+class Child:
+    """A child process that answers one question after another.
+
+    It hangs if for `patience` seconds it has neither written anything nor used the processor.
+    """
+
+    def __init__(self, root: Path, volume: str, patience: float, *, idle: bool) -> None:
+        _stuck[:] = [child for child in _stuck if child.poll() is None]
+        self._patience = patience
+        self._process = subprocess.Popen(
+            [*GUARD, *(IDLE if idle else ()), *READER, str(root), volume],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd="/",
+            env=child_environment(),
+            start_new_session=True,  # so that a terminal's Ctrl-C does not reach it
+        )
+        assert self._process.stdin  # noqa: S101 - it is a pipe
+        assert self._process.stdout  # noqa: S101 - it is a pipe
+        self._input, self._output = self._process.stdin.fileno(), self._process.stdout.fileno()
+        self._frames = FrameReader(self._output, self._wait)
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def ask(self, question: dict[str, Any]) -> Frame:
+        """Return the answer to a question.
+
+        Raises TimeoutError if the child hangs, and EndedError or BrokenPipeError if it has ended.
+        """
+        write_all(self._input, json.dumps(question).encode() + b"\n")
+        return self._frames.answer()
+
+    def end(self) -> None:
+        """Kill the child. It may have ended already, or be stuck."""
+        self._process.kill()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe:
+                pipe.close()
+        try:
+            self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            _stuck.append(self._process)
+
+    def _wait(self) -> None:
+        """Wait until the child has written something. Raises TimeoutError if it hangs."""
+        waiting = select.poll()
+        waiting.register(self._output, select.POLLIN)
+        spent = self._spent()
+        while not waiting.poll(self._patience * 1000):
+            before, spent = spent, self._spent()
+            if spent == before:
+                raise TimeoutError
+
+    def _spent(self) -> tuple[str, ...]:
+        """Return the processor time that the child has used, and whether it waits for a processor now."""
+        try:
+            fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            return ()
+        # A child that only waits for a processor does not hang: then no two of these are equal.
+        return (*fields[11:13], os.urandom(8).hex() if fields[0] == "R" else "")

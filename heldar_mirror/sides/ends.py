@@ -1,0 +1,54 @@
+"""When a segment ends: whether its end must be read from the file, and what is made of the length that it gives."""
+
+from typing import NamedTuple
+
+# ffmpeg cuts at the first keyframe after the usual length. Most cameras send one at least this often (seconds).
+CUT_SECONDS = 5.0
+# Names have whole seconds, a recorder gives one a moment after the file was opened, and lengths are those of the
+# camera's clock. A gap of at least 3 s, as Heldar counts them, is still seen.
+JOIN_SECONDS = 2.0
+# Linux takes the mtime of a file from a clock that is late by up to a tick, at most 0.01 s.
+TICK_SECONDS = 0.01
+# A file that was written so lately may still be open: at a low bitrate, the primary's ffmpeg writes this seldom.
+OPEN_SECONDS = 120.0
+
+
+class Written(NamedTuple):
+    """The size of a file in bytes, and when it was written last (Unix seconds)."""
+
+    size: int
+    mtime: float
+
+
+def is_cut_into(begun: int, following: int, written: Written, segment_seconds: float, stub_bytes: int) -> bool:
+    """Return whether a segment surely reaches the following one, so that its own end need not be read.
+
+    ffmpeg closes a file, which writes to it, just before it opens the next one, after the usual length. Everything else
+    is no evidence: a copied file was written later, the file of a killed recorder earlier, and one that was closed
+    because its camera was silent is shorter. If a camera falls silent and is back in the same second as its connection
+    times out, just when the next segment is due, those 15 s are taken for recorded. So is a silence within a segment.
+    """
+    is_usual = abs(following - begun - segment_seconds) <= CUT_SECONDS
+    is_written_until_then = following - TICK_SECONDS <= written.mtime < following + 1
+    return is_usual and is_written_until_then and written.size > stub_bytes
+
+
+def end_of(begun: int, following: int | None, length: float, written: Written, segment_seconds: float) -> float:
+    """Return when a segment ends (Unix seconds), by its length.
+
+    A beginning that follows within JOIN_SECONDS is its end. An end beyond the following beginning is left as it is:
+    that segment may be a stub. But no packet is from after the last write: a camera whose timestamps leap, or run too
+    fast, gives a length that never was. A clock that is wrong by less than a segment's usual length is forgiven, since
+    a network drive has its own.
+    """
+    end = begun + length
+    if written.mtime >= begun:
+        end = min(end, max(written.mtime + JOIN_SECONDS, begun + segment_seconds + CUT_SECONDS))
+    if following is not None and abs(following - end) <= JOIN_SECONDS:
+        return following
+    return end
+
+
+def may_be_open(written: Written, now: float) -> bool:
+    """Return whether a file was written so lately that it may still be open."""
+    return abs(now - written.mtime) <= OPEN_SECONDS
