@@ -1,5 +1,6 @@
 """The boxes of an mp4 file, as ISO/IEC 14496-12 defines them, and what is damaged in them."""
 
+import functools
 import struct
 import sys
 from array import array
@@ -74,17 +75,28 @@ class Box(NamedTuple):
             yield Box(kind, offset, self.content[begin - self.begin : end - self.begin], begin)
             at = end - self.begin
 
-    def children(self) -> "dict[str, Box]":
-        """Return the boxes in this one by kind."""
-        return {box.kind: box for box in self.boxes()}
+    def children(self) -> "Children":
+        """Return the boxes in this one by kind. Raises DamagedError where there is none."""
+        return Children(self)
 
-    def child(self, *kinds: str) -> "Box":
+    def child(self, kind: str) -> "Box":
+        """Return the box of this kind in this one. Raises DamagedError if there is none."""
+        return self.children().need(kind)
+
+
+class Children(dict[str, Box]):
+    """The boxes in a box, by kind; the last one of each."""
+
+    def __init__(self, parent: Box) -> None:
+        super().__init__((box.kind, box) for box in parent.boxes())
+        self._parent = parent
+
+    def need(self, *kinds: str) -> Box:
         """Return the box of one of these kinds. Raises DamagedError if there is none."""
-        children = self.children()
         for kind in kinds:
-            if kind in children:
-                return children[kind]
-        raise DamagedError(self.offset, f"the box {self.kind} holds no {' or '.join(kinds)}")
+            if kind in self:
+                return self[kind]
+        raise DamagedError(self._parent.offset, f"the box {self._parent.kind} holds no {' or '.join(kinds)}")
 
 
 def read_header(raw: bytes | memoryview, offset: int, limit: int, *, cut: bool) -> tuple[str, int, int]:
@@ -93,9 +105,9 @@ def read_header(raw: bytes | memoryview, offset: int, limit: int, *, cut: bool) 
     length = 16 if raw[:4] == b"\0\0\0\1" else 8
     if len(raw) < length:
         raise DamagedError(offset, "a box's header is not whole", cut=cut)
-    if not (raw[4:8].isascii() and raw[4:8].decode("ascii").isprintable()):
+    kind = _kind(raw[4:8])
+    if not kind:
         raise DamagedError(offset, "expected a box")
-    kind = raw[4:8].decode("ascii")
     size = int.from_bytes(raw[8:16] if length == 16 else raw[:4], "big")
     if size == 0 and length == 8:
         size = limit - offset
@@ -104,3 +116,9 @@ def read_header(raw: bytes | memoryview, offset: int, limit: int, *, cut: bool) 
     if size > limit - offset:
         raise DamagedError(offset, f"the box {kind} is not whole", cut=cut)
     return kind, offset + length, offset + size
+
+
+@functools.lru_cache(1024)
+def _kind(raw: bytes) -> str:
+    """Return the kind of a box, or nothing if that is not printable."""
+    return raw.decode("ascii") if raw.isascii() and raw.decode("ascii").isprintable() else ""

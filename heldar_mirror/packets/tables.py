@@ -28,8 +28,8 @@ def read_tables(stbl: Box, limit: int) -> tuple[Run, int]:
     Raises DamagedError if a table is missing or broken.
     """
     tables = stbl.children()
-    sizes, count = _sizes(stbl.child("stsz", "stz2"), limit)
-    durations = _expanded(stbl.child("stts"), len(sizes), "I")
+    sizes, count = _sizes(tables.need("stsz", "stz2"), limit)
+    durations = _expanded(tables.need("stts"), len(sizes), "I")
     shifts: Sequence[int] = bytes(len(sizes))
     if "ctts" in tables:
         shifts = _expanded(tables["ctts"], len(sizes), "i" if tables["ctts"].version() == 1 else "I")
@@ -38,7 +38,7 @@ def read_tables(stbl: Box, limit: int) -> tuple[Run, int]:
         for number in tables["stss"].table(8, tables["stss"].unpack("I", 4)[0]):
             if 1 <= number <= len(sizes):
                 keyframes[number - 1] = 1
-    offsets = _offsets(stbl.child("stsc"), stbl.child("stco", "co64"), sizes)
+    offsets = _offsets(tables.need("stsc"), tables.need("stco", "co64"), sizes)
     return Run(offsets, sizes, durations, shifts, keyframes), count
 
 

@@ -11,7 +11,8 @@ import imageio_ffmpeg
 import pytest
 from support.waiting import COMMAND_SECONDS
 
-from heldar_mirror.packets.index import Track, hash_packets, read_length, read_packets
+from heldar_mirror.packets.index import hash_packets, read_length, read_packets
+from heldar_mirror.packets.tracks import Track
 
 FFMPEGS = {"debian": "ffmpeg", "newest": imageio_ffmpeg.get_ffmpeg_exe()}
 

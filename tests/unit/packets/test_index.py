@@ -13,9 +13,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from heldar_mirror.packets import index
+from heldar_mirror.packets import walk
 from heldar_mirror.packets.boxes import Damage
-from heldar_mirror.packets.index import Index, Length, Packet, Track, hash_packets, read_length, read_packets
+from heldar_mirror.packets.index import Index, Length, hash_packets, read_length, read_packets
+from heldar_mirror.packets.tracks import Packet, Track
 
 # A keyframe may depend on others by its flags; only one of them counts.
 SYNC, NON_SYNC = 0x01000000, 0x00010000
@@ -446,7 +447,7 @@ def test_random_damage(changes: list[tuple[int, bytes]], cut: int) -> None:
 @pytest.mark.parametrize("count", [1000, 1001, 0xFFFFFFFF])
 def test_more_packets_than_any_recording(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     """A count of 2^32 that needs no bytes in a box costs no memory."""
-    monkeypatch.setattr(index, "MAX_PACKETS", 1000)
+    monkeypatch.setattr(walk, "MAX_PACKETS", 1000)
     run = full("trun", 0, u32(count))
     fragmented = moov(trak(1), trex=[(1, 1, 1, SYNC)]) + moof(box("traf", tfhd(1), run))
     tables = full("stts", 0, u32(1, count, 1)), full("stsc", 0, u32(1, 1, count, 1)), full("stsz", 0, u32(1, count))
@@ -470,7 +471,7 @@ def test_a_count_in_a_small_file_costs_no_memory() -> None:
 
 def test_more_boxes_than_any_recording(monkeypatch: pytest.MonkeyPatch) -> None:
     """A file of nothing but tiny boxes is left after so many."""
-    monkeypatch.setattr(index, "MAX_BOXES", 100)
+    monkeypatch.setattr(walk, "MAX_BOXES", 100)
     damage = index_of(moov(trak(1)) + 200 * box("free")).damage
     assert damage is not None
     assert damage.reason == "more than 100 boxes"
