@@ -67,7 +67,7 @@ class Answers:
 
     def packets(self, camera_id: str, begun: int, *, hashes: bool) -> Answer:
         """Return the packets of a segment, with their digests if `hashes`."""
-        with self._segment(camera_id, begun) as fd:
+        with self._segment(camera_id, begun, scattered=not hashes) as fd:
             fields: dict[str, Any] = {"identity": identity(fd), "tracks": [], "damage": None, "cut": False}
             try:
                 with limited_cpu():
@@ -127,8 +127,9 @@ class Answers:
             yield directory
 
     @contextmanager
-    def _segment(self, camera_id: str, begun: int) -> Iterator[int]:
-        with self._directory(camera_id) as directory, opened_segment(directory, segment_name(begun)) as fd:
+    def _segment(self, camera_id: str, begun: int, *, scattered: bool = False) -> Iterator[int]:
+        name = segment_name(begun)
+        with self._directory(camera_id) as directory, opened_segment(directory, name, scattered=scattered) as fd:
             yield fd
 
 

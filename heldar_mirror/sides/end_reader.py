@@ -37,7 +37,7 @@ class EndReader:
             written = Written(about.st_size, about.st_mtime)
             if following is not None and is_cut_into(begun, following, written, self._segment_seconds, STUB_BYTES):
                 return following
-            with opened_segment(self._directory, name) as fd, limited_cpu():
+            with opened_segment(self._directory, name, scattered=True) as fd, limited_cpu():
                 length = read_length(fd)
         except FileNotFoundError:
             return None
@@ -60,10 +60,16 @@ class EndReader:
 
 
 @contextmanager
-def opened_segment(directory: int, name: str) -> Iterator[int]:
-    """Open a segment in an open camera directory and yield its descriptor. Raises OSError."""
+def opened_segment(directory: int, name: str, *, scattered: bool = False) -> Iterator[int]:
+    """Open a segment in an open camera directory and yield its descriptor. Raises OSError.
+
+    With `scattered`, Linux reads nothing beyond what it is asked for: the index of a file lies in small pieces, and
+    half as much is read.
+    """
     fd = open_plain(name, within=directory)
     try:
+        if scattered:
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_RANDOM)
         yield fd
     finally:
         os.close(fd)

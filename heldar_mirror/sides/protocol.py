@@ -55,7 +55,7 @@ class FrameReader:
         try:
             fields = json.loads(line)
             sizes = fields.pop("sizes")
-        except (ValueError, RecursionError, KeyError, AttributeError):
+        except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
             raise EndedError("it wrote something else than an answer") from None
         if sum(sizes) > MAX_BLOCKS:
             raise EndedError(f"its answer is larger than {MAX_BLOCKS >> 20} MiB")

@@ -1,9 +1,7 @@
-"""The packets of made-up mp4 files: whole, cut, damaged and hostile ones. Their boxes are made as the standard says."""
+"""The packets of made-up mp4 files: whole, cut, damaged and hostile ones."""
 
-import contextlib
 import hashlib
 import os
-import random
 import struct
 import tracemalloc
 from collections.abc import Iterator, Sequence
@@ -12,120 +10,30 @@ from itertools import chain
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from support.made_mp4 import (
+    DATA,
+    NO_TABLES,
+    NON_SYNC,
+    SYNC,
+    TWO_TRACKS,
+    box,
+    full,
+    large,
+    moof,
+    moov,
+    opened,
+    recording,
+    tfdt,
+    tfhd,
+    trak,
+    u32,
+    u64,
+)
 
 from heldar_mirror.packets import walk
 from heldar_mirror.packets.boxes import Damage
 from heldar_mirror.packets.index import Index, Length, hash_packets, read_length, read_packets
 from heldar_mirror.packets.tracks import Packet, Track
-
-# A keyframe may depend on others by its flags; only one of them counts.
-SYNC, NON_SYNC = 0x01000000, 0x00010000
-DATA = random.Random(1).randbytes(4096)
-
-
-def u32(*numbers: int) -> bytes:
-    return struct.pack(f">{len(numbers)}I", *(number & 0xFFFFFFFF for number in numbers))
-
-
-def u64(*numbers: int) -> bytes:
-    return struct.pack(f">{len(numbers)}Q", *numbers)
-
-
-def box(kind: str, *content: bytes) -> bytes:
-    whole = b"".join(content)
-    return u32(8 + len(whole)) + kind.encode() + whole
-
-
-def large(kind: str, *content: bytes) -> bytes:
-    """A box with a size of 64 bits."""
-    whole = b"".join(content)
-    return u32(1) + kind.encode() + u64(16 + len(whole)) + whole
-
-
-def full(kind: str, flags: int, *content: bytes, version: int = 0) -> bytes:
-    return box(kind, u32(version << 24 | flags), *content)
-
-
-NO_TABLES = (full("stts", 0, u32(0)), full("stsc", 0, u32(0)), full("stsz", 0, u32(0, 0)), full("stco", 0, u32(0)))
-
-
-def trak(track_id: int, handler: str = "vide", *tables: bytes, timescale: int = 1000, version: int = 0) -> bytes:
-    times = u64(0, 0) if version else u32(0, 0)
-    return box(
-        "trak",
-        full("tkhd", 3, times, u32(track_id, 0), version=version),
-        box(
-            "mdia",
-            full("mdhd", 0, times, u32(timescale, 0), version=version),
-            full("hdlr", 0, u32(0), handler.encode(), bytes(12), b"any\0"),
-            box("minf", box("stbl", full("stsd", 0, u32(0)), *(tables or NO_TABLES))),
-        ),
-    )
-
-
-def moov(*traks: bytes, trex: Sequence[tuple[int, int, int, int]] = ()) -> bytes:
-    """A `moov`; `trex` gives a track's id and the duration, size and flags of its packets."""
-    defaults = [full("trex", 0, u32(track_id, 1, *values)) for track_id, *values in trex]
-    return box("moov", full("mvhd", 0, bytes(96)), *traks, *([box("mvex", *defaults)] if defaults else []))
-
-
-def tfhd(track_id: int, flags: int = 0x20000, *content: bytes) -> bytes:
-    return full("tfhd", flags, u32(track_id), *content)
-
-
-def tfdt(time: int) -> bytes:
-    return full("tfdt", 0, u64(time), version=1)
-
-
-def moof(*content: bytes) -> bytes:
-    return box("moof", full("mfhd", 0, u32(1)), *content)
-
-
-TWO_TRACKS = moov(
-    trak(1, "vide"), trak(2, "soun", timescale=8000, version=1), trex=[(1, 40, 0, NON_SYNC), (2, 160, 10, SYNC)]
-)
-
-
-def fragment(at: int, time: int, sizes: Sequence[int]) -> bytes:
-    """A `moof` and its `mdat` as our recorder writes them, at a byte and a time (ms): video, and twice the sound."""
-    sound = 2 * len(sizes)
-
-    def made(offset: int) -> bytes:
-        return moof(
-            box("traf", tfhd(1), tfdt(time), full("trun", 0x205, u32(len(sizes), offset, SYNC, *sizes))),
-            box("traf", tfhd(2), tfdt(time * 8), full("trun", 0x1, u32(sound, offset + sum(sizes)))),
-        )
-
-    before = made(len(made(0)) + 8)
-    return before + box("mdat", DATA[at % 1000 :][: sum(sizes) + 10 * sound])
-
-
-def recording(
-    *, mfra: bool = True, version: int = 0, fragments: Sequence[Sequence[int]] = ((90, 20, 30), (70, 5), (60, 1))
-) -> bytes:
-    """A fragmented file with two tracks."""
-    made = box("ftyp", b"isom") + TWO_TRACKS
-    entries, time = [], 0
-    for sizes in fragments:
-        entries.append((time, len(made)))
-        made += fragment(len(made), time, sizes)
-        time += 40 * len(sizes)
-    if mfra:
-        number = u64 if version else u32
-        rows = (number(*each) + b"\1\1\1" for each in entries)
-        table = full("tfra", 0, u32(1, 0, len(entries)), *rows, version=version)
-        made += box("mfra", table, full("mfro", 0, u32(len(table) + 24)))
-    return made
-
-
-@contextlib.contextmanager
-def opened(content: bytes) -> Iterator[int]:
-    fd = os.memfd_create("made.mp4")
-    try:
-        os.write(fd, content)
-        yield fd
-    finally:
-        os.close(fd)
 
 
 def index_of(content: bytes) -> Index:

@@ -1,0 +1,208 @@
+"""What the child answers, asked within this process, of made-up files."""
+
+import hashlib
+import os
+import time
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.made_mp4 import SYNC, TWO_TRACKS, box, full, moof, moov, recording, tfhd, trak, u32, u64
+
+from heldar_mirror.footage.names import segment_name
+from heldar_mirror.packets.index import hash_packets, read_packets
+from heldar_mirror.sides import limits
+from heldar_mirror.sides.answers import Answers
+from heldar_mirror.sides.limits import TooCostlyError, limited_cpu
+
+EVER = {"since": 0, "until": 2**40}
+
+
+class Asked:
+    """Answers about a root, which is a directory of this test."""
+
+    def __init__(self, root: Path, fd: int) -> None:
+        self.root = root
+        self.answers = Answers(fd, lambda: None)
+
+    def put(self, begun: int, content: bytes, mtime: float = 10.0) -> Path:
+        path = self.root / "gate" / segment_name(begun)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+        os.utime(path, (mtime, mtime))
+        return path
+
+    def recorded(self, usual: float = 60) -> tuple[list[int], list[float], dict[int, str], dict[int, str]]:
+        fields, (begun, ends) = self.answers.recorded("gate", segment_seconds=usual, **EVER)
+        assert not fields["missing"]
+        return array("q", begun).tolist(), array("d", ends).tolist(), fields["damaged"], fields["unread"]
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> Iterator[Asked]:
+    fd = os.open(tmp_path, os.O_RDONLY)
+    yield Asked(tmp_path, fd)
+    os.close(fd)
+
+
+def test_ends_are_read_where_they_matter(asked: Asked) -> None:
+    """A file that was written until the next one began is not even opened, and the others are."""
+    asked.put(1000, bytes(5000), mtime=1060.2)
+    asked.put(1060, recording(), mtime=1060.3)
+    asked.put(1200, recording(), mtime=1200.3)
+    assert asked.recorded() == ([1000, 1060, 1200], [1060, 1060.28, 1200.28], {}, {})
+
+
+def test_damaged_files(asked: Asked) -> None:
+    """What can be read of a file counts, and what is wrong with it is said; of the newest one a cut is no damage."""
+    whole = recording()
+    asked.put(1000, b"")
+    asked.put(2000, box("ftyp") + TWO_TRACKS)
+    asked.put(3000, os.urandom(5000))
+    asked.put(4000, whole[: whole.rindex(b"mdat")])
+    asked.put(5000, recording(mfra=False).replace(b"tfhd", b"what", 1))
+    asked.put(6000, whole[: whole.rindex(b"mdat")])
+    begun, ends, damaged, unread = asked.recorded()
+    assert begun == [1000, 2000, 3000, 4000, 5000, 6000]
+    assert ends == pytest.approx([1000, 2000, 3000, 4000.2, 5000.16, 6000.2])
+    assert list(damaged) == [1000, 2000, 3000, 4000, 5000]
+    assert damaged[1000] == "expected a box moov, at byte 0"
+    assert damaged[2000] == "nothing was recorded in it"
+    assert unread == {}
+
+
+def test_the_newest_stub_is_no_damage(asked: Asked) -> None:
+    """A segment that was just begun holds nothing yet. Nor need the open one be the newest, if the clock was set."""
+    asked.put(1000, box("ftyp") + TWO_TRACKS, mtime=time.time())
+    asked.put(2000, b"")
+    assert asked.recorded() == ([1000, 2000], [1000, 2000], {}, {})
+
+
+def test_a_file_that_costs_too_much(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is damaged, and the next one is read."""
+    monkeypatch.setattr(limits, "FILE_CPU_SECONDS", 0.05)
+    asked.put(1000, moov(trak(1)) + 1_000_000 * box("free"))
+    asked.put(2000, recording())
+    begun, ends, damaged, _ = asked.recorded()
+    assert (begun, ends) == ([1000, 2000], [1000, 2000.28])
+    assert damaged == {1000: "to read it takes more than 0.05 s of processor time"}
+    fields, blocks = asked.answers.packets("gate", 1000, hashes=True)
+    assert (fields["damage"], fields["tracks"], blocks) == (damaged[1000], [], [])
+
+
+def test_the_limit_ends_with_its_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes after a file is not limited by it."""
+    monkeypatch.setattr(limits, "FILE_CPU_SECONDS", 0.05)
+    with pytest.raises(TooCostlyError), limited_cpu():
+        work(600)
+    with limited_cpu():
+        pass
+    work(0.1)
+
+
+def work(seconds: float) -> None:
+    """Use the processor for so long."""
+    spent = time.process_time()
+    while time.process_time() - spent < seconds:
+        pass
+
+
+def test_a_file_that_is_gone_meanwhile(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was pruned after the directory was listed, so it is left out."""
+    asked.put(1000, recording())
+    gone = asked.put(1100, recording())
+    odd = asked.put(1200, recording())
+    asked.put(1300, recording())
+
+    def progress() -> None:
+        gone.unlink(missing_ok=True)
+        if odd.is_file():
+            odd.unlink()
+            odd.mkdir()
+
+    monkeypatch.setattr(asked.answers, "_progress", progress)
+    assert asked.recorded()[:2] == ([1000, 1300], [1000.28, 1300.28])
+
+
+def test_packets_and_their_digests(asked: Asked) -> None:
+    """All columns of all tracks are given, and digests if they are asked for."""
+    content = recording()
+    path = asked.put(1000, content)
+    with path.open("rb") as file:
+        tracks, _ = read_packets(file.fileno())
+        digests = [b"", b""]
+        for number, digest in hash_packets(file.fileno(), tracks):
+            digests[number] += digest
+    columns = [
+        [each.sizes.tobytes(), each.times.tobytes(), each.durations.tobytes(), each.keyframes] for each in tracks
+    ]
+    fields, blocks = asked.answers.packets("gate", 1000, hashes=True)
+    assert fields["tracks"] == [[1, "vide", 1000], [2, "soun", 8000]]
+    assert (fields["damage"], fields["cut"], fields["identity"][0]) == (None, False, len(content))
+    assert blocks == [*columns[0], digests[0], *columns[1], digests[1]]
+    _, blocks = asked.answers.packets("gate", 1000, hashes=False)
+    assert blocks == [*columns[0], b"", *columns[1], b""]
+    _, (digest,) = asked.answers.sha256("gate", 1000)
+    assert digest == hashlib.sha256(content).digest()
+
+
+def test_packets_that_overlap(asked: Asked) -> None:
+    """Packets that all lie at one place could be hashed for ever."""
+    run = full("trun", 0, u32(200))
+    again = [moof(box("traf", tfhd(1, 1, u64(0)), run)) for _ in range(3)]
+    asked.put(1000, moov(trak(1), trex=[(1, 1, 8, SYNC)]) + b"".join(again) + bytes(1200))
+    fields, blocks = asked.answers.packets("gate", 1000, hashes=True)
+    assert (fields["damage"], fields["tracks"], blocks) == ("its packets overlap", [], [])
+
+
+def test_a_cut_file(asked: Asked) -> None:
+    """Its whole packets are given, and the damage."""
+    whole = recording()
+    asked.put(1000, whole[: whole.rindex(b"moof") + 10])
+    fields, blocks = asked.answers.packets("gate", 1000, hashes=True)
+    assert fields["cut"]
+    assert "is not whole, at byte" in fields["damage"]
+    assert len(blocks[0]) == 5 * 4
+
+
+@pytest.mark.parametrize("camera_id", ["..", ".", "", "a/b", "/", "gate/..", ".heldar-mirror", "x" * 200, "a\0b"])
+def test_what_is_no_camera(asked: Asked, camera_id: str) -> None:
+    """No other directory is read than a camera's."""
+    with pytest.raises(OSError, match="no camera is called so"):
+        asked.answers.names(camera_id, **EVER)
+
+
+def test_a_camera_without_a_directory(asked: Asked) -> None:
+    """That is said. It is not an error."""
+    assert asked.answers.names("gate", **EVER) == ({"missing": True}, [b""])
+    fields, blocks = asked.answers.recorded("gate", segment_seconds=60, **EVER)
+    assert (fields["missing"], blocks) == (True, [b"", b""])
+
+
+def test_what_is_in_a_cameras_place(asked: Asked) -> None:
+    """A link or a file there is an error."""
+    (asked.root / "elsewhere").mkdir()
+    (asked.root / "gate").symlink_to("elsewhere")
+    (asked.root / "yard").write_bytes(b"")
+    for camera_id in ("gate", "yard"):
+        with pytest.raises(OSError, match=r"Not a directory|Too many levels"):
+            asked.answers.names(camera_id, **EVER)
+    assert asked.answers.cameras() == ({"cameras": ["elsewhere"]}, [])
+
+
+@pytest.mark.parametrize("about", ["packets", "sha256", "identity"])
+def test_what_is_in_a_segments_place(asked: Asked, about: str) -> None:
+    """A link, a directory or a FIFO is not read; nothing there is a matter of its own."""
+    question = {"hashes": True} if about == "packets" else {}
+    ask = getattr(asked.answers, about)
+    path = asked.put(1, recording())
+    path.with_name(segment_name(2)).symlink_to(path)
+    path.with_name(segment_name(3)).mkdir()
+    os.mkfifo(path.with_name(segment_name(4)))
+    ask("gate", 1, **question)
+    for begun in (2, 3, 4):
+        with pytest.raises(OSError, match="expected a plain file"):
+            ask("gate", begun, **question)
+    with pytest.raises(FileNotFoundError):
+        ask("gate", 5, **question)
