@@ -58,6 +58,10 @@ class Child:
         write_all(self._input, json.dumps(question).encode() + b"\n")
         return self._frames.answer()
 
+    def is_alive(self) -> bool:
+        """Return whether the child has not ended, though it may have been killed."""
+        return self._process.poll() is None
+
     def end(self) -> None:
         """Kill the child. It may have ended already, or be stuck."""
         self._process.kill()

@@ -43,7 +43,8 @@ class Side:
         self._idle = idle
         self._patience = patience or (IDLE_ANSWER_SECONDS if idle else ANSWER_SECONDS)
         self._child: Child | None = None
-        self._hung: tuple[float, HungError] | None = None
+        # When the last child hung, what was raised then, and the child, which may be stuck.
+        self._hung: tuple[float, HungError, Child] | None = None
 
     def __enter__(self) -> "Side":
         return self
@@ -128,8 +129,10 @@ class Side:
 
     def _answer(self, question: dict[str, Any]) -> Frame:
         """Return what a child answers. If it ends, a new one is asked once more."""
-        if self._hung and time.monotonic() - self._hung[0] < AGAIN_SECONDS:
-            raise self._hung[1]
+        if self._hung:
+            since, error, child = self._hung
+            if time.monotonic() - since < AGAIN_SECONDS or child.is_alive():
+                raise error  # another child would hang as well
         try:
             return self._ask_child(question)
         except (EndedError, BrokenPipeError):
@@ -144,14 +147,15 @@ class Side:
             self._child = self._child or Child(self.root, self._volume, self._patience, idle=self._idle)
         except OSError as error:
             raise self._unreadable(f"no process can be started that reads them: {error}") from None
+        child = self._child
         try:
-            return self._child.ask(question)
+            return child.ask(question)
         except TimeoutError:
             self.close()
             hung = HungError(
                 f"the {self.name}'s volume at {self.root} does not answer within {self._patience:g} s: is it hung?"
             )
-            self._hung = time.monotonic(), hung
+            self._hung = time.monotonic(), hung, child
             raise hung from None
         except BaseException:
             self.close()  # or the answer would be taken for that of the next question, after a Ctrl-C for example

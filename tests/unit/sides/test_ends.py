@@ -59,6 +59,12 @@ def test_an_end_by_the_length() -> None:
     assert ended(64.0, 1060, mtime=1064.0) == 1064, "the next one may be a stub"
 
 
+def test_a_missing_segment_is_seen() -> None:
+    """Also where segments are shorter than the tolerance."""
+    assert ended(2, 1004, usual=2) == 1002
+    assert ended(2.5, 1003, usual=2) == 1003
+
+
 def test_a_length_that_never_was() -> None:
     """Timestamps that leap do not cover time in which nothing was written."""
     assert ended(7200) == 1065
