@@ -1,0 +1,1 @@
+"""The manifests: which hash each segment had when it was closed."""
