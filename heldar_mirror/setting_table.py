@@ -175,6 +175,29 @@ SETTINGS = (
         meaning="the umask for directories and segments: 0750 and 0640",
     ),
     Setting(
+        "HELDAR_MIRROR_MANIFESTS",
+        "mirror",
+        kinds.boolean,
+        default="true",
+        meaning="whether manifests are kept: each segment is hashed once, soon after it is closed",
+    ),
+    Setting(
+        "HELDAR_MIRROR_MANIFESTS_KEY",
+        "mirror",
+        kinds.path,
+        shown_default="none: nothing is signed",
+        meaning="the key that signs manifests: a file with an Ed25519 private key in PEM, which the mirror's user "
+        "can read and nobody else",
+    ),
+    Setting(
+        "HELDAR_MIRROR_MANIFESTS_RETENTION_DAYS",
+        "mirror",
+        kinds.at_least(0),
+        default="365",
+        meaning="how long a manifest stays after the footage that it lists was deleted, in days. A year takes 52 MB "
+        "for a camera with segments of a minute",
+    ),
+    Setting(
         "HELDAR_MIRROR_PREFIX",
         "mirror",
         kinds.prefix,

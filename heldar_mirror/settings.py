@@ -43,6 +43,9 @@ class Settings:
     prefix: str
     user: str | None
     umask: int
+    manifests: bool
+    manifests_key: Path | None
+    manifests_retention_seconds: float
     min_free_bytes: int
     deleted_retention_seconds: float
     retention_interval: float
@@ -122,6 +125,9 @@ def parse_settings(variables: Mapping[str, str]) -> Settings:
         prefix=value("HELDAR_MIRROR_PREFIX"),
         user=value("HELDAR_MIRROR_USER"),
         umask=value("HELDAR_MIRROR_UMASK"),
+        manifests=value("HELDAR_MIRROR_MANIFESTS"),
+        manifests_key=value("HELDAR_MIRROR_MANIFESTS_KEY"),
+        manifests_retention_seconds=86400 * value("HELDAR_MIRROR_MANIFESTS_RETENTION_DAYS"),
         # Heldar allows a lower floor than the mirror does.
         min_free_bytes=int(
             (value("HELDAR_MIRROR_MIN_FREE_GB") or max(value("HELDAR_MIN_FREE_DISK_GB"), MIN_FREE_GIB)) * (1 << 30)

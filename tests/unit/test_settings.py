@@ -42,6 +42,9 @@ def test_every_setting_has_a_default() -> None:
         prefix="mirror-",
         user=None,
         umask=0o027,
+        manifests=True,
+        manifests_key=None,
+        manifests_retention_seconds=365 * 86_400,
         supervisor_url=f"unix://{STATE_DIR}/supervisor.sock",
         supervisor_username=None,
         supervisor_password=None,
@@ -65,6 +68,7 @@ def test_a_blank_value_counts_as_unset(blank: str) -> None:
             "MIRROR_PREFIX",
         ),
         *("MIRROR_USER", "MIRROR_UMASK"),
+        *("MIRROR_MANIFESTS", "MIRROR_MANIFESTS_KEY", "MIRROR_MANIFESTS_RETENTION_DAYS"),
         *(f"MIRROR_SUPERVISOR_{name}" for name in ("URL", "USERNAME", "PASSWORD")),
     )
     only_state = {"HELDAR_MIRROR_STATE_DIR": "/s"}
@@ -96,6 +100,9 @@ def test_a_blank_value_counts_as_unset(blank: str) -> None:
         ("MIRROR_PREFIX", "second_1-", "prefix", "second_1-"),
         ("MIRROR_USER", USER, "user", USER),
         *(("MIRROR_UMASK", value, "umask", 0o077) for value in ("077", "0077")),
+        ("MIRROR_MANIFESTS", "off", "manifests", False),
+        ("MIRROR_MANIFESTS_KEY", "/etc/heldar/k.pem", "manifests_key", Path("/etc/heldar/k.pem")),
+        ("MIRROR_MANIFESTS_RETENTION_DAYS", "0.5", "manifests_retention_seconds", 43_200),
         ("MIRROR_SUPERVISOR_URL", "http://127.0.0.1:9001", "supervisor_url", "http://127.0.0.1:9001"),
         ("MIRROR_SUPERVISOR_URL", "unix:///run/s.sock", "supervisor_url", "unix:///run/s.sock"),
         ("MIRROR_SUPERVISOR_USERNAME", "u", "supervisor_username", "u"),
