@@ -53,12 +53,21 @@ class Sums:
         self.begun.append(begun)
         self.digests += digest
 
+    def digest(self, index: int) -> bytes:
+        """Return the SHA-256 at an index."""
+        index = range(len(self))[index]
+        return bytes(self.digests[index * DIGEST_BYTES : (index + 1) * DIGEST_BYTES])
+
+    def replace_last(self, digest: bytes) -> None:
+        """Replace the SHA-256 that was added last."""
+        self.digests[-DIGEST_BYTES:] = digest
+
     def __len__(self) -> int:
         return len(self.begun)
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
         for index, begun in enumerate(self.begun):
-            yield begun, bytes(self.digests[index * DIGEST_BYTES : (index + 1) * DIGEST_BYTES])
+            yield begun, self.digest(index)
 
 
 class SealedName(NamedTuple):
@@ -168,22 +177,33 @@ def render_sealed(heading: Heading, sums: Sums) -> bytes:
 
 def parse_sealed(content: bytes) -> tuple[Heading, Sums]:
     """Return what a sealed manifest says. Raises DamagedError if it is not as `render_sealed` writes it."""
+    heading, count, end = _parse_heading(content)
+    sums, bad = parse_sums(heading.camera_id, content[end:])
+    if bad:
+        raise DamagedError(f"{bad} of its lines are no sums of segments of camera {heading.camera_id}")
+    if len(sums) != count:
+        raise DamagedError(f"it lists {len(sums)} segments, and its first line says {count}")
+    return heading, sums
+
+
+def parse_heading(content: bytes) -> Heading:
+    """Return what the first lines of a sealed manifest say. Raises DamagedError if they are not as they are written."""
+    return _parse_heading(content)[0]
+
+
+def _parse_heading(content: bytes) -> tuple[Heading, int, int]:
+    """Return the heading, how many segments it tells of, and where the lines of the sums begin."""
     match = _HEADING.match(content)
     if not match:
         raise DamagedError("its first two lines are no heading of a manifest")
+    number, camera_id, day, count, sealed, digest, before = (group.decode() for group in match.groups(default=b""))
     try:
-        camera_id, day, sealed = match[2].decode(), match[3].decode(), match[5].decode()
         stamp = int(datetime.strptime(sealed, _STAMP).replace(tzinfo=timezone.utc).timestamp())
         day_begins(day)
     except ValueError as error:
         raise DamagedError(f"its first line has an impossible date: {error}") from None
-    previous = Link(match[7].decode(), bytes.fromhex(match[6].decode())) if match[6] else None
-    sums, bad = parse_sums(camera_id, content[match.end() :])
-    if bad:
-        raise DamagedError(f"{bad} of its lines are no sums of segments of camera {camera_id}")
-    if len(sums) != int(match[4]):
-        raise DamagedError(f"it lists {len(sums)} segments, and its first line says {int(match[4])}")
-    return Heading(camera_id, SealedName(int(match[1]), day), stamp, previous), sums
+    previous = Link(before, bytes.fromhex(digest)) if digest else None
+    return Heading(camera_id, SealedName(int(number), day), stamp, previous), int(count), match.end()
 
 
 def sha256(content: bytes) -> bytes:

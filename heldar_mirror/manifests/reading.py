@@ -9,15 +9,19 @@ from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from heldar_mirror.footage.names import CAMERA_ID
 from heldar_mirror.manifests.form import (
     DIRECTORY,
+    SIGNATURE_SUFFIX,
     DamagedError,
+    Heading,
     SealedName,
     Sums,
     day_of,
     open_name,
+    parse_heading,
     parse_open_name,
     parse_sealed,
     parse_sealed_name,
@@ -32,6 +36,19 @@ class Found:
 
     sealed: tuple[SealedName, ...]
     open_days: tuple[str, ...]
+
+
+class File(NamedTuple):
+    """A manifest as it was read: its content and its signature, None if it has none.
+
+    With an `error` it can't be read, and if it `is_gone` it was removed between the listing and the reading.
+    """
+
+    name: str
+    content: bytes = b""
+    signature: bytes | None = None
+    error: str = ""
+    is_gone: bool = False
 
 
 @contextmanager
@@ -99,14 +116,20 @@ def contents(camera: int, first_day: str = "") -> Iterator[tuple[str, bytes]]:
                 continue  # it has expired, or it was sealed, and the next listing has its new name
 
 
-def sums_in(camera_id: str, name: str, content: bytes) -> Sums:
-    """Return what a manifest of a camera lists. Raises DamagedError for a sealed one that was changed."""
+def parse(camera_id: str, name: str, content: bytes, first_day: str = "") -> tuple[Heading | None, Sums]:
+    """Return what a manifest of a camera says: its heading if it is sealed, and its sums.
+
+    Of a sealed one of a day before `first_day` only the heading is read. Raises DamagedError for one that is not as it
+    was sealed, or that is a different one than its name says.
+    """
     if parse_open_name(name):
-        return parse_sums(camera_id, content)[0]
-    heading, sums = parse_sealed(content)
+        return None, parse_sums(camera_id, content)[0]
+    heading, sums = parse_heading(content), Sums()
     if (heading.camera_id, str(heading.name)) != (camera_id, name):
         raise DamagedError(f"it is {heading.name} of camera {heading.camera_id} by its first line")
-    return sums
+    if heading.name.day >= first_day:
+        heading, sums = parse_sealed(content)
+    return heading, sums
 
 
 def listed(root: int, camera_id: str, since: int) -> "array[int]":
@@ -119,7 +142,35 @@ def listed(root: int, camera_id: str, since: int) -> "array[int]":
         with opened_camera(root, camera_id) as camera:
             for name, content in contents(camera, day_of(since)):
                 with suppress(DamagedError):
-                    begun += sums_in(camera_id, name, content).begun
+                    begun += parse(camera_id, name, content)[1].begun
     except FileNotFoundError:
         pass  # nothing was listed yet
     return array("q", sorted(set(begun)))
+
+
+def read_all_of(root: int, camera_id: str) -> Iterator[File]:
+    """Yield a camera's manifests: the sealed ones as they follow on each other, then the open ones.
+
+    What is listed when this begins is in one of them, even if a manifest is sealed meanwhile. `root` is a descriptor of
+    the mirror root. Raises OSError if the directory can't be read.
+    """
+    try:
+        with opened_camera(root, camera_id) as camera:
+            open_ones = [_file(camera, open_name(day)) for day in find(camera).open_days]
+            for name in find(camera).sealed:
+                yield _file(camera, str(name))
+            yield from open_ones
+    except FileNotFoundError:
+        return
+
+
+def _file(camera: int, name: str) -> File:
+    try:
+        content, signature = content_of(camera, name), None
+        with suppress(FileNotFoundError):
+            signature = content_of(camera, name + SIGNATURE_SUFFIX)
+    except FileNotFoundError:
+        return File(name, is_gone=True)
+    except OSError as error:
+        return File(name, error=str(error.strerror))
+    return File(name, content, signature)

@@ -27,7 +27,7 @@ from heldar_mirror.manifests.form import (
     render_sums,
     sha256,
 )
-from heldar_mirror.manifests.reading import Found, content_of, find, opened, sums_in
+from heldar_mirror.manifests.reading import Found, content_of, find, opened, parse
 from heldar_mirror.recorder.files import open_plain, read_all
 from heldar_mirror.recorder.volume import LOCK, narrow
 
@@ -137,14 +137,17 @@ class Store:
             return []  # nothing was listed yet
         with opened(self._directory, camera_id) as camera:
             days = [day for day in find(camera).open_days if is_over(day, now)]
-            sealed = [name for day in days if (name := self._seal_day(camera, camera_id, day, now))]
-            for name in sealed or map(str, find(camera).sealed[-1:]):
-                if sign and not _exists(camera, name + SIGNATURE_SUFFIX):
-                    self._write(camera, name + SIGNATURE_SUFFIX, sign(content_of(camera, name)))
+            sealed = [name for day in days if (name := self._seal_day(camera, camera_id, day, now, sign))]
+            for newest in map(str, find(camera).sealed[-1:]):
+                if sign and not _exists(camera, newest + SIGNATURE_SUFFIX):
+                    self._write(camera, newest + SIGNATURE_SUFFIX, sign(content_of(camera, newest)))
             return sealed
 
-    def _seal_day(self, camera: int, camera_id: str, day: str, now: float) -> str | None:
-        """Seal the open manifest of a day. Return its new name, or None if there was nothing left in it to seal."""
+    def _seal_day(self, camera: int, camera_id: str, day: str, now: float, sign: Sign | None = None) -> str | None:
+        """Seal the open manifest of a day. Return its new name, or None if there was nothing left in it to seal.
+
+        Its signature is written before it, so that nobody finds it without.
+        """
         found, name = find(camera), None
         sums = _unsealed(camera, camera_id, found, day)
         if sums:
@@ -152,7 +155,12 @@ class Store:
             sealed = SealedName(last.number + 1 if last else 1, day)
             previous = Link(str(last), sha256(content_of(camera, str(last)))) if last else None
             name = str(sealed)
-            self._write(camera, name, render_sealed(Heading(camera_id, sealed, int(now), previous), sums))
+            content = render_sealed(Heading(camera_id, sealed, int(now), previous), sums)
+            with suppress(FileNotFoundError):  # of an attempt that ended before its manifest was there
+                os.unlink(name + SIGNATURE_SUFFIX, dir_fd=camera)
+            if sign:
+                self._write(camera, name + SIGNATURE_SUFFIX, sign(content))
+            self._write(camera, name, content)
         os.unlink(open_name(day), dir_fd=camera)
         return name
 
@@ -225,11 +233,11 @@ def _unsealed(camera: int, camera_id: str, found: Found, day: str) -> Sums:
 
     There is one if we were killed before the open one was removed, or if the clock was set back to a sealed day.
     """
-    pairs = set(sums_in(camera_id, open_name(day), content_of(camera, open_name(day))))
+    pairs = set(parse(camera_id, open_name(day), content_of(camera, open_name(day)))[1])
     for name in found.sealed:
         if name.day == day:
             with suppress(DamagedError):
-                pairs.difference_update(sums_in(camera_id, str(name), content_of(camera, str(name))))
+                pairs.difference_update(parse(camera_id, str(name), content_of(camera, str(name)))[1])
     sums = Sums()
     for begun, digest in sorted(pairs):
         sums.add(begun, digest)
