@@ -27,8 +27,8 @@ DIGEST_BYTES = 32
 _SEALED_NAME = re.compile(r"([0-9]{6,9})_([0-9]{4}-[0-9]{2}-[0-9]{2})\.SHA256SUMS")
 _OPEN_NAME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})\.open")
 _HEADING = re.compile(
-    rb"# heldar-mirror manifest ([0-9]{1,9}) of camera ([\w-]{1,100}), day ([0-9-]{10}), ([0-9]{1,9}) segments, "
-    rb"sealed (.{20})\n"
+    rb"# manifest ([0-9]{1,9}) of camera ([\w-]{1,100}), day ([0-9-]{10}), ([0-9]{1,9}) segments, "
+    rb"sealed ([0-9TZ:-]{20})\n"
     rb"# previous: (?:none|([0-9a-f]{64})  ([\w.-]{1,40}))\n"
 )
 _STAMP = "%Y-%m-%dT%H:%M:%SZ"
@@ -167,12 +167,16 @@ def _line(camera_id: str) -> "re.Pattern[bytes]":
 
 def render_sealed(heading: Heading, sums: Sums) -> bytes:
     """Return the content of a sealed manifest."""
+    return _render_heading(heading, len(sums)) + render_sums(heading.camera_id, sums)
+
+
+def _render_heading(heading: Heading, count: int) -> bytes:
     previous = f"{heading.previous.digest.hex()}  {heading.previous.name}" if heading.previous else "none"
     return (
-        f"# heldar-mirror manifest {heading.name.number} of camera {heading.camera_id}, day {heading.name.day}, "
-        f"{len(sums)} segments, sealed {time.strftime(_STAMP, time.gmtime(heading.sealed))}\n"
+        f"# manifest {heading.name.number} of camera {heading.camera_id}, day {heading.name.day}, "
+        f"{count} segments, sealed {time.strftime(_STAMP, time.gmtime(heading.sealed))}\n"
         f"# previous: {previous}\n"
-    ).encode() + render_sums(heading.camera_id, sums)
+    ).encode()
 
 
 def parse_sealed(content: bytes) -> tuple[Heading, Sums]:
@@ -199,11 +203,13 @@ def _parse_heading(content: bytes) -> tuple[Heading, int, int]:
     number, camera_id, day, count, sealed, digest, before = (group.decode() for group in match.groups(default=b""))
     try:
         stamp = int(datetime.strptime(sealed, _STAMP).replace(tzinfo=timezone.utc).timestamp())
-        day_begins(day)
     except ValueError as error:
         raise DamagedError(f"its first line has an impossible date: {error}") from None
     previous = Link(before, bytes.fromhex(digest)) if digest else None
-    return Heading(camera_id, SealedName(int(number), day), stamp, previous), int(count), match.end()
+    heading = Heading(camera_id, SealedName(int(number), day), stamp, previous)
+    if _render_heading(heading, int(count)) != match[0]:
+        raise DamagedError("its first two lines are not as they are written")
+    return heading, int(count), match.end()
 
 
 def sha256(content: bytes) -> bytes:

@@ -1,16 +1,19 @@
 """The manifests are read by the tools that everybody has: sha256sum checks the sums, openssl the signatures."""
 
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support import TREE
 from support.manifests import DAY, NOON, Root, made_root
 
 from heldar_mirror.footage.names import segment_name
 from heldar_mirror.manifests.form import day_of
 from heldar_mirror.manifests.signature import is_signed, load_private_key, load_public_key
 
+PAGE = (TREE / "docs/manifests.md").read_text()
 NAMES = [f"000001_{day_of(NOON)}.SHA256SUMS", f"000002_{day_of(NOON + DAY)}.SHA256SUMS"]
 
 
@@ -89,3 +92,48 @@ def test_openssl_makes_the_key_and_checks_the_signatures(root: Root, tmp_path: P
         manifest.chmod(0o600)
         manifest.write_bytes(manifest.read_bytes().replace(b"gate", b"yard", 1))
         assert run(tmp_path, *check).returncode != 0
+
+
+def documented(begins: str) -> str:
+    """The command on the page that begins so, without its prompt."""
+    [line] = re.findall(rf"^(?:[$] )?({re.escape(begins)}.*)$", PAGE, re.MULTILINE)
+    return str(line)
+
+
+def test_the_documented_command_checks_the_links(root: Root) -> None:
+    """The line that names the manifest before has the form of sha256sum, so that is enough to check the chain."""
+    fill(root)
+    command = documented("sed -n")
+    done = run(root.manifests(), "sh", "-c", command)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    first = root.manifests() / NAMES[0]
+    first.chmod(0o600)
+    first.write_text(first.read_text().replace("gate/", "yard/", 1))
+    assert run(root.manifests(), "sh", "-c", command).stdout == f"{NAMES[0]}: FAILED\n"
+
+
+def test_the_documented_commands_keep_the_heads_and_check_them(root: Root) -> None:
+    """One line for each camera, which still fits when more days are sealed, and no more when a manifest is changed."""
+    fill(root)
+    with root.store() as store:
+        store.append("yard", root.put(NOON, camera_id="yard"), NOON)
+        store.seal("yard", NOON + 2 * DAY, None)
+    fetch, check = (
+        re.sub(r"^ssh mirror '(.*)'.*$", r"\1", line).replace("/mnt/mirror", str(root.path))
+        for line in (documented("ssh mirror 'cd /mnt/mirror && for"), documented("ssh mirror 'cd /mnt/mirror && sha"))
+    )
+    heads = run(root.path, "sh", "-c", fetch).stdout
+    assert [line.split()[1] for line in heads.splitlines()] == [
+        f".manifests/gate/{NAMES[1]}",
+        f".manifests/yard/{NAMES[0]}",
+    ]
+    (root.path / "heads").write_text(heads)
+    with root.store() as store:
+        store.seal("gate", NOON + 9 * DAY, None)
+    done = run(root.path, "sh", "-c", f"({check}) < {root.path}/heads")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    newest = root.manifests() / NAMES[1]
+    newest.chmod(0o600)
+    newest.write_text(newest.read_text().replace("sealed 20", "sealed 19"))
+    done = run(root.path, "sh", "-c", f"({check}) < {root.path}/heads")
+    assert (done.returncode, done.stdout) == (1, f".manifests/gate/{NAMES[1]}: FAILED\n")
