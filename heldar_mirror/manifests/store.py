@@ -82,7 +82,7 @@ def _make(parent: int, name: str, umask: int) -> None:
         os.mkdir(name, 0o777 & ~umask, dir_fd=parent)
         with opened(parent, name) as made:
             _set_mode(made, 0o777 & ~umask)  # the process may have a narrower umask
-        os.fsync(parent)
+        _sync_names(parent)
 
 
 class Store:
@@ -91,6 +91,17 @@ class Store:
     def __init__(self, directory: int, umask: int) -> None:
         self._directory = directory
         self._umask = umask
+
+    @contextmanager
+    def _opened(self, camera_id: str) -> Iterator[int]:
+        """Open a camera's directory and yield its descriptor. An OSError in the block names the file by its path."""
+        try:
+            with opened(self._directory, camera_id) as camera:
+                yield camera
+        except OSError as error:
+            inside = "" if error.filename in {None, camera_id} else f"/{error.filename}"
+            error.filename = f"{DIRECTORY}/{camera_id}{inside}"
+            raise
 
     def append(self, camera_id: str, sums: Iterable[tuple[int, bytes]], now: float) -> None:
         """List segments of a camera, given by when each began (Unix seconds) and its SHA-256.
@@ -102,7 +113,7 @@ class Store:
         for begun, digest in sums:
             by_day[day_of(begun)].append((begun, digest))
         _make(self._directory, camera_id, self._umask)
-        with opened(self._directory, camera_id) as camera:
+        with self._opened(camera_id) as camera:
             for day, of_day in by_day.items():
                 for start in range(0, len(of_day), LINES_AT_ONCE):
                     lines = render_sums(camera_id, of_day[start : start + LINES_AT_ONCE])
@@ -135,7 +146,7 @@ class Store:
         """
         if not _exists(self._directory, camera_id):
             return []  # nothing was listed yet
-        with opened(self._directory, camera_id) as camera:
+        with self._opened(camera_id) as camera:
             days = [day for day in find(camera).open_days if is_over(day, now)]
             sealed = [name for day in days if (name := self._seal_day(camera, camera_id, day, now, sign))]
             for newest in map(str, find(camera).sealed[-1:]):
@@ -185,7 +196,7 @@ class Store:
             with suppress(OSError):  # what was written of it would take up room on a full disk
                 os.unlink(NEW, dir_fd=camera)
             raise
-        os.fsync(camera)
+        _sync_names(camera)
 
     def expire(self, camera_id: str, before: float, now: float, *, is_gone: bool) -> list[str]:
         """Remove the sealed manifests of days that began before a Unix time, the oldest first. Return their names.
@@ -194,7 +205,7 @@ class Store:
         """
         if not _exists(self._directory, camera_id):
             return []
-        with opened(self._directory, camera_id) as camera:
+        with self._opened(camera_id) as camera:
             sealed = find(camera).sealed
             names = [str(name) for name in expired(sealed if is_gone else sealed[:-1], before, now)]
             for name in names:
@@ -257,6 +268,15 @@ def _append_lines(fd: int, lines: bytes) -> None:
     except OSError:
         os.ftruncate(fd, size)
         raise
+
+
+def _sync_names(directory: int) -> None:
+    """Have the names in a directory written to the disk. Raises OSError."""
+    try:
+        os.fsync(directory)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some network file systems don't know this for directories
+            raise
 
 
 def _set_mode(fd: int, mode: int) -> None:

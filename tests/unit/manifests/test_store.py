@@ -206,6 +206,31 @@ def test_no_link_is_followed(root: Root, tmp_path_factory: pytest.TempPathFactor
     assert [path.read_bytes() for path in elsewhere.iterdir()] == [b"theirs\n"]
 
 
+@pytest.mark.parametrize("kind", ["directory", "FIFO", "link", "huge"])
+@pytest.mark.parametrize("name", [f"{TODAY}.open", f"000001_{day_of(NOON - DAY)}.SHA256SUMS"])
+def test_what_is_no_manifest_in_the_place_of_one_is_named(root: Root, name: str, kind: str) -> None:
+    """It is neither waited for nor read without end, no other camera suffers, and nothing that lay there is lost."""
+    place = root.manifests() / name
+    place.parent.mkdir(parents=True)
+    if kind == "directory":
+        place.mkdir()
+    elif kind == "FIFO":
+        os.mkfifo(place)
+    elif kind == "link":
+        place.symlink_to(root.path)
+    else:
+        with place.open("xb") as file:
+            file.truncate(65 << 20)
+    with root.store() as store:
+        with pytest.raises(OSError, match="expected") as caught:  # noqa: PT012 - which of both fails depends on the place
+            store.append("gate", root.put(NOON), NOON)
+            store.seal("gate", SEALED_AT, None)
+        assert caught.value.filename == f".manifests/gate/{name}"
+        store.append("yard", root.put(NOON, camera_id="yard"), NOON)
+        assert store.seal("yard", SEALED_AT, None) == [f"000001_{TODAY}.SHA256SUMS"]
+    assert name in root.names()
+
+
 def test_other_files_among_the_manifests_are_left_alone(root: Root) -> None:
     """They are neither read nor removed."""
     with root.store() as store:
