@@ -199,7 +199,7 @@ class Store:
         _sync_names(camera)
 
     def expire(self, camera_id: str, before: float, now: float, *, is_gone: bool) -> list[str]:
-        """Remove the sealed manifests of days that began before a Unix time, the oldest first. Return their names.
+        """Remove the sealed manifests of days that ended before a Unix time, the oldest first. Return their names.
 
         The newest one is kept, so that the next can name it, unless the camera `is_gone`. Raises OSError.
         """
@@ -233,7 +233,7 @@ def expired(sealed: Sequence[SealedName], before: float, now: float) -> Sequence
         begins = day_begins(name.day)
         if begins > now + FUTURE_SECONDS:
             continue
-        if begins >= before:
+        if begins + DAY_SECONDS > before:
             break
         count = number
     return sealed[:count]

@@ -272,6 +272,7 @@ def test_expired_manifests_are_removed_with_their_signatures(root: Root) -> None
     with root.store() as store:
         store.append("gate", root.put(NOON, NOON + DAY, NOON + 2 * DAY), NOON)
         store.seal("gate", end, sha256)
+        assert store.expire("gate", day_begins(TOMORROW) - 1, end, is_gone=False) == []
         assert store.expire("gate", day_begins(TOMORROW), end, is_gone=False) == [f"000001_{TODAY}.SHA256SUMS"]
         assert len(root.names()) == 4
         assert len(store.expire("gate", end, end, is_gone=False)) == 1
