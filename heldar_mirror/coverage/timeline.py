@@ -1,0 +1,171 @@
+"""For which times each side has footage, and what that means for both. Pure; times are Unix seconds."""
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from enum import Enum
+from operator import itemgetter
+from typing import NamedTuple
+
+from heldar_mirror.footage.spans import Spans
+
+# A segment whose end is at most so long before the next one's beginning is continued by it. A name has whole seconds,
+# so the distance may be wrong by up to 1 s. The rest is for a frame's length, and for packets that arrive unevenly.
+SEAM_SECONDS = 2.0
+
+# Holes shorter than this are not worth a line unless a person asks for them. ffmpeg probes a stream for up to 5 s
+# before it writes, so after the same outage the names of the two sides may begin so far apart.
+MIN_GAP_SECONDS = 5.0
+
+# A beginning and an end.
+Span = tuple[float, float]
+
+
+class State(str, Enum):
+    """Which side has footage. With the `at least` states and `unknown`, a side could not be read."""
+
+    BOTH = "both"
+    ONLY_PRIMARY = "only primary"
+    ONLY_MIRROR = "only mirror"
+    NEITHER = "neither"
+    AT_LEAST_PRIMARY = "at least primary"  # the mirror could not be read
+    AT_LEAST_MIRROR = "at least mirror"  # the primary could not be read
+    UNKNOWN = "unknown"  # a side could not be read, and the other one has none or could not be read either
+
+
+class Reason(str, Enum):
+    """Why a side has no footage, as far as that follows from Heldar's rows."""
+
+    EXPIRED = "expired"
+    NOT_WANTED = "not wanted"
+
+
+class Stretch(NamedTuple):
+    """A time of one state. `reason` says why a side has no footage, if it is known."""
+
+    begin: float
+    end: float
+    state: State
+    reason: Reason | None = None
+
+    @property
+    def is_gap(self) -> bool:
+        """Whether footage is missing that should be there.
+
+        It is not if it has expired. What the primary does not want is missing only if the mirror lacks it as well,
+        since the mirror records all the time.
+        """
+        if self.state is State.ONLY_MIRROR:
+            return self.reason is None
+        return self.state in {State.ONLY_PRIMARY, State.NEITHER} and self.reason is not Reason.EXPIRED
+
+
+class Known(NamedTuple):
+    """What is known of one side: for which times it has footage, and for which it could not be read.
+
+    Where a time is in both, the side has footage.
+    """
+
+    footage: Spans
+    unread: Spans = Spans()
+
+
+class Reasons(NamedTuple):
+    """For which times either side may lack footage because it has expired, and for which the primary wants none."""
+
+    expired: Spans = Spans()
+    not_wanted: Spans = Spans()
+
+
+# A side that could not be read at all.
+UNREADABLE = Known(Spans(), Spans([(-math.inf, math.inf)]))
+
+# By whether the primary and the mirror have footage; None if that is not known.
+STATES = {
+    (True, True): State.BOTH,
+    (True, False): State.ONLY_PRIMARY,
+    (False, True): State.ONLY_MIRROR,
+    (False, False): State.NEITHER,
+    (True, None): State.AT_LEAST_PRIMARY,
+    (None, True): State.AT_LEAST_MIRROR,
+}
+
+
+def joined(begun: Sequence[int], ends: Sequence[float]) -> Spans:
+    """Return the times of segments, given by their beginnings in order and their ends, as spans without seams."""
+    following = itertools.chain(begun[1:], [math.inf])
+    return Spans(
+        (begin, after if 0 < after - end <= SEAM_SECONDS else end)
+        for begin, end, after in zip(begun, ends, following, strict=False)
+        if end > begin
+    )
+
+
+def timeline(whole: Span, primary: Known, mirror: Known, reasons: Reasons, min_gap: float) -> list[Stretch]:
+    """Return the stretches of `whole`, in order. Each begins where the one before it ends.
+
+    A side's hole of less than `min_gap` seconds beside its footage counts as footage of that side.
+    """
+    layers = (
+        Spans([*primary.footage.spans, *blips(whole, primary, min_gap)]),
+        primary.unread,
+        Spans([*mirror.footage.spans, *blips(whole, mirror, min_gap)]),
+        mirror.unread,
+        *reasons,
+    )
+    stretches: list[Stretch] = []
+    for begin, end, (in_primary, no_primary, in_mirror, no_mirror, expired, not_wanted) in sweep(whole, layers):
+        has = _has(in_primary, no_primary), _has(in_mirror, no_mirror)
+        reason = None
+        if expired and False in has:
+            reason = Reason.EXPIRED
+        elif not_wanted and has[0] is False:
+            reason = Reason.NOT_WANTED
+        found = STATES.get(has, State.UNKNOWN), reason
+        if stretches and stretches[-1][2:] == found:
+            stretches.append(Stretch(stretches.pop().begin, end, *found))
+        else:
+            stretches.append(Stretch(begin, end, *found))
+    return stretches
+
+
+def blips(whole: Span, side: Known, min_gap: float) -> list[Span]:
+    """Return the holes of less than `min_gap` seconds in one side that are beside its footage."""
+    pieces = list(sweep(whole, (side.footage, side.unread)))
+    return [
+        (begin, end)
+        for index, (begin, end, inside) in enumerate(pieces)
+        if not any(inside)
+        and end - begin < min_gap
+        and any(has_footage for _, _, (has_footage, _) in pieces[max(index - 1, 0) : index + 2])
+    ]
+
+
+def sweep(whole: Span, layers: Sequence[Spans]) -> Iterator[tuple[float, float, tuple[bool, ...]]]:
+    """Yield the pieces into which the edges of the layers' spans cut `whole`, in order.
+
+    With each piece comes for every layer whether a span of it covers the piece.
+    """
+    since, until = whole
+    edges = [
+        (min(max(edge, since), until), number)
+        for number, layer in enumerate(layers)
+        for span in layer.spans
+        for edge in span
+    ]
+    edges.sort()
+    inside = [False] * len(layers)
+    begin = since
+    for edge, crossing in itertools.groupby(edges, itemgetter(0)):
+        before = tuple(inside)
+        for _, number in crossing:
+            inside[number] = not inside[number]
+        if edge > begin and tuple(inside) != before:
+            yield begin, edge, before
+            begin = edge
+    if until > begin:
+        yield begin, until, tuple(inside)
+
+
+def _has(footage: bool, unread: bool) -> bool | None:
+    return True if footage else None if unread else False
