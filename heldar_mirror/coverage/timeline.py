@@ -2,16 +2,15 @@
 
 import itertools
 import math
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from enum import Enum
 from operator import itemgetter
 from typing import NamedTuple
 
 from heldar_mirror.footage.spans import Spans
-
-# A segment whose end is at most so long before the next one's beginning is continued by it. A name has whole seconds,
-# so the distance may be wrong by up to 1 s. The rest is for a frame's length, and for packets that arrive unevenly.
-SEAM_SECONDS = 2.0
+from heldar_mirror.sides.ends import CUT_SECONDS
+from heldar_mirror.sides.recorded import Recorded
 
 # Holes shorter than this are not worth a line unless a person asks for them. ffmpeg probes a stream for up to 5 s
 # before it writes, so after the same outage the names of the two sides may begin so far apart.
@@ -36,8 +35,9 @@ class State(str, Enum):
 class Reason(str, Enum):
     """Why a side has no footage, as far as that follows from Heldar's rows."""
 
-    EXPIRED = "expired"
-    NOT_WANTED = "not wanted"
+    EXPIRED = "expired"  # it is older than what Heldar keeps
+    NOT_WANTED = "not wanted"  # the primary does not record then, by the camera's mode and schedules
+    OFF = "switched off"  # the camera is not recorded at all
 
 
 class Stretch(NamedTuple):
@@ -52,12 +52,12 @@ class Stretch(NamedTuple):
     def is_gap(self) -> bool:
         """Whether footage is missing that should be there.
 
-        It is not if it has expired. What the primary does not want is missing only if the mirror lacks it as well,
-        since the mirror records all the time.
+        It is not if it has expired or the camera is switched off. What the primary does not want is missing only if the
+        mirror lacks it as well, since the mirror records all the time.
         """
         if self.state is State.ONLY_MIRROR:
             return self.reason is None
-        return self.state in {State.ONLY_PRIMARY, State.NEITHER} and self.reason is not Reason.EXPIRED
+        return self.state in {State.ONLY_PRIMARY, State.NEITHER} and self.reason in {None, Reason.NOT_WANTED}
 
 
 class Known(NamedTuple):
@@ -71,10 +71,11 @@ class Known(NamedTuple):
 
 
 class Reasons(NamedTuple):
-    """For which times either side may lack footage because it has expired, and for which the primary wants none."""
+    """For which times which reason holds. The times of `not_wanted` concern the primary alone."""
 
     expired: Spans = Spans()
     not_wanted: Spans = Spans()
+    off: Spans = Spans()
 
 
 # A side that could not be read at all.
@@ -91,14 +92,19 @@ STATES = {
 }
 
 
-def joined(begun: Sequence[int], ends: Sequence[float]) -> Spans:
-    """Return the times of segments, given by their beginnings in order and their ends, as spans without seams."""
-    following = itertools.chain(begun[1:], [math.inf])
-    return Spans(
-        (begin, after if 0 < after - end <= SEAM_SECONDS else end)
-        for begin, end, after in zip(begun, ends, following, strict=False)
-        if end > begin
+def known(recorded: Recorded, segment_seconds: float) -> Known:
+    """Return what is known of a side by its segments. A file that can't be read is taken to reach the next one, if that
+    begins when it should."""
+    return Known(
+        Spans((begin, end) for begin, end in zip(recorded.begun, recorded.ends, strict=True) if end > begin),
+        Spans((begin, _reach(recorded, begin, segment_seconds)) for begin in recorded.unread),
     )
+
+
+def _reach(recorded: Recorded, begin: int, segment_seconds: float) -> float:
+    following = bisect_right(recorded.begun, begin)
+    usual = begin + segment_seconds + CUT_SECONDS
+    return min(usual, recorded.begun[following]) if following < len(recorded.begun) else usual
 
 
 def timeline(whole: Span, primary: Known, mirror: Known, reasons: Reasons, min_gap: float) -> list[Stretch]:
@@ -114,14 +120,9 @@ def timeline(whole: Span, primary: Known, mirror: Known, reasons: Reasons, min_g
         *reasons,
     )
     stretches: list[Stretch] = []
-    for begin, end, (in_primary, no_primary, in_mirror, no_mirror, expired, not_wanted) in sweep(whole, layers):
+    for begin, end, (in_primary, no_primary, in_mirror, no_mirror, *holds) in sweep(whole, layers):
         has = _has(in_primary, no_primary), _has(in_mirror, no_mirror)
-        reason = None
-        if expired and False in has:
-            reason = Reason.EXPIRED
-        elif not_wanted and has[0] is False:
-            reason = Reason.NOT_WANTED
-        found = STATES.get(has, State.UNKNOWN), reason
+        found = STATES.get(has, State.UNKNOWN), _reason(has, *holds)
         if stretches and stretches[-1][2:] == found:
             stretches.append(Stretch(stretches.pop().begin, end, *found))
         else:
@@ -169,3 +170,13 @@ def sweep(whole: Span, layers: Sequence[Spans]) -> Iterator[tuple[float, float, 
 
 def _has(footage: bool, unread: bool) -> bool | None:
     return True if footage else None if unread else False
+
+
+def _reason(has: tuple[bool | None, bool | None], expired: bool, not_wanted: bool, off: bool) -> Reason | None:
+    if False not in has:
+        return None
+    if expired:
+        return Reason.EXPIRED
+    if off:
+        return Reason.OFF
+    return Reason.NOT_WANTED if not_wanted and has[0] is False else None

@@ -2,13 +2,13 @@
 
 import itertools
 import math
+from array import array
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from heldar_mirror.coverage.timeline import (
-    SEAM_SECONDS,
     UNREADABLE,
     Known,
     Reason,
@@ -16,10 +16,12 @@ from heldar_mirror.coverage.timeline import (
     State,
     Stretch,
     blips,
-    joined,
+    known,
     timeline,
 )
 from heldar_mirror.footage.spans import Spans
+from heldar_mirror.sides.ends import CUT_SECONDS
+from heldar_mirror.sides.recorded import Recorded
 
 WHOLE = (0.0, 40.0)
 NONE = Reasons()
@@ -35,7 +37,7 @@ pairs = st.lists(
 )
 random_spans = pairs.map(Spans)
 sides = st.builds(Known, random_spans, random_spans) | st.just(UNREADABLE)
-reasons = st.builds(Reasons, random_spans, random_spans)
+reasons = st.builds(Reasons, random_spans, random_spans, random_spans)
 
 
 def at(moment: float, within: Spans) -> bool:
@@ -87,6 +89,8 @@ def test_every_second_is_what_a_naive_model_says(primary: Known, mirror: Known, 
         reason = None
         if at(second, why.expired) and False in {in_primary, in_mirror}:
             reason = Reason.EXPIRED
+        elif at(second, why.off) and False in {in_primary, in_mirror}:
+            reason = Reason.OFF
         elif at(second, why.not_wanted) and in_primary is False:
             reason = Reason.NOT_WANTED
         assert stretch.reason is reason
@@ -103,17 +107,6 @@ def test_times_may_have_any_fraction(
     assert edges == sorted(set(edges))
     assert (edges[0], edges[-1]) == WHOLE
     assert [each.begin for each in found] == edges[:-1]
-
-
-@given(st.floats(0, 1e9), st.lists(st.floats(2, 100), min_size=1, max_size=20), st.data())
-def test_a_recording_is_one_span_wherever_it_is_cut(begin: float, lengths: list[float], data: st.DataObject) -> None:
-    """Names have whole seconds, and packets arrive up to half a second early or late."""
-    cuts = list(itertools.accumulate(lengths, initial=begin))
-    named = [math.floor(cut + data.draw(st.floats(0, 0.5))) for cut in cuts]
-    ends = [name + length for name, length in zip(named, lengths, strict=False)]
-    (span,) = joined(named[:-1], ends).spans
-    assert span[0] == named[0]
-    assert cuts[-1] - 1.5 <= span[1] <= cuts[-1] + 1.5
 
 
 def test_a_side_that_could_not_be_read_is_neither_there_nor_missing() -> None:
@@ -164,6 +157,8 @@ def test_no_time_has_no_stretches() -> None:
         (State.NEITHER, None, True),
         (State.NEITHER, Reason.EXPIRED, False),
         (State.NEITHER, Reason.NOT_WANTED, True),  # the mirror records all the time
+        (State.NEITHER, Reason.OFF, False),
+        (State.ONLY_PRIMARY, Reason.OFF, False),
         (State.UNKNOWN, None, False),
         (State.AT_LEAST_MIRROR, None, False),
         (State.AT_LEAST_PRIMARY, None, False),
@@ -173,14 +168,18 @@ def test_a_gap_is_what_nothing_explains(state: State, reason: Reason | None, is_
     assert Stretch(0, 1, state, reason).is_gap is is_gap
 
 
-def test_segments_that_follow_each_other_are_one_span() -> None:
-    """A seam is as long as rounding makes it; a longer one is a hole. Stubs hold nothing."""
-    begun = [0, 60, 121, 180, 240, 300]
-    ends = [60.04, 119.0, 180.5, 180.0, 300 - SEAM_SECONDS - 0.1, 360.0]
-    assert joined(begun, ends).spans == [(0, 180.5), (240, 300 - SEAM_SECONDS - 0.1), (300, 360)]
-    assert joined([], []).spans == []
+def test_a_side_is_known_by_its_segments() -> None:
+    """Stubs and damaged files without packets hold nothing. If the clock was set back, a segment may hold others."""
+    recorded = Recorded(array("q", [0, 60, 120, 180, 190, 300]), array("d", [60, 119.5, 120, 250, 200, 360]))
+    recorded.damaged = {120: "no moov"}
+    assert known(recorded, 60) == Known(spans((0, 60), (60, 119.5), (180, 250), (300, 360)), Spans())
 
 
-def test_a_segment_may_hold_others() -> None:
-    """If the clock was set back, a segment may begin before the one before it ends."""
-    assert joined([0, 10, 30], [100.0, 20.0, 40.0]).spans == [(0, 100)]
+@pytest.mark.parametrize(
+    ("following", "end"), [([], 60 + CUT_SECONDS), ([59], 59), ([64], 64), ([3600], 60 + CUT_SECONDS)]
+)
+def test_a_file_that_can_not_be_read_may_hold_what_it_should(following: list[int], end: float) -> None:
+    """It is neither there nor missing up to the next segment, or up to its usual length."""
+    recorded = Recorded(array("q", [0, *following]), array("d", [0, *(each + 60 for each in following)]))
+    recorded.unread = {0: "Permission denied"}
+    assert known(recorded, 60).unread.spans == [(0, end)]
