@@ -70,7 +70,7 @@ def should_mirror(row: Row) -> bool:
     such a row says neither yes nor no.
     """
     flags = ("enabled", "record_enabled", "mirror_enabled")
-    return 0 not in [row[flag] for flag in flags] and all(_flag(row, flag) for flag in flags)
+    return 0 not in [row[column] for column in flags] and all(flag(row, column) for column in flags)
 
 
 def camera_id(row: Row) -> str:
@@ -110,7 +110,7 @@ def parse_camera(row: Row, unseal: Callable[[str], str]) -> Camera:
         stream=stream,
         stream_url=stream_url,
         segment_seconds=max(integer(row, "segment_seconds", None, MAX_SEGMENT_SECONDS), MIN_SEGMENT_SECONDS),
-        record_audio=_flag(row, "record_audio"),
+        record_audio=flag(row, "record_audio"),
     )
 
 
@@ -155,7 +155,8 @@ def integer(row: Row, column: str, low: int | None, high: int) -> int:
     return value
 
 
-def _flag(row: Row, column: str) -> bool:
+def flag(row: Row, column: str) -> bool:
+    """Return whether a column is 1. Raises CameraError if it is neither 0 nor 1."""
     value = row[column]
     if not isinstance(value, int) or value not in {0, 1}:
         raise CameraError(f"{column} is {_shown(value)}, expected 0 or 1")

@@ -9,7 +9,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
@@ -25,7 +25,8 @@ ATTEMPTS = 5
 CHANGING_SECONDS = 0.03
 
 T = TypeVar("T")
-Query = Callable[[sqlite3.Connection], T]
+# It is given the connection, and what the caller of the read gives it: texts and numbers.
+Query = Callable[..., T]
 
 # For each database, the last read that its caller gave up on.
 _stuck: dict[Path, threading.Thread] = {}
@@ -38,8 +39,8 @@ class _ChangedError(Exception):
         return "it changes all the time"
 
 
-def ask(path: Path, what: str, query: Query[T], seconds: float = READ_TIMEOUT_SECONDS) -> T:
-    """Return what `query` finds in the database at `path`. `what` is the name of that in an error.
+def ask(path: Path, what: str, query: Query[T], *given: object, seconds: float = READ_TIMEOUT_SECONDS) -> T:
+    """Return what `query` finds in the database at `path`, with what it is `given`. `what` is its name in an error.
 
     The read runs in a thread, and the caller waits at most `seconds` for it: see "A read of the database
     runs in a daemon thread" in `docs/decisions.md`. While a thread is stuck, further reads of `path` fail at once.
@@ -57,7 +58,7 @@ def ask(path: Path, what: str, query: Query[T], seconds: float = READ_TIMEOUT_SE
 
     def read() -> None:
         try:
-            answers.append(_read_repeatedly(path, what, query))
+            answers.append(_read_repeatedly(path, what, query, given))
         except BaseException as error:  # the caller raises it again
             errors.append(error)
 
@@ -76,11 +77,11 @@ def ask(path: Path, what: str, query: Query[T], seconds: float = READ_TIMEOUT_SE
     return answers[0]
 
 
-def _read_repeatedly(path: Path, what: str, query: Query[T]) -> T:
+def _read_repeatedly(path: Path, what: str, query: Query[T], given: Sequence[object]) -> T:
     for attempt in range(ATTEMPTS):
         try:
             # SQLite looks for the `-wal` beside the file that a link leads to, so we do as well.
-            return _read(Path(os.path.realpath(path)), query)
+            return _read(Path(os.path.realpath(path)), query, given)
         except (_ChangedError, AloneError, OSError, sqlite3.Error) as error:
             reason: Exception = error
             if not _may_pass(path, error):
@@ -115,7 +116,7 @@ def _next_step(path: Path, error: Exception) -> str:
     return "Is HELDAR_DATABASE_URL Heldar's database, and is it whole?"
 
 
-def _read(path: Path, query: Query[T]) -> T:
+def _read(path: Path, query: Query[T], given: Sequence[object]) -> T:
     with read_lock(path) as fd:
         before = look(path)
         if Path(f"{path}-journal").exists():
@@ -124,11 +125,11 @@ def _read(path: Path, query: Query[T]) -> T:
             if not before.wal:
                 check_alone(fd)
             if not before.wal or os.fstat(fd).st_size == 0:  # SQLite deletes the `-wal` of an empty database
-                return _query(path, "immutable=1", query)
+                return _query(path, "immutable=1", query, given)
             if before.shm:
                 # readonly_shm, since SQLite would write the `-shm` otherwise, which belongs to Heldar.
-                return _query(path, "mode=ro&readonly_shm=1", query)
-            return read_in_place(path, query)
+                return _query(path, "mode=ro&readonly_shm=1", query, given)
+            return read_in_place(path, query, given)
         finally:
             if look(path) != before:
                 raise _ChangedError
@@ -136,6 +137,6 @@ def _read(path: Path, query: Query[T]) -> T:
                 check_alone(fd)
 
 
-def _query(path: Path, options: str, query: Query[T]) -> T:
+def _query(path: Path, options: str, query: Query[T], given: Sequence[object]) -> T:
     with closing(connect(path, options)) as connection:
-        return query(connection)
+        return query(connection, *given)

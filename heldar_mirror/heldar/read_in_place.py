@@ -4,8 +4,9 @@ SQLite can do without a `-shm` if it is told that nobody else is there. But then
 leave, and deletes the `-wal` when it closes the database. So this process ends without closing, whatever happens. See
 "The database is read in one of three ways" in `docs/decisions.md`.
 
-The program gets the database's path and the name of a query as its arguments, and writes one JSON object to standard
-output: `{"rows": [...]}`, or `{"error": [CLASS, TEXT]}` with one of SQLite's errors. A blob is `{"blob": HEX}`.
+The program gets as its arguments the database's path, the name of a query, and a JSON list of what the query is given.
+It writes one JSON object to standard output: `{"rows": [...]}`, or `{"error": [CLASS, TEXT]}` with one of SQLite's
+errors. A blob is `{"blob": HEX}`.
 """
 
 import json
@@ -13,7 +14,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,13 +33,13 @@ ERRORS = {
 }
 
 
-def read_in_place(path: Path, query: Callable[[sqlite3.Connection], T]) -> T:
-    """Return the rows that `query` finds, one of QUERIES. The database must not be empty.
+def read_in_place(path: Path, query: Callable[..., T], given: Sequence[object] = ()) -> T:
+    """Return the rows that `query` finds, one of QUERIES, with what it is `given`: texts and numbers.
 
-    An error of SQLite's is raised as it is.
+    The database must not be empty. An error of SQLite's is raised as it is.
     """
     reader = subprocess.run(
-        [*COMMAND, os.fsencode(path.absolute()), query.__name__],
+        [*COMMAND, os.fsencode(path.absolute()), query.__name__, json.dumps(given)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         cwd="/",
@@ -67,14 +68,14 @@ def decode(line: bytes) -> Any:
     return answer["rows"]
 
 
-def main(path: str, query: str) -> None:
+def main(path: str, query: str, given: str) -> None:
     """Answer one query, and end without closing the database."""
     status = 1
     try:
         connection = connect(Path(path), "mode=ro&vfs=unix-none")
         try:
             connection.execute("PRAGMA locking_mode=EXCLUSIVE")  # instead of a `-shm`
-            line = encode(QUERIES[query](connection))
+            line = encode(QUERIES[query](connection, *json.loads(given)))
         except sqlite3.Error as error:
             line = encode([], error)
         sys.stdout.buffer.write(line)

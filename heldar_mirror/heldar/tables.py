@@ -23,3 +23,18 @@ def read_policies(path: Path) -> list[Row]:
 def read_locked(path: Path) -> list[Row]:
     """Return the primary's locked segments, with either kind of lock."""
     return ask(path, "locked segments", queries.locked_segments)
+
+
+def read_recorded_cameras(path: Path) -> list[Row]:
+    """Return all rows of `cameras`, with the columns that coverage needs."""
+    return ask(path, "cameras", queries.recorded_cameras)
+
+
+def read_schedules(path: Path) -> list[Row]:
+    """Return all rows of `camera_schedules`, or none if this version of Heldar has no such table."""
+    return ask(path, "schedules", queries.schedules)
+
+
+def read_runtime_settings(path: Path) -> list[Row]:
+    """Return the settings that were changed in Heldar while it ran, as far as coverage needs them."""
+    return ask(path, "settings", queries.runtime_settings)

@@ -11,3 +11,9 @@ CREATE TABLE segments (
     id TEXT PRIMARY KEY, camera_id TEXT NOT NULL, path TEXT UNIQUE NOT NULL, start_time TEXT NOT NULL, end_time TEXT,
     duration_s REAL, size_bytes INTEGER, locked INTEGER NOT NULL DEFAULT 0, evidence_locked INTEGER NOT NULL DEFAULT 0
 );
+CREATE INDEX idx_segments_cam_time ON segments (camera_id, start_time);
+CREATE TABLE camera_schedules (
+    id TEXT PRIMARY KEY, camera_id TEXT NOT NULL, days TEXT NOT NULL DEFAULT '[0,1,2,3,4,5,6]',
+    time_start TEXT NOT NULL, time_end TEXT NOT NULL, enabled INTEGER NOT NULL DEFAULT 1
+);
+CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL, updated_at TEXT NOT NULL DEFAULT '');

@@ -46,7 +46,7 @@ ENDLESS_READER_PROGRAM = """
 import pathlib, sys
 from heldar_mirror.heldar.database import ask
 from heldar_mirror.heldar.queries import locked_segments
-ask(pathlib.Path(sys.argv[1]), "locked segments", locked_segments, 600)
+ask(pathlib.Path(sys.argv[1]), "locked segments", locked_segments, seconds=600)
 """
 
 # Opens, writes and closes, over and over: each time the -wal and the -shm come and go.

@@ -62,7 +62,7 @@ def test_a_read_that_hangs_is_an_error(path: Path, disk: threading.Event) -> Non
     """The error comes when the time is over, and names the database, the time and the likely reason."""
     begun = time.monotonic()
     with pytest.raises(DatabaseError) as caught:
-        ask(path, "cameras", hanging(disk), PATIENCE)
+        ask(path, "cameras", hanging(disk), seconds=PATIENCE)
     assert PATIENCE <= time.monotonic() - begun < 10
     assert str(caught.value) == (
         f"cannot read the cameras in {path}: it does not answer within 0.2 s: does its disk hang? What runs goes on."
@@ -72,7 +72,7 @@ def test_a_read_that_hangs_is_an_error(path: Path, disk: threading.Event) -> Non
 def test_while_a_read_hangs_no_second_one_begins(path: Path, disk: threading.Event, tmp_path: Path) -> None:
     """A further read of that database fails at once; others are read, and so is that one when its disk answers."""
     with pytest.raises(DatabaseError):
-        ask(path, "cameras", hanging(disk), PATIENCE)
+        ask(path, "cameras", hanging(disk), seconds=PATIENCE)
     begun, threads = time.monotonic(), threading.active_count()
     for _ in range(3):
         with pytest.raises(DatabaseError, match=f"cannot read the locked segments in {path}: it does not answer"):
