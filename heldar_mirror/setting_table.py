@@ -92,6 +92,14 @@ SETTINGS = (
         f"{MIN_FREE_GIB:g} counts as {MIN_FREE_GIB:g}",
     ),
     Setting(
+        "HELDAR_MAX_RECORDINGS_GB",
+        "Heldar",
+        kinds.at_least(0),
+        default="20",
+        meaning="the most that Heldar keeps of all cameras' recordings, in GiB. `coverage` tells by it whether the "
+        "primary's footage has expired; it does not bind the mirror",
+    ),
+    Setting(
         "HELDAR_DEFAULT_RETENTION_HOURS",
         "Heldar",
         kinds.at_least(0),

@@ -7,7 +7,7 @@ wins. `setting_table.py` says what each variable means.
 import os
 import urllib.parse
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,11 @@ SOCKET_PATH_BYTES = 108 - 1 - len(".4194304")
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings in force, with every default filled in. Paths are absolute."""
+    """The settings in force, with every default filled in. Paths are absolute.
+
+    `primary_max_bytes` and `primary_min_free_bytes` are the limits by which Heldar deletes the primary's recordings.
+    `primary_timezone` is the TZ of its service, as far as Heldar's env file sets it.
+    """
 
     mirror_root: Path | None
     recordings_dir: Path
@@ -47,6 +51,9 @@ class Settings:
     manifests_key: Path | None
     manifests_retention_seconds: float
     min_free_bytes: int
+    primary_max_bytes: int
+    primary_min_free_bytes: int
+    primary_timezone: str | None
     deleted_retention_seconds: float
     retention_interval: float
     supervisor_url: str
@@ -66,6 +73,8 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         )
     layers = (heldar, mirror, environ)
     settings = parse_settings({name: value for layer in layers for name, value in layer.items() if value.strip()})
+    # The zone of Heldar's service. A TZ in the environment or in the mirror's file is that of our own times.
+    settings = replace(settings, primary_timezone=heldar.get("TZ", "").strip() or None)
     if settings.joined and os.geteuid() == 0:
         _check_hands(heldar_file, mirror_file)
     return settings
@@ -102,6 +111,15 @@ def parse_settings(variables: Mapping[str, str]) -> Settings:
         text = texts.get(name, setting.default)
         return default if text is None else setting.kind(name, text)
 
+    def primary_bytes(name: str) -> int:
+        """Return a limit of the primary. As in Heldar, a bad value counts as unset, and must not end the recording."""
+        setting = BY_NAME[name]
+        try:
+            gib = setting.kind(name, texts.get(name, setting.default or ""))
+        except SettingsError:
+            gib = setting.kind(name, setting.default or "")
+        return int(gib * (1 << 30))
+
     joined = "HELDAR_MIRROR_PROGRAMS_FILE" in texts
     state_dir = value("HELDAR_MIRROR_STATE_DIR") or _default_state_dir()
     socket = state_dir / "supervisor.sock"
@@ -132,6 +150,9 @@ def parse_settings(variables: Mapping[str, str]) -> Settings:
         min_free_bytes=int(
             (value("HELDAR_MIRROR_MIN_FREE_GB") or max(value("HELDAR_MIN_FREE_DISK_GB"), MIN_FREE_GIB)) * (1 << 30)
         ),
+        primary_max_bytes=primary_bytes("HELDAR_MAX_RECORDINGS_GB"),
+        primary_min_free_bytes=primary_bytes("HELDAR_MIN_FREE_DISK_GB"),
+        primary_timezone=None,
         deleted_retention_seconds=3600 * deleted_hours,
         retention_interval=value("HELDAR_RETENTION_INTERVAL_S"),
         supervisor_url=value("HELDAR_MIRROR_SUPERVISOR_URL", f"unix://{socket}"),

@@ -49,6 +49,9 @@ def test_every_setting_has_a_default() -> None:
         supervisor_username=None,
         supervisor_password=None,
         min_free_bytes=5 << 30,
+        primary_max_bytes=20 << 30,
+        primary_min_free_bytes=5 << 30,
+        primary_timezone=None,
         deleted_retention_seconds=86_400,
         retention_interval=300,
     )
@@ -103,6 +106,9 @@ def test_a_blank_value_counts_as_unset(blank: str) -> None:
         ("MIRROR_MANIFESTS", "off", "manifests", False),
         ("MIRROR_MANIFESTS_KEY", "/etc/heldar/k.pem", "manifests_key", Path("/etc/heldar/k.pem")),
         ("MIRROR_MANIFESTS_RETENTION_DAYS", "0.5", "manifests_retention_seconds", 43_200),
+        ("MAX_RECORDINGS_GB", "0.5", "primary_max_bytes", 1 << 29),
+        *(("MAX_RECORDINGS_GB", value, "primary_max_bytes", 20 << 30) for value in ("much", "-1", "nan")),
+        ("MIN_FREE_DISK_GB", "0", "primary_min_free_bytes", 0),
         ("MIRROR_SUPERVISOR_URL", "http://127.0.0.1:9001", "supervisor_url", "http://127.0.0.1:9001"),
         ("MIRROR_SUPERVISOR_URL", "unix:///run/s.sock", "supervisor_url", "unix:///run/s.sock"),
         ("MIRROR_SUPERVISOR_USERNAME", "u", "supervisor_username", "u"),
@@ -221,6 +227,12 @@ def test_a_bad_value_is_named_with_its_variable(variable: str, value: str, expec
     assert expected in message
     assert message.isprintable()
     assert "hidden" not in message
+
+
+def test_a_bad_limit_of_the_primary_alone_does_no_harm() -> None:
+    """If the mirror has a floor of its own, Heldar's own only tells what has expired."""
+    made = settings(MIRROR_MIN_FREE_GB="1", MIN_FREE_DISK_GB="much")
+    assert (made.min_free_bytes, made.primary_min_free_bytes) == (1 << 30, 5 << 30)
 
 
 @pytest.mark.parametrize("variable", ["SECRET_KEY", "MIRROR_SUPERVISOR_PASSWORD"])

@@ -39,6 +39,16 @@ def test_the_environment_overrides_our_file_and_our_file_heldars(env: dict[str, 
     assert (made.ffmpeg, made.secret_key, made.recordings_dir) == ("3", "2", Path("/1/recordings"))
 
 
+def test_the_primarys_zone_is_that_of_heldars_own_file(env: dict[str, str]) -> None:
+    """A TZ of our own is the zone of the times that we show."""
+    ours, heldars = Path(env["HELDAR_MIRROR_ENV_FILE"]), Path(env["HELDAR_ENV_FILE"])
+    ours.write_text("TZ=UTC\n")
+    heldars.write_text("TZ= \n")
+    assert load_settings(env | {"TZ": "UTC"}).primary_timezone is None
+    heldars.write_text("TZ=Europe/Berlin\n")
+    assert load_settings(env | {"TZ": "UTC"}).primary_timezone == "Europe/Berlin"
+
+
 def test_a_blank_value_hides_no_other_layer(env: dict[str, str]) -> None:
     """A blank value counts as unset in each layer, so the value of a lower layer is used."""
     Path(env["HELDAR_ENV_FILE"]).write_text("HELDAR_FFMPEG_BIN=1\n")

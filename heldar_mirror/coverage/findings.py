@@ -1,0 +1,120 @@
+"""Where Heldar's index and the primary's disk differ. Pure; times are Unix seconds.
+
+Segments are compared by the names of their files, since the directory may have a different path for Heldar than for the
+mirror, in a container for example.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from heldar_mirror.coverage.report import Finding, FindingKind
+from heldar_mirror.coverage.timeline import Span
+from heldar_mirror.footage.names import segment_begun, segment_name
+from heldar_mirror.footage.spans import Spans
+from heldar_mirror.heldar.recordings import IndexedSegment
+from heldar_mirror.sides.recorded import Recorded
+
+# Heldar indexes a file when there is a later one, or 75 s after its last write. It looks every 10 s, and takes one file
+# after the other, of all cameras. It deletes a file that is not in its index after an hour.
+INDEXING_SECONDS = 300.0
+
+# Heldar has the length from ffprobe, in which it may differ by some frames from the one that packets give, and cuts a
+# row short where the next one begins, by whole seconds.
+LENGTH_SECONDS = 2.0
+
+# A file that is shorter is never indexed.
+SHORTEST_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Place:
+    """What of a camera is compared: the segments that begin in `whole`, as they were at `now`. `directory` is where
+    Heldar records them now, as it calls it, or None if that is not known."""
+
+    whole: Span
+    now: float
+    directory: str | None
+
+    def holds(self, begun: float) -> bool:
+        """Return whether a segment that began then is compared."""
+        return self.whole[0] <= begun < self.whole[1]
+
+    def path(self, begun: int) -> str:
+        """Return the path, as Heldar calls it, of the segment that began then."""
+        return f"{self.directory}/{segment_name(begun)}" if self.directory else segment_name(begun)
+
+
+class Difference(NamedTuple):
+    """A segment in which the index and the disk differ."""
+
+    kind: FindingKind
+    path: str
+    begin: float
+    end: float
+
+
+def directory_of(camera_id: str, newest: str | None) -> str | None:
+    """Return the directory in which Heldar records a camera, by the path of its newest row, or None if that path is not
+    like Heldar's own."""
+    directory = (newest or "").rpartition("/")[0]
+    return directory if directory.rpartition("/")[2] == camera_id else None
+
+
+def findings(
+    place: Place,
+    disk: Recorded,
+    rows: Iterable[IndexedSegment],
+    read_again: Callable[[], Iterable[IndexedSegment]],
+) -> list[Finding]:
+    """Return how the index differs from the disk, one finding for each kind.
+
+    The rows must have been read before the disk. While both are read, Heldar may index and delete segments. So if they
+    differ, the rows are read again, and only what differs from both readings counts.
+    """
+    found = set(_differences(place, disk, rows))
+    if found:
+        found &= set(_differences(place, disk, read_again()))
+    kinds = {kind: sorted((each for each in found if each.kind is kind), key=_begin) for kind in FindingKind}
+    return [
+        Finding(
+            kind,
+            tuple(Spans((each.begin, each.end) for each in ours).spans),
+            len(ours),
+            ours[0].path,
+            ours[-1].path,
+        )
+        for kind, ours in kinds.items()
+        if ours
+    ]
+
+
+def _differences(place: Place, disk: Recorded, rows: Iterable[IndexedSegment]) -> Iterator[Difference]:
+    settled = place.now - INDEXING_SECONDS
+    # Heldar cuts a row short where the next segment begins.
+    cut = map(min, disk.ends, itertools.chain(disk.begun[1:], [math.inf]))
+    ends = {begun: end for begun, end in zip(disk.begun, cut, strict=True) if place.holds(begun)}
+    unindexed = dict(ends)
+    for path, begin, end in rows:
+        directory, _, name = path.rpartition("/")
+        begun = segment_begun(name) if directory == place.directory else None
+        if begun is None:
+            if place.holds(begin):
+                yield Difference(FindingKind.ELSEWHERE, path, begin, end)
+        elif begun not in ends:
+            if place.holds(begun) and end <= settled:
+                yield Difference(FindingKind.NOT_ON_DISK, path, begin, end)
+        else:
+            unindexed.pop(begun, None)
+            differs = abs(end - ends[begun]) > LENGTH_SECONDS and begun not in disk.unread
+            if differs and max(end, ends[begun]) <= settled:
+                yield Difference(FindingKind.LENGTH_DIFFERS, path, begin, max(end, ends[begun]))
+    for begun, end in unindexed.items():
+        if begun not in disk.unread and end <= settled and end - begun > SHORTEST_SECONDS:
+            yield Difference(FindingKind.NOT_INDEXED, place.path(begun), begun, end)
+
+
+def _begin(difference: Difference) -> float:
+    return difference.begin
