@@ -20,7 +20,7 @@ from heldar_mirror.coverage.timeline import (
     timeline,
 )
 from heldar_mirror.footage.spans import Spans
-from heldar_mirror.sides.ends import CUT_SECONDS
+from heldar_mirror.sides.ends import CUT_SECONDS, Written, end_of
 from heldar_mirror.sides.recorded import Recorded
 
 WHOLE = (0.0, 40.0)
@@ -107,6 +107,55 @@ def test_times_may_have_any_fraction(
     assert edges == sorted(set(edges))
     assert (edges[0], edges[-1]) == WHOLE
     assert [each.begin for each in found] == edges[:-1]
+
+
+def recorded_by(times: list[tuple[float, float]], offset: float, cuts: st.DataObject) -> Recorded:
+    """Return what a recorder makes of the times at which a camera sends, with a clock that is `offset` seconds ahead.
+
+    It cuts where it likes. A name has whole seconds, and a length is exact.
+    """
+    segments: list[tuple[float, float]] = []
+    for begin, end in times:
+        at = begin
+        while at < end:
+            after = min(at + cuts.draw(st.floats(5, 70)), end)
+            segments.append((at + offset, after + offset))
+            at = after
+    begun = [math.floor(begin) for begin, _ in segments]
+    ends = [
+        end_of(begun[number], following, end - begin, Written(10_000, end), 60)
+        for number, ((begin, end), following) in enumerate(zip(segments, [*begun[1:], None], strict=True))
+    ]
+    return Recorded(array("q", begun), array("d", ends))
+
+
+@given(
+    st.lists(st.tuples(st.floats(20, 200), st.floats(20, 200)), min_size=1, max_size=4),
+    st.floats(-1.5, 1.5),
+    st.data(),
+)
+def test_an_outage_is_found_wherever_the_sides_cut(
+    lengths: list[tuple[float, float]], offset: float, cuts: st.DataObject
+) -> None:
+    """Two recorders of one camera, each with its own clock and its own cuts, miss only what the camera did not send."""
+    times, at = [], 1000.0
+    for seconds, outage in lengths:
+        times.append((at, at + seconds))
+        at += seconds + outage
+    whole = times[0][0], times[-1][1]
+    primary, mirror = (known(recorded_by(times, ahead, cuts), 60) for ahead in (0.0, offset))
+    found = timeline(whole, primary, mirror, NONE, 5)
+    outages = [(end, begin) for (_, end), (begin, _) in itertools.pairwise(times)]
+    missing = [each for each in found if each.state is State.NEITHER]
+    assert len(missing) == len(outages)
+    for stretch, (begin, end) in zip(missing, outages, strict=True):
+        assert abs(stretch.begin - begin) <= abs(offset) + 2
+        assert abs(stretch.end - end) <= abs(offset) + 2
+    # The sides differ by their clocks, and only where an outage begins and ends.
+    for one in found:
+        if one.state in {State.ONLY_PRIMARY, State.ONLY_MIRROR}:
+            assert one.end - one.begin <= abs(offset) + 2
+            assert any(min(abs(one.begin - edge), abs(one.end - edge)) <= 4 for outage in outages for edge in outage)
 
 
 def test_a_side_that_could_not_be_read_is_neither_there_nor_missing() -> None:
