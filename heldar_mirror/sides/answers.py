@@ -11,7 +11,7 @@ from heldar_mirror.footage.names import CAMERA_ID, segment_name
 from heldar_mirror.packets.index import hash_packets, read_packets
 from heldar_mirror.sides.end_reader import EndReader, opened_segment, shown
 from heldar_mirror.sides.limits import TooCostlyError, limited_cpu
-from heldar_mirror.sides.names import list_segments, span_of
+from heldar_mirror.sides.names import list_files, list_segments, span_of
 from heldar_mirror.volume.listing import camera_directories, camera_directory
 
 READ_BYTES = 1 << 18
@@ -45,6 +45,15 @@ class Answers:
             return {"missing": True}, [b""]
         chosen = span_of(begun, since, until)
         return {"missing": False}, [begun[chosen.start : chosen.stop].tobytes()]
+
+    def files(self, camera_id: str) -> Answer:
+        """Return all segments of a camera with their sizes and the times of their last writes."""
+        try:
+            with self._directory(camera_id) as directory:
+                columns = list_files(directory, list_segments(directory, self._progress), self._progress)
+        except FileNotFoundError:
+            return {"missing": True}, [b"", b"", b""]
+        return {"missing": False}, [column.tobytes() for column in columns]
 
     def recorded(self, camera_id: str, since: float, until: float, segment_seconds: float) -> Answer:
         """Return a camera's segments in a time, with their ends and what is wrong with them."""

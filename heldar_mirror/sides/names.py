@@ -4,9 +4,10 @@ import os
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import islice
 
-from heldar_mirror.footage.names import segment_begun
+from heldar_mirror.footage.names import segment_begun, segment_name
 
 # So many entries are read between two signs of life.
 ENTRIES = 1 << 14
@@ -61,6 +62,20 @@ def list_segments(directory: int, progress: Callable[[], None]) -> "array[int]":
             progress()
     # While a directory is changed, Linux may give an entry twice.
     return array("q", sorted(set(found)))
+
+
+def list_files(directory: int, begun: "array[int]", progress: Callable[[], None]) -> "list[array[int]]":
+    """Return three columns of the segments in an open directory that are still there, of those listed before: when each
+    begins, its bytes, and when it was written last, in ns. Raises OSError."""
+    columns = [array("q"), array("q"), array("q")]
+    for count, each in enumerate(begun):
+        with suppress(FileNotFoundError):
+            about = os.stat(segment_name(each), dir_fd=directory, follow_symlinks=False)
+            for column, value in zip(columns, (each, about.st_size, about.st_mtime_ns), strict=True):
+                column.append(value)
+        if count % ENTRIES == 0:
+            progress()
+    return columns
 
 
 def span_of(begun: "array[int]", since: float, until: float) -> range:

@@ -22,6 +22,20 @@ class Recorded:
     missing: bool = False
 
 
+@dataclass
+class Files:
+    """All segments of a camera on one side, in the order of their names.
+
+    Each has its beginning (Unix seconds), its bytes, and its last write (ns), which are 24 bytes of memory. `missing`
+    says that the camera has no directory.
+    """
+
+    begun: "array[int]"
+    sizes: "array[int]"
+    modified: "array[int]"
+    missing: bool
+
+
 class Identity(NamedTuple):
     """What tells a file from a different or changed one without reading it."""
 

@@ -9,7 +9,7 @@ from heldar_mirror.errors import GoneError, HungError, UnreadableError, VolumeEr
 from heldar_mirror.footage.names import segment_name
 from heldar_mirror.sides.child import Child
 from heldar_mirror.sides.protocol import EndedError, Frame
-from heldar_mirror.sides.recorded import Identity, Packets, PacketTrack, Recorded
+from heldar_mirror.sides.recorded import Files, Identity, Packets, PacketTrack, Recorded
 
 # A volume that does not answer for so long hangs. At the lowest priority a busy disk may keep us waiting.
 ANSWER_SECONDS = 20.0
@@ -71,6 +71,12 @@ class Side:
         """
         question = {"about": "names", "camera_id": camera_id, "since": since, "until": until}
         return array("q", self._ask(self.root / camera_id, **question).blocks[0])
+
+    def files(self, camera_id: str) -> Files:
+        """Return all segments of a camera, with what tells a changed one without reading it."""
+        fields, blocks = self._ask(self.root / camera_id, about="files", camera_id=camera_id)
+        begun, sizes, modified = (array("q", block) for block in blocks)
+        return Files(begun, sizes, modified, fields["missing"])
 
     def recorded(self, camera_id: str, since: float, until: float, segment_seconds: float) -> Recorded:
         """Return a camera's segments in a time, as in `names`, with their ends.
