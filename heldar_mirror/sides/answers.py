@@ -1,6 +1,5 @@
 """What the child process of a side answers, from the descriptor of its root."""
 
-import hashlib
 import os
 from array import array
 from collections.abc import Callable, Iterator
@@ -8,17 +7,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from heldar_mirror.footage.names import CAMERA_ID, segment_name
-from heldar_mirror.packets.index import hash_packets, read_packets
+from heldar_mirror.packets.index import read_packets
 from heldar_mirror.sides.end_reader import EndReader, opened_segment, shown
+from heldar_mirror.sides.hashing import hash_file, hash_tracks
 from heldar_mirror.sides.limits import TooCostlyError, limited_cpu
 from heldar_mirror.sides.names import list_files, list_segments, span_of
 from heldar_mirror.volume.listing import camera_directories, camera_directory
 
-READ_BYTES = 1 << 18
-# What was read of a file is taken out of the page cache each time that so much was read.
-DROP_BYTES = 32 << 20
-
-Blocks = list[bytes]
+Blocks = list[bytes | bytearray]
 Answer = tuple[dict[str, Any], Blocks]
 
 
@@ -75,7 +71,7 @@ class Answers:
         return fields, [kept.tobytes(), ends.tobytes()]
 
     def packets(self, camera_id: str, begun: int, *, hashes: bool) -> Answer:
-        """Return the packets of a segment, with their digests if `hashes`."""
+        """Return the packets of a segment, with their digests if `hashes`: five blocks for each track."""
         with self._segment(camera_id, begun, scattered=not hashes) as fd:
             fields: dict[str, Any] = {"identity": identity(fd), "tracks": [], "damage": None, "cut": False}
             try:
@@ -83,45 +79,21 @@ class Answers:
                     tracks, damage = read_packets(fd)
             except (TooCostlyError, MemoryError) as error:
                 return fields | {"damage": str(error) or "it takes too much memory"}, []
+            if sum(sum(track.sizes) for track in tracks) > fields["identity"][0]:
+                return fields | {"damage": "its packets overlap"}, []  # to hash them could take for ever
             if damage:
                 fields |= {"damage": shown(damage), "cut": damage.cut}
-            fields["tracks"] = [[track.id, track.handler, track.timescale] for track in tracks]
-            digests = [bytearray() for _ in tracks]
-            if sum(map(sum, (track.sizes for track in tracks))) > fields["identity"][0]:
-                # To hash them could take for ever.
-                return fields | {"tracks": [], "damage": "its packets overlap"}, []
-            if hashes:
-                at = 0
-                for number, digest in hash_packets(fd, tracks):
-                    at += tracks[number].sizes[len(digests[number]) // 32]
-                    digests[number] += digest
-                    if at >= DROP_BYTES:
-                        at = 0
-                        drop(fd)
-                    self._progress()
-                drop(fd)
-            columns = (
-                (each.sizes.tobytes(), each.times.tobytes(), each.durations.tobytes(), bytes(each.keyframes))
-                for each in tracks
-            )
-            return fields, [
-                block for each, made in zip(columns, digests, strict=True) for block in (*each, bytes(made))
-            ]
+            digests = hash_tracks(fd, tracks, self._progress) if hashes else [b""] * len(tracks)
+        fields["tracks"] = [[track.id, track.handler, track.timescale] for track in tracks]
+        blocks: Blocks = []
+        for track, made in zip(tracks, digests, strict=True):
+            blocks += track.sizes.tobytes(), track.times.tobytes(), track.durations.tobytes(), track.keyframes, made
+        return fields, blocks
 
     def sha256(self, camera_id: str, begun: int) -> Answer:
         """Return the SHA-256 of a segment's file."""
         with self._segment(camera_id, begun) as fd:
-            fields = {"identity": identity(fd)}
-            made, buffer, read = hashlib.sha256(), memoryview(bytearray(READ_BYTES)), 0
-            while size := os.readv(fd, [buffer]):
-                made.update(buffer[:size])
-                read += size
-                if read >= DROP_BYTES:
-                    read = 0
-                    drop(fd)
-                self._progress()
-            drop(fd)
-        return fields, [made.digest()]
+            return {"identity": identity(fd)}, [hash_file(fd, self._progress)]
 
     def identity(self, camera_id: str, begun: int) -> Answer:
         """Return the identity of a segment's file."""
@@ -146,8 +118,3 @@ def identity(fd: int) -> list[int]:
     """Return the size, the time of the last write in ns, and the inode of an open file."""
     about = os.fstat(fd)
     return [about.st_size, about.st_mtime_ns, about.st_ino]
-
-
-def drop(fd: int) -> None:
-    """Take what was read of a file out of the page cache, so that what others need is not pushed out of it."""
-    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)

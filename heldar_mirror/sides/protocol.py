@@ -31,7 +31,7 @@ class EndedError(Exception):
     """The other end is gone, or does not speak the protocol."""
 
 
-def encode(fields: dict[str, Any], blocks: Sequence[bytes] = ()) -> bytes:
+def encode(fields: dict[str, Any], blocks: Sequence[bytes | bytearray] = ()) -> bytes:
     """Return a frame's line. The blocks follow it."""
     return json.dumps(fields | {"sizes": list(map(len, blocks))}).encode() + b"\n"
 
@@ -88,7 +88,7 @@ class FrameReader:
         return taken
 
 
-def write_all(fd: int, *pieces: bytes) -> None:
+def write_all(fd: int, *pieces: bytes | bytearray) -> None:
     """Write everything to a pipe. Raises OSError."""
     for piece in pieces:
         view = memoryview(piece)

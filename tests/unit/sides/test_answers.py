@@ -12,7 +12,7 @@ from support.made_mp4 import SYNC, TWO_TRACKS, box, full, moof, moov, recording,
 
 from heldar_mirror.footage.names import segment_name
 from heldar_mirror.packets.index import hash_packets, read_packets
-from heldar_mirror.sides import limits
+from heldar_mirror.sides import hashing, limits
 from heldar_mirror.sides.answers import Answers
 from heldar_mirror.sides.limits import TooCostlyError, limited_cpu
 
@@ -143,8 +143,8 @@ def test_packets_and_their_digests(asked: Asked) -> None:
     assert blocks == [*columns[0], digests[0], *columns[1], digests[1]]
     _, blocks = asked.answers.packets("gate", 1000, hashes=False)
     assert blocks == [*columns[0], b"", *columns[1], b""]
-    _, (digest,) = asked.answers.sha256("gate", 1000)
-    assert digest == hashlib.sha256(content).digest()
+    _, (whole,) = asked.answers.sha256("gate", 1000)
+    assert whole == hashlib.sha256(content).digest()
 
 
 def test_packets_that_overlap(asked: Asked) -> None:
@@ -154,6 +154,42 @@ def test_packets_that_overlap(asked: Asked) -> None:
     asked.put(1000, moov(trak(1), trex=[(1, 1, 8, SYNC)]) + b"".join(again) + bytes(1200))
     fields, blocks = asked.answers.packets("gate", 1000, hashes=True)
     assert (fields["damage"], fields["tracks"], blocks) == ("its packets overlap", [], [])
+
+
+def test_a_file_that_is_larger_than_any(asked: Asked) -> None:
+    """A sparse file may be larger than the volume, so it is not hashed."""
+    path = asked.put(1000, recording())
+    os.truncate(path, 3 << 40)
+    with pytest.raises(OSError, match="larger than any recording"):
+        asked.answers.sha256("gate", 1000)
+    with pytest.raises(OSError, match="larger than any recording"):
+        asked.answers.packets("gate", 1000, hashes=True)
+
+
+def test_what_was_read_is_dropped_at_times(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each time that so much was read, and at the end. The hash is that of the whole file."""
+    content = recording(fragments=[(1000, 900), (800, 3), (1200,)])
+    asked.put(1000, content)
+    drops: list[int] = []
+    monkeypatch.setattr(hashing, "DROP_BYTES", 1000)
+    monkeypatch.setattr(hashing, "READ_BYTES", 500)
+    monkeypatch.setattr(os, "posix_fadvise", lambda fd, *_: drops.append(fd))
+    _, (digest,) = asked.answers.sha256("gate", 1000)
+    assert digest == hashlib.sha256(content).digest()
+    assert len(drops) == len(content) // 1000 + 1
+    drops.clear()
+    asked.answers.packets("gate", 1000, hashes=True)
+    assert len(drops) == 4
+
+
+def test_all_files(asked: Asked) -> None:
+    """Each has its size and the time of its last write."""
+    assert asked.answers.files("gate") == ({"missing": True}, [b"", b"", b""])
+    asked.put(2000, b"12345", mtime=7.5)
+    asked.put(1000, b"1", mtime=8)
+    fields, blocks = asked.answers.files("gate")
+    assert not fields["missing"]
+    assert [array("q", block).tolist() for block in blocks] == [[1000, 2000], [1, 5], [8 * 10**9, 75 * 10**8]]
 
 
 def test_a_cut_file(asked: Asked) -> None:
