@@ -202,13 +202,13 @@ def test_a_side_that_hangs(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> N
     put(other, BEGUN, recording())
     with (
         bindfs_volume(mirror) as server,
-        Side("mirror", mirror.root, patience=1) as asked,
-        Side("primary", other, patience=1) as second,
+        Side("mirror", mirror.root, patience=2) as asked,
+        Side("primary", other, patience=2) as second,
     ):
         put(mirror.root, BEGUN, recording())
         assert asked.hashes("gate", BEGUN).tracks
         with hung(server):
-            with pytest.raises(HungError, match=f"the mirror's volume at {mirror.root} does not answer within 1 s"):
+            with pytest.raises(HungError, match=f"the mirror's volume at {mirror.root} does not answer within 2 s"):
                 asked.recorded("gate", *EVER, 60)
             with monkeypatch.context() as patch:
                 patch.setattr(side, "Child", None)  # so that nothing can be started
@@ -225,7 +225,7 @@ def test_a_side_that_hangs(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_child_that_is_stopped_hangs(home: Path) -> None:
     """It writes nothing and uses no processor. A hang is told from a long answer by that."""
     put(home, BEGUN, recording())
-    with Side("mirror", home, patience=0.5) as asked:
+    with Side("mirror", home, patience=2) as asked:
         asked.cameras()
         (pid,) = readers(home)
         os.kill(pid, signal.SIGSTOP)
@@ -236,8 +236,8 @@ def test_a_child_that_is_stopped_hangs(home: Path) -> None:
 
 def test_a_file_that_takes_long_is_no_hang(home: Path) -> None:
     """A child that uses the processor is waited for, whatever the limit is."""
-    put(home, BEGUN, moov(trak(1)) + 400_000 * box("free"))
-    with Side("mirror", home, patience=0.05) as asked:
+    put(home, BEGUN, moov(trak(1)) + 1_000_000 * box("free"))
+    with Side("mirror", home, patience=0.5) as asked:
         assert asked.packets("gate", BEGUN).damage is None
 
 
@@ -245,7 +245,7 @@ def test_a_child_that_can_not_be_killed(home: Path, monkeypatch: pytest.MonkeyPa
     """While it is stuck no second one is started, which would hang as well."""
     put(home, BEGUN, recording())
     monkeypatch.setattr(side, "AGAIN_SECONDS", 0)
-    with Side("mirror", home, patience=0.5) as asked:
+    with Side("mirror", home, patience=2) as asked:
         asked.cameras()
         (pid,) = readers(home)
         os.kill(pid, signal.SIGSTOP)
