@@ -13,30 +13,32 @@ from heldar_mirror.footage.names import segment_begun, segment_name
 ENTRIES = 1 << 14
 # More than any directory holds: a segment a second for half a year.
 MAX_ENTRIES = 1 << 24
-# The minutes of a month, twice. When more are remembered, all are forgotten.
-MAX_MINUTES = 1 << 17
+# The hours of a year, twice. When more are remembered, all are forgotten.
+MAX_HOURS = 1 << 14
 
-_SECONDS = {f"{second:02}.mp4": second for second in range(60)}
+# The seconds within an hour, by the rest of a name after its first 11 characters. Two small tables are faster than a
+# large one, which does not fit into the processor's cache.
+_SECONDS = {f"{minute:02}{second:02}.mp4": minute * 60 + second for minute in range(60) for second in range(60)}
 
 
-class _Minutes(dict[str, "int | None"]):
-    """When a minute begins (Unix seconds), by the first 13 characters of the names of its segments."""
+class _Hours(dict[str, "int | None"]):
+    """When an hour begins (Unix seconds), by the first 11 characters of the names of its segments."""
 
-    def __missing__(self, minute: str) -> int | None:
-        if len(self) >= MAX_MINUTES:
+    def __missing__(self, hour: str) -> int | None:
+        if len(self) >= MAX_HOURS:
             self.clear()
-        self[minute] = begun = segment_begun(f"{minute}00.mp4")
+        self[hour] = begun = segment_begun(f"{hour}0000.mp4")
         return begun
 
 
-_minutes = _Minutes()
+_hours = _Hours()
 
 
 def begun_of(name: str) -> int | None:
-    """Return the same as `segment_begun`, several times as fast where many names are of the same minutes."""
-    second = _SECONDS.get(name[13:])
-    minute = None if second is None else _minutes[name[:13]]
-    return None if second is None or minute is None else minute + second
+    """Return the same as `segment_begun`, several times as fast where many names are of the same hours."""
+    seconds = _SECONDS.get(name[11:])
+    hour = None if seconds is None else _hours[name[:11]]
+    return None if seconds is None or hour is None else hour + seconds
 
 
 def list_segments(directory: int, progress: Callable[[], None]) -> "array[int]":
@@ -50,10 +52,10 @@ def list_segments(directory: int, progress: Callable[[], None]) -> "array[int]":
         while some := list(islice(scan, ENTRIES)):
             # This is `begun_of` without its call.
             found += [
-                minute + second
+                hour + seconds
                 for entry in some
-                if (second := _SECONDS.get((name := entry.name)[13:])) is not None
-                and (minute := _minutes[name[:13]]) is not None
+                if (seconds := _SECONDS.get((name := entry.name)[11:])) is not None
+                and (hour := _hours[name[:11]]) is not None
                 and entry.is_file(follow_symlinks=False)
             ]
             entries += len(some)

@@ -52,11 +52,11 @@ def test_any_other_name(name: str) -> None:
     assert begun_of(name) == segment_begun(name)
 
 
-def test_minutes_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Names of any number of minutes are read in bounded memory."""
-    monkeypatch.setattr(names, "MAX_MINUTES", 10)
-    assert [begun_of(segment_name(60 * minute)) for minute in range(100)] == list(range(0, 6000, 60))
-    assert len(names._minutes) <= 10
+def test_hours_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names of any number of hours are read in bounded memory."""
+    monkeypatch.setattr(names, "MAX_HOURS", 10)
+    assert [begun_of(segment_name(3600 * hour)) for hour in range(100)] == list(range(0, 360_000, 3600))
+    assert len(names._hours) <= 10
 
 
 def test_only_regular_files_count(tmp_path: Path) -> None:
