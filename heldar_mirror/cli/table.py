@@ -23,8 +23,14 @@ def aligned(
     template = GUTTER.join(f"{{:{side}{size}}}" for side, size in zip(sides[1:], widths[1:], strict=True))
     yield style(f"{head[0]:{first}}{GUTTER}{template.format(*head[1:]).rstrip()}", bold=True)
     for (raw_name, *_), (name, *cells) in zip(rows, printables, strict=True):
-        pieces = [f"{name[:first]:{first}}", *(name[at : at + first] for at in range(first, len(name), first))]
+        pieces: list[str] = folded(name, first)
         if raw_name in ill:
             pieces = [style(piece, "red") for piece in pieces]
         yield Styled(f"{pieces[0]}{GUTTER}{template.format(*cells).rstrip()}")
         yield from pieces[1:]
+
+
+def folded(name: str, width: int) -> list[str]:
+    """Return a name in pieces that are at most `width` wide. The first is filled up with blanks to that width."""
+    text = printable(name)
+    return [f"{text[:width]:{width}}", *(text[at : at + width] for at in range(width, len(text), width))]
