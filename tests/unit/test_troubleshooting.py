@@ -39,6 +39,7 @@ SELF_EXPLANATORY = (
     "the …'s recording … is not there any more",
     "the watcher does not run",
     "the watcher has ended",
+    "… of the … was changed while it was read: verify it again",
 )
 
 

@@ -1,0 +1,1 @@
+"""Whether the mirror holds what the primary holds."""

@@ -1,0 +1,279 @@
+"""Which packets of a file of the mirror are which of the primary: found by runs of sizes, or of digests.
+
+Eight sizes in a row hardly ever occur twice within a few seconds. So each run of eight that occurs once on each side,
+within NEAR_SECONDS of the same time by the files' names, marks the same packets. From there on packets match as long as
+their values are equal. Of matches that contradict each other's order those with the most packets stay.
+
+All of this takes n log n, whatever the values are.
+"""
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import pairwise, repeat
+from operator import itemgetter
+from typing import NamedTuple
+
+from heldar_mirror.sides.recorded import PacketTrack
+
+# So many sizes in a row are unique in real footage.
+RUN = 8
+
+# Names of the same packet differ by a second that is cut off, and by how far one session lags behind the other. It is
+# less than half of ten seconds, after which test cameras repeat themselves.
+NEAR_SECONDS = 4
+
+# Far from its time, by the names, a run has to be longer: among many packets eight equal sizes may occur by chance.
+FAR_RUN = 32
+
+# Packets are compared so many at a time.
+PIECE = 256
+
+Places = dict[bytes, list[int]]
+
+
+class Block(NamedTuple):
+    """Packets with equal values, within one file of either side: the first of the mirror and the primary, and how many.
+
+    From its first to its last packet the clocks of the two files don't move against each other.
+    """
+
+    mirror: int
+    primary: int
+    packets: int
+
+
+class Stream(NamedTuple):
+    """One track of files that follow each other: of one file of the mirror, or of some of the primary.
+
+    `seconds` says when each packet begins, by its file's name. `sizes` has four bytes for each, and `digests` has 32,
+    or is empty. `starts` has the first packet of each file, and the number of all packets at the end.
+    """
+
+    sizes: bytes
+    digests: bytes
+    seconds: "array[float]"
+    starts: list[int]
+
+    def length(self) -> int:
+        """Return the number of packets."""
+        return len(self.seconds)
+
+    def end_of_file(self, packet: int) -> int:
+        """Return where the file ends that holds a packet."""
+        return self.starts[bisect_right(self.starts, packet)]
+
+    def start_of_file(self, packet: int) -> int:
+        """Return where the file begins that holds a packet."""
+        return self.starts[bisect_right(self.starts, packet) - 1]
+
+
+NOTHING = Stream(b"", b"", array("d"), [0, 0])
+
+
+def streamed(begun: int, track: PacketTrack) -> Stream:
+    """Return the stream of a track of one file, which begins at a Unix time by its name."""
+    seconds = array("d", (begun + time / track.timescale for time in track.times))
+    return Stream(track.sizes.tobytes(), track.digests, seconds, [0, len(seconds)])
+
+
+def joined(files: Sequence[Stream | None]) -> Stream:
+    """Return the streams of files that follow each other as one. A file may lack the track."""
+    found = [each or NOTHING for each in files]
+    seconds, starts = array("d"), [0]
+    for each in found:
+        seconds += each.seconds
+        starts.append(len(seconds))
+    return Stream(b"".join(each.sizes for each in found), b"".join(each.digests for each in found), seconds, starts)
+
+
+def spacing(track: PacketTrack) -> float:
+    """Return the usual time between two packets of a track, in seconds."""
+    return sorted(track.durations)[len(track) // 2] / track.timescale if len(track) else 0.0
+
+
+def align(mirror: Stream, primary: Stream, tolerance: float, *, by_digests: bool = False) -> list[Block]:
+    """Return the blocks that match, in the order of both sides.
+
+    `tolerance` is half of the usual time between two packets. Within a block the two clocks move by less.
+    """
+    return _Aligner(mirror, primary, tolerance, by_digests=by_digests).align()
+
+
+def is_varied(stream: Stream) -> bool:
+    """Return whether most runs of sizes occur but once in a stream, so that they can be told from all others."""
+    if stream.length() < 2 * RUN:
+        return False
+    places = _places(stream.sizes, 4, 0, stream.length())
+    return 2 * sum(len(each) == 1 for each in places.values()) > sum(map(len, places.values()))
+
+
+def _places(values: bytes, width: int, begin: int, end: int, run: int = RUN) -> Places:
+    """Return where each run lies that begins at `begin` or later and ends at `end` at the latest."""
+    found: Places = defaultdict(list)
+    length = run * width
+    for packet in range(begin, end - run + 1):
+        found[values[packet * width : packet * width + length]].append(packet)
+    return found
+
+
+class _Aligner:
+    def __init__(self, mirror: Stream, primary: Stream, tolerance: float, *, by_digests: bool) -> None:
+        self._mirror, self._primary, self._tolerance = mirror, primary, tolerance
+        self._width = 32 if by_digests else 4
+        self._run = min(RUN, mirror.length())  # so that a file of fewer packets is found as a whole
+        self._ours = mirror.digests if by_digests else mirror.sizes
+        self._theirs = primary.digests if by_digests else primary.sizes
+
+    def align(self) -> list[Block]:
+        """Look near the file's time, which is soon done, and in the whole of the primary if that leaves a run open."""
+        ours, theirs = self._mirror.seconds, self._primary.seconds
+        if not ours or not theirs:
+            return []
+        begin, end = bisect_left(theirs, ours[0] - NEAR_SECONDS), bisect_right(theirs, ours[-1] + NEAR_SECONDS)
+        blocks = self._blocks(begin, end)
+        if len(ours) - sum(block.packets for block in blocks) >= self._run and end - begin < len(theirs):
+            blocks = self._blocks(0, len(theirs))
+        return blocks
+
+    def _blocks(self, begin: int, end: int) -> list[Block]:
+        count, width = self._mirror.length(), self._width
+        ours = _places(self._ours, width, 0, count, self._run)
+        theirs = _places(self._theirs, width, begin, end, self._run)
+        found: list[Block] = []
+        packet = 0
+        while packet <= count - self._run:
+            run = self._ours[packet * width : (packet + self._run) * width]
+            place = self._match(packet, ours[run], theirs[run]) if run in theirs else None
+            if place is None:
+                packet += 1
+            else:
+                found += self._forward(packet, place, count, self._primary.length())
+                packet = found[-1].mirror + found[-1].packets
+        return self._grown(heaviest_chain(found))
+
+    def _match(self, packet: int, ours: list[int], theirs: list[int]) -> int | None:
+        """Return which packet of the primary begins the same run as one of the mirror, if there is but one."""
+        at = self._mirror.seconds[packet]
+        near = _near(theirs, self._primary.seconds, at)
+        if near:
+            alone = len(near) == 1 and len(_near(ours, self._mirror.seconds, at)) == 1
+            return near[0] if alone else None
+        alone = len(ours) == len(theirs) == 1
+        return theirs[0] if alone and self._equal(packet, theirs[0], FAR_RUN) == FAR_RUN else None
+
+    def _grown(self, chain: list[Block]) -> list[Block]:
+        """Lengthen blocks in both directions, up to their neighbours."""
+        grown: list[Block] = []
+        mirror = primary = 0
+        for after in [*chain, Block(self._mirror.length(), self._primary.length(), 0)]:
+            if grown:
+                grown += self._forward(mirror, primary, after.mirror, after.primary)
+                mirror, primary = _ends(grown[-1])
+            if after.packets:
+                grown += [*reversed(self._backward(after, mirror, primary)), after]
+                mirror, primary = _ends(after)
+        return grown
+
+    def _forward(self, mirror: int, primary: int, mirror_end: int, primary_end: int) -> list[Block]:
+        """Return the blocks from a packet of both sides on: one for each file of the primary."""
+        found: list[Block] = []
+        while mirror < mirror_end and primary < primary_end:
+            whole = min(mirror_end - mirror, self._primary.end_of_file(primary) - primary, primary_end - primary)
+            count = self._steady(mirror, primary, self._equal(mirror, primary, whole), 1)
+            if count:
+                found.append(Block(mirror, primary, count))
+            if count < whole:
+                break
+            mirror, primary = mirror + count, primary + count
+        return found
+
+    def _backward(self, block: Block, mirror_begin: int, primary_begin: int) -> list[Block]:
+        """Return the blocks before a block, the last one first."""
+        found: list[Block] = []
+        mirror, primary = block.mirror, block.primary
+        while mirror > mirror_begin and primary > primary_begin:
+            start = self._primary.start_of_file(primary - 1)
+            whole = min(mirror - mirror_begin, primary - primary_begin, primary - start)
+            count = 0
+            while count < whole and self._equal(mirror - count - 1, primary - count - 1, 1):
+                count += 1
+            count = self._steady(mirror - 1, primary - 1, count, -1)
+            mirror, primary = mirror - count, primary - count
+            if count:
+                found.append(Block(mirror, primary, count))
+            if count < whole:
+                break
+        return found
+
+    def _equal(self, mirror: int, primary: int, most: int) -> int:
+        """Return how many packets from these on have equal values, at most so many."""
+        width = self._width
+        count = 0
+        while count < most:
+            piece = min(PIECE, most - count)
+            ours = self._ours[(mirror + count) * width : (mirror + count + piece) * width]
+            theirs = self._theirs[(primary + count) * width : (primary + count + piece) * width]
+            if ours != theirs:
+                places = range(0, piece * width, width)
+                return count + next(
+                    n for n, at in enumerate(places) if ours[at : at + width] != theirs[at : at + width]
+                )
+            count += piece
+        return count
+
+    def _steady(self, mirror: int, primary: int, count: int, step: int) -> int:
+        """Return how many of these packets follow before the clocks of the two files move against each other."""
+        if count < 2:
+            return count
+
+        def moved(number: int) -> bool:
+            both = self._primary.seconds[primary + step * number] - self._mirror.seconds[mirror + step * number]
+            return abs(both - first) > self._tolerance
+
+        first = self._primary.seconds[primary] - self._mirror.seconds[mirror]
+        return count if not moved(count - 1) else bisect_left(range(count), True, key=moved)
+
+
+def _ends(block: Block) -> tuple[int, int]:
+    return block.mirror + block.packets, block.primary + block.packets
+
+
+def _near(places: list[int], seconds: "array[float]", at: float) -> list[int]:
+    """Return which places are near a time, at most two of them."""
+    begin = bisect_left(places, bisect_left(seconds, at - NEAR_SECONDS))
+    end = bisect_left(places, bisect_right(seconds, at + NEAR_SECONDS))
+    return places[begin : min(end, begin + 2)]
+
+
+def heaviest_chain(blocks: list[Block]) -> list[Block]:
+    """Return those blocks, in the order of both sides, that have the most packets together.
+
+    The blocks are in the order of the mirror, and none overlaps another one there.
+    """
+    if all(one.primary + one.packets <= other.primary for one, other in pairwise(blocks)):
+        return blocks
+    ends = sorted({block.primary + block.packets for block in blocks})
+    # A Fenwick tree: for all ends up to some place, the heaviest chain (its packets, and its last block).
+    tree: list[tuple[int, int]] = list(repeat((0, -1), len(ends) + 1))
+    before: list[int] = []
+    heaviest = (0, -1)
+    for number, block in enumerate(blocks):
+        at, best = bisect_right(ends, block.primary), (0, -1)
+        while at:
+            best = max(best, tree[at], key=itemgetter(0))
+            at &= at - 1
+        before.append(best[1])
+        own = best[0] + block.packets, number
+        heaviest = max(heaviest, own, key=itemgetter(0))
+        at = bisect_left(ends, block.primary + block.packets) + 1
+        while at < len(tree):
+            tree[at] = max(tree[at], own, key=itemgetter(0))
+            at += at & -at
+    chain: list[Block] = []
+    number = heaviest[1]
+    while number >= 0:
+        chain.append(blocks[number])
+        number = before[number]
+    return chain[::-1]

@@ -1,0 +1,117 @@
+"""The packets of a camera's files on both sides, as they are needed: each file is read once, and soon forgotten."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, Protocol
+
+from heldar_mirror.errors import UnreadableError
+from heldar_mirror.footage.names import segment_name
+from heldar_mirror.sides.recorded import Identity, Packets
+from heldar_mirror.verify.alignment import Stream, spacing, streamed
+
+# So many packets are remembered of files without digests (12 bytes each), and of those with them (44 bytes each). It is
+# enough for the neighbours of a segment of an hour.
+KEPT_PACKETS = 1 << 22
+KEPT_DIGESTS = 1 << 20
+
+# A track by its handler and its number among those of this handler: ids may differ between the sides.
+Key = tuple[str, int]
+SideName = Literal["primary", "mirror"]
+
+
+class Source(Protocol):
+    """A side that packets are read from."""
+
+    def packets(self, camera_id: str, begun: int) -> Packets:
+        """Return the packets of a segment by the index of its file, without digests."""
+
+    def hashes(self, camera_id: str, begun: int) -> Packets:
+        """Return the packets of a segment with their digests."""
+
+
+@dataclass
+class Content:
+    """What a file holds: the streams of its tracks and the usual time between two packets of each, in seconds.
+
+    `damage` says what is wrong with the file, and `unreadable` that nothing is known of it.
+    """
+
+    streams: dict[Key, Stream] = field(default_factory=dict)
+    spacings: dict[Key, float] = field(default_factory=dict)
+    damage: str | None = None
+    unreadable: str | None = None
+    identity: Identity | None = None
+
+    def tolerance(self, key: Key) -> float:
+        """Return half of the usual time between two packets of a track: of those at the same time none is mistaken."""
+        return max(self.spacings.get(key, 0.0) / 2, 0.001)
+
+    def packets(self) -> int:
+        """Return the number of packets of all tracks."""
+        return sum(stream.length() for stream in self.streams.values())
+
+
+class Side(NamedTuple):
+    """The files of a camera on one side: where they are read, and when each begins (Unix seconds), in order."""
+
+    name: SideName
+    source: Source
+    begun: Sequence[int]
+
+
+class Files:
+    """The files of one camera on one side, read by their indexes."""
+
+    def __init__(self, camera_id: str, side: Side) -> None:
+        self._camera_id, self._side = camera_id, side
+        self._kept: OrderedDict[int, Content] = OrderedDict()
+        self._hashed: OrderedDict[int, Content] = OrderedDict()
+
+    def content(self, number: int) -> Content:
+        """Return what a file holds, without digests. Raises HungError."""
+        return self._read(number, self._kept, KEPT_PACKETS)
+
+    def hashed(self, number: int) -> Content:
+        """Return what a file holds, with digests. Raises HungError.
+
+        Raises UnreadableError if the file was changed since it was read without them.
+        """
+        before, content = self.content(number), self._read(number, self._hashed, KEPT_DIGESTS)
+        if content.identity != before.identity and content.unreadable is None:
+            self._kept.pop(number)
+            self._hashed.pop(number)
+            begun = self._side.begun[number]
+            raise UnreadableError(
+                f"{self._camera_id}/{segment_name(begun)} of the {self._side.name} was changed while it was read: "
+                "verify it again when it is written to no more"
+            )
+        return content
+
+    def _read(self, number: int, kept: "OrderedDict[int, Content]", most: int) -> Content:
+        if number in kept:
+            kept.move_to_end(number)
+            return kept[number]
+        read = self._side.source.hashes if kept is self._hashed else self._side.source.packets
+        begun = self._side.begun[number]
+        try:
+            content = content_of(begun, read(self._camera_id, begun))
+        except UnreadableError as error:
+            content = Content(unreadable=str(error))
+        kept[number] = content
+        left = sum(each.packets() for each in kept.values())
+        for old in list(kept)[:-1]:
+            if left <= most:
+                break
+            left -= kept.pop(old).packets()
+        return content
+
+
+def content_of(begun: int, packets: Packets) -> Content:
+    """Return the content of a file that begins at a Unix time, by its packets."""
+    content = Content(damage=packets.damage, identity=packets.identity)
+    for track in packets.tracks:
+        number = sum(handler == track.handler for handler, _ in content.streams)
+        content.streams[track.handler, number] = streamed(begun, track)
+        content.spacings[track.handler, number] = spacing(track)
+    return content
