@@ -24,6 +24,9 @@ RUN = 8
 # less than half of ten seconds, after which test cameras repeat themselves.
 NEAR_SECONDS = 4
 
+# A run with fewer different values says too little: sound of a constant size has single odd ones.
+DIFFERENT = 4
+
 # Far from its time, by the names, a run has to be longer: among many packets eight equal sizes may occur by chance.
 FAR_RUN = 32
 
@@ -106,7 +109,13 @@ def is_varied(stream: Stream) -> bool:
     if stream.length() < 2 * RUN:
         return False
     places = _places(stream.sizes, 4, 0, stream.length())
-    return 2 * sum(len(each) == 1 for each in places.values()) > sum(map(len, places.values()))
+    return 2 * sum(len(each) == 1 and _tells(run, 4) for run, each in places.items()) > stream.length()
+
+
+def _tells(run: bytes, width: int) -> bool:
+    """Return whether a run has enough different values to be told from others."""
+    count = len(run) // width
+    return len({run[at : at + width] for at in range(0, len(run), width)}) >= min(DIFFERENT, count)
 
 
 def _places(values: bytes, width: int, begin: int, end: int, run: int = RUN) -> Places:
@@ -145,7 +154,8 @@ class _Aligner:
         packet = 0
         while packet <= count - self._run:
             run = self._ours[packet * width : (packet + self._run) * width]
-            place = self._match(packet, ours[run], theirs[run]) if run in theirs else None
+            known = run in theirs and _tells(run, width)
+            place = self._match(packet, ours[run], theirs[run]) if known else None
             if place is None:
                 packet += 1
             else:
@@ -169,38 +179,65 @@ class _Aligner:
         mirror = primary = 0
         for after in [*chain, Block(self._mirror.length(), self._primary.length(), 0)]:
             if grown:
-                grown += self._forward(mirror, primary, after.mirror, after.primary)
+                shift = self._shift(mirror - 1, primary - 1)
+                grown += self._forward(mirror, primary, after.mirror, after.primary, shift)
                 mirror, primary = _ends(grown[-1])
             if after.packets:
                 grown += [*reversed(self._backward(after, mirror, primary)), after]
                 mirror, primary = _ends(after)
-        return grown
+        return self._near_their_neighbours(grown)
 
-    def _forward(self, mirror: int, primary: int, mirror_end: int, primary_end: int) -> list[Block]:
-        """Return the blocks from a packet of both sides on: one for each file of the primary."""
+    def _near_their_neighbours(self, blocks: list[Block]) -> list[Block]:
+        """Leave out blocks of few packets that match by chance: those in a file whose name puts it far from the next.
+
+        A run of eight may begin with one of them at the end of a file, and go on after a hole.
+        """
+        shifts = [self._shift(block.mirror, block.primary) for block in blocks]
+        near = [abs(one - other) <= NEAR_SECONDS for one, other in pairwise(shifts)]
+        sides = zip(blocks, [True, *near], [*near, True], strict=False)
+        return [block for block, before, after in sides if block.packets >= RUN or (before and after)]
+
+    def _shift(self, mirror: int, primary: int) -> float:
+        return self._primary.seconds[primary] - self._mirror.seconds[mirror]
+
+    def _forward(
+        self, mirror: int, primary: int, mirror_end: int, primary_end: int, shift: float | None = None
+    ) -> list[Block]:
+        """Return the blocks from a packet of both sides on, one for each file of the primary.
+
+        `shift` is that of the block before, which ends there.
+        """
         found: list[Block] = []
         while mirror < mirror_end and primary < primary_end:
-            whole = min(mirror_end - mirror, self._primary.end_of_file(primary) - primary, primary_end - primary)
-            count = self._steady(mirror, primary, self._equal(mirror, primary, whole), 1)
+            whole = min(mirror_end - mirror, primary_end - primary, self._primary.end_of_file(primary) - primary)
+            same_file = shift is not None and primary > self._primary.start_of_file(primary)
+            count = self._steady(mirror, primary, self._equal(mirror, primary, whole), 1, shift if same_file else None)
+            new = self._shift(mirror, primary)
+            if not same_file and shift is not None and count < min(RUN, whole):
+                break  # so few of a further file, and not to an end, may match by chance
             if count:
                 found.append(Block(mirror, primary, count))
             if count < whole:
                 break
-            mirror, primary = mirror + count, primary + count
+            mirror, primary, shift = mirror + count, primary + count, new
         return found
 
     def _backward(self, block: Block, mirror_begin: int, primary_begin: int) -> list[Block]:
         """Return the blocks before a block, the last one first."""
         found: list[Block] = []
-        mirror, primary = block.mirror, block.primary
+        mirror, primary, shift = block.mirror, block.primary, self._shift(block.mirror, block.primary)
         while mirror > mirror_begin and primary > primary_begin:
             start = self._primary.start_of_file(primary - 1)
             whole = min(mirror - mirror_begin, primary - primary_begin, primary - start)
+            same_file = primary < self._primary.end_of_file(primary - 1)
             count = 0
             while count < whole and self._equal(mirror - count - 1, primary - count - 1, 1):
                 count += 1
-            count = self._steady(mirror - 1, primary - 1, count, -1)
-            mirror, primary = mirror - count, primary - count
+            count = self._steady(mirror - 1, primary - 1, count, -1, shift if same_file else None)
+            new = self._shift(mirror - 1, primary - 1)
+            if not same_file and count < min(RUN, whole):
+                break
+            mirror, primary, shift = mirror - count, primary - count, new
             if count:
                 found.append(Block(mirror, primary, count))
             if count < whole:
@@ -223,16 +260,18 @@ class _Aligner:
             count += piece
         return count
 
-    def _steady(self, mirror: int, primary: int, count: int, step: int) -> int:
-        """Return how many of these packets follow before the clocks of the two files move against each other."""
-        if count < 2:
-            return count
+    def _steady(self, mirror: int, primary: int, count: int, step: int, shift: float | None) -> int:
+        """Return how many of these packets follow before the clocks of the two files move against each other.
+
+        `shift` is where they stood before, or None if the first of these packets says it.
+        """
+        if not count:
+            return 0
+        stood = self._shift(mirror, primary) if shift is None else shift
 
         def moved(number: int) -> bool:
-            both = self._primary.seconds[primary + step * number] - self._mirror.seconds[mirror + step * number]
-            return abs(both - first) > self._tolerance
+            return abs(self._shift(mirror + step * number, primary + step * number) - stood) > self._tolerance
 
-        first = self._primary.seconds[primary] - self._mirror.seconds[mirror]
         return count if not moved(count - 1) else bisect_left(range(count), True, key=moved)
 
 

@@ -18,14 +18,14 @@ JUMP_SECONDS = 0.5
 class Match(NamedTuple):
     """One track of a file of the mirror, and of the primary what belongs to it, with the blocks in which they match.
 
-    `shifts` says for each file of the primary by how many seconds its times are ahead of the mirror's. `tolerance` is
-    half of the usual time between two packets.
+    `shifts` says for each file of the primary by how many seconds its times are ahead of the mirror's, or None if it is
+    not known. `tolerance` is half of the usual time between two packets.
     """
 
     mirror: Stream
     primary: Stream
     blocks: Sequence[Block]
-    shifts: Sequence[float]
+    shifts: Sequence[float | None]
     tolerance: float
 
 
@@ -65,11 +65,7 @@ def _paired(match: Match) -> Iterator[Block]:
     for after in [*match.blocks, Block(match.mirror.length(), match.primary.length(), 0)]:
         ours = range(before.mirror + before.packets, after.mirror)
         theirs = range(before.primary + before.packets, after.primary)
-        pairs = list(_by_time(match, ours, theirs))
-        if ours and not pairs and len(ours) == len(theirs) and before.packets and after.packets:
-            # The times say nothing, as of a camera that sends none. The numbers agree.
-            pairs = [Block(ours.start, theirs.start, len(ours))]
-        yield from pairs
+        yield from _by_time(match, ours, theirs)
         if after.packets:
             yield after
         before = after
@@ -81,6 +77,10 @@ def _by_time(match: Match, ours: range, theirs: range) -> Iterator[Block]:
     one, other = ours.start, theirs.start
     while one < ours.stop and other < theirs.stop:
         shift = match.shifts[bisect_right(match.primary.starts, other) - 1]
+        if shift is None:
+            # Nothing of that file matches.
+            other = match.primary.end_of_file(other)
+            continue
         later = primary[other] - shift - mirror[one]
         if abs(later) <= match.tolerance:
             yield Block(one, other, 1)

@@ -1,12 +1,14 @@
 """Where a file of the mirror lies among the primary's packets, track by track."""
 
-import statistics
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from heldar_mirror.verify.alignment import NOTHING, Block, Stream, align, is_varied
 from heldar_mirror.verify.files import Key
+
+# For each file of the primary in a window: by how many seconds its times are ahead of the mirror's, if it is known.
+Shifts = list[float | None]
 
 # A file matches if at least this share of the packets do that both sides have at its time. A camera that encodes for
 # each reader has single runs that match by chance, and a swapped file has none.
@@ -23,7 +25,7 @@ class Place(NamedTuple):
 
     first: int
     blocks: list[Block]
-    shifts: list[float]
+    shifts: Shifts
     starts: list[int]
 
 
@@ -40,30 +42,37 @@ def place(tracks: Tracks, hashed: Callable[[], Tracks] | None = None) -> dict[Ke
 
     A track whose sizes are all alike is found by its digests, if `hashed` gives them, or by the time of another track.
     """
-    found: dict[Key, Place] = {}
+    blocks = {key: found for key in tracks.mirror if (found := _found(key, tracks, hashed))}
+    own = {key: _shifts(tracks.mirror[key], tracks.primary[key], found) for key, found in blocks.items()}
+    others = [next((shift for shift in each if shift is not None), None) for each in zip(*own.values(), strict=True)]
+    guide = next(((tracks.primary[key], found[0].primary) for key, found in blocks.items()), None)
+    if guide is None:
+        return {}
+    places = {}
     for key, stream in tracks.mirror.items():
-        primary = tracks.primary.get(key)
-        if primary is None or not stream.seconds or not primary.seconds:
-            continue
-        blocks = _blocks(stream, primary, tracks.tolerances[key])
-        if not blocks and hashed and not is_varied(stream):
-            both = hashed()
-            ours, theirs = both.mirror.get(key, NOTHING), both.primary.get(key, NOTHING)
-            blocks = _blocks(ours, theirs, tracks.tolerances[key], by_digests=True)
-        if blocks:
-            shifts = _shifts(stream, primary, blocks)
-            first = _first(stream, primary, blocks[0], shifts, tracks.tolerances[key])
-            found[key] = Place(first, blocks, shifts, primary.starts)
-    if found:
-        key, guide = next(iter(found.items()))
-        file = _file_of(tracks.primary[key], guide.first)
-        for other, stream in tracks.mirror.items():
-            primary = tracks.primary.get(other)
-            if other not in found and primary and stream.seconds and not is_varied(stream):
-                at = stream.seconds[0] + guide.shifts[file] - tracks.tolerances[other]
-                first = bisect_left(primary.seconds, at, primary.starts[file], primary.starts[file + 1])
-                found[other] = Place(first, [], guide.shifts, primary.starts)
-    return found
+        primary = tracks.primary.get(key, NOTHING)
+        if key in blocks or (stream.seconds and primary.seconds and not is_varied(stream)):
+            shifts = [
+                other if shift is None else shift for shift, other in zip(own.get(key, others), others, strict=True)
+            ]
+            file = _file_of(primary, blocks[key][0].primary) if key in blocks else _file_of(*guide)
+            until = blocks[key][0].primary if key in blocks else primary.starts[file + 1]
+            # Packets before the first block may have been changed, so their time says where they begin.
+            at = stream.seconds[0] + (shifts[file] or 0) - tracks.tolerances[key]
+            first = bisect_left(primary.seconds, at, primary.starts[file], until)
+            places[key] = Place(first, blocks.get(key, []), shifts, primary.starts)
+    return places
+
+
+def _found(key: Key, tracks: Tracks, hashed: Callable[[], Tracks] | None) -> list[Block]:
+    """Return the blocks of a track, found by its sizes; or by its digests, if the sizes are alike."""
+    mirror, primary = tracks.mirror[key], tracks.primary.get(key, NOTHING)
+    blocks = _blocks(mirror, primary, tracks.tolerances[key])
+    if not blocks and hashed and mirror.seconds and primary.seconds and not is_varied(mirror):
+        both = hashed()
+        ours, theirs = both.mirror.get(key, NOTHING), both.primary.get(key, NOTHING)
+        blocks = _blocks(ours, theirs, tracks.tolerances[key], by_digests=True)
+    return blocks
 
 
 def both_have(mirror: Stream, primary: Stream) -> int:
@@ -81,24 +90,13 @@ def _blocks(mirror: Stream, primary: Stream, tolerance: float, *, by_digests: bo
     return blocks if matching > MATCHING_SHARE * both_have(mirror, primary) else []
 
 
-def _first(mirror: Stream, primary: Stream, block: Block, shifts: Sequence[float], tolerance: float) -> int:
-    """Return where the mirror's first packet lies, by the time before the first block: packets there may be changed."""
-    begin = primary.start_of_file(block.primary)
-    at = mirror.seconds[0] + shifts[_file_of(primary, block.primary)] - tolerance
-    return bisect_left(primary.seconds, at, begin, block.primary)
-
-
-def _shifts(mirror: Stream, primary: Stream, blocks: Sequence[Block]) -> list[float]:
-    """Return for each file of the primary by how many seconds it is ahead; for one without a block, as the one before.
-
-    That of the first block is taken, since the clocks may move later.
-    """
-    known: dict[int, float] = {}
-    for block in blocks:
+def _shifts(mirror: Stream, primary: Stream, blocks: Sequence[Block]) -> Shifts:
+    """Return by how many seconds each file of the primary is ahead, in its longest block."""
+    known: Shifts = [None] * (len(primary.starts) - 1)
+    for block in sorted(blocks, key=lambda block: block.packets):
         ahead = primary.seconds[block.primary] - mirror.seconds[block.mirror]
-        known.setdefault(_file_of(primary, block.primary), ahead)
-    usual = statistics.median(known.values())
-    return [known.get(file, usual) for file in range(len(primary.starts) - 1)]
+        known[_file_of(primary, block.primary)] = ahead
+    return known
 
 
 def _file_of(stream: Stream, packet: int) -> int:
