@@ -14,7 +14,8 @@ import click
 from heldar_mirror.cli.common import become_user, log, settings_if_on, show, width
 from heldar_mirror.cli.lines import style
 from heldar_mirror.cli.table import aligned
-from heldar_mirror.pruning.child import receive_settings, run_child
+from heldar_mirror.keeping.protocol import receive_settings
+from heldar_mirror.pruning.child import run_child
 from heldar_mirror.pruning.outcome import Pruned
 from heldar_mirror.pruning.pruner import make_pruner
 from heldar_mirror.pruning.settings import PruningSettings
@@ -59,7 +60,7 @@ def command(*, dry_run: bool, as_json: bool, forever: bool) -> None:
 def _prune_for_watcher() -> NoReturn:
     """Prune until the watcher closes standard input. Raises UsageError if the input is not from a watcher."""
     try:
-        settings = receive_settings(0)
+        settings = receive_settings(0, PruningSettings)
     except (OSError, ValueError, KeyboardInterrupt) as error:
         raise click.UsageError(f"--forever is for the watcher alone: {error}") from None
     with suppress(BrokenPipeError):  # the watcher has ended

@@ -28,11 +28,11 @@ from heldar_mirror.errors import SettingsError, StateError
 from heldar_mirror.footage.spans import Spans
 from heldar_mirror.heldar.cameras import COLUMNS, CameraError
 from heldar_mirror.heldar.retention import CAMERA_COLUMNS, LOCK_COLUMNS, parse_locks, parse_policy
+from heldar_mirror.keeping.protocol import decode_settings, encode_settings
 from heldar_mirror.programs.desired import desired_state
 from heldar_mirror.programs.launch_spec import parse_launch_spec, spec_path
 from heldar_mirror.programs.plan import Saved, make_plan
 from heldar_mirror.programs.stanzas import parse_programs, render_programs
-from heldar_mirror.pruning.child import decode_settings, encode_settings
 from heldar_mirror.pruning.clock import WallClock
 from heldar_mirror.pruning.memory import Memory, Retention, parse_retention, retention_text
 from heldar_mirror.pruning.outcome import Pruned
@@ -230,8 +230,8 @@ PRUNING = PruningSettings.of(settings())
 @given(st.one_of(st.binary(max_size=50), damaged(json.loads(encode_settings(PRUNING))).map(str.encode)))
 def test_the_pruner_gets_settings_or_an_error(line: bytes) -> None:
     with taken_or(ValueError) as told:
-        found = decode_settings(line)
-        assert decode_settings(encode_settings(found)) == found
+        found = decode_settings(line, PruningSettings)
+        assert decode_settings(encode_settings(found), PruningSettings) == found
     assert all(text.isprintable() for text in told)
 
 

@@ -14,7 +14,8 @@ from support.made_footage import HOUR, camera_directory, make_segment, settings_
 from support.mirror import Mirror
 from support.waiting import wait_for
 
-from heldar_mirror.pruning.child import MAX_LINE, PruningProcess, decode_settings, encode_settings
+from heldar_mirror.keeping.protocol import MAX_LINE, decode_settings, encode_settings
+from heldar_mirror.pruning.child import PruningProcess
 from heldar_mirror.pruning.settings import PruningSettings
 from heldar_mirror.settings import Settings, parse_settings
 
@@ -51,7 +52,7 @@ def test_a_child_is_given_the_settings_and_its_problems_are_reported(tmp_path: P
     kept = Kept(f'read line; echo "$line" > {tmp_path}/line; echo \'["a", "b"]\'; echo \'[]\'; read end')
     kept.until(lambda: len(kept.reports) == 2)
     assert kept.reports == [["a", "b"], []]
-    assert decode_settings((tmp_path / "line").read_bytes()) == PruningSettings.of(SETTINGS)
+    assert decode_settings((tmp_path / "line").read_bytes(), PruningSettings) == PruningSettings.of(SETTINGS)
 
 
 def test_a_child_that_ended_is_reported_and_started_again() -> None:
@@ -74,7 +75,7 @@ def test_a_restart_hands_over_the_new_settings_and_is_no_problem(tmp_path: Path)
 
     kept.until(lambda: kept.reports, restart, lambda: len(kept.reports) == 2)
     lines = (tmp_path / "lines").read_bytes().splitlines()
-    assert [decode_settings(line).min_free_bytes for line in lines] == [SETTINGS.min_free_bytes, 1]
+    assert [decode_settings(line, PruningSettings).min_free_bytes for line in lines] == [SETTINGS.min_free_bytes, 1]
     assert kept.reports == [[], []]
 
 
@@ -118,7 +119,7 @@ def test_a_child_that_can_not_be_started_is_reported() -> None:
         task.cancel()
 
     asyncio.run(asyncio.wait_for(run(), SECONDS))
-    assert reports[0][0].startswith("cannot prune: ")
+    assert reports[0][0].startswith("pruning can't go on: ")
 
 
 @pytest.mark.parametrize("output", ["echo hello", "echo 5", "echo '[5]'", "echo '{\"a\": 1}'", "printf '\\377\\n'"])
@@ -134,7 +135,7 @@ def test_a_line_that_is_too_long_does_no_harm() -> None:
     kept = Kept(f"head -c {2 * MAX_LINE} /dev/zero; read line; read end")
     kept.until(lambda: len(kept.reports) == 2)
     assert {report[0] for report in kept.reports} == {
-        f"cannot prune: its process wrote a line of more than {MAX_LINE} bytes"
+        f"pruning can't go on: its process wrote a line of more than {MAX_LINE} bytes"
     }
 
 

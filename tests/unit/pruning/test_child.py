@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heldar_mirror.pruning.child import (
-    MAX_LINE,
-    LaterLines,
-    decode_settings,
-    encode_settings,
-    receive_settings,
-)
+from heldar_mirror.keeping import protocol
+from heldar_mirror.keeping.protocol import MAX_LINE, LaterLines, encode_settings
 from heldar_mirror.pruning.settings import PruningSettings
 from heldar_mirror.settings import parse_settings
 
@@ -33,6 +29,10 @@ SETTINGS = PruningSettings(
     state_dir=Path("/state"),
     specs_dir=Path("/specs"),
 )
+
+
+decode_settings = partial(protocol.decode_settings, kind=PruningSettings)
+receive_settings = partial(protocol.receive_settings, kind=PruningSettings)
 
 
 def line_of(**changes: object) -> bytes:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from heldar_mirror.errors import DatabaseError, StateError, VolumeError
-from heldar_mirror.pruning.child import MAX_LINE
+from heldar_mirror.keeping.protocol import MAX_LINE
 from heldar_mirror.pruning.loop import MAX_PROBLEMS, PruningLoop
 from heldar_mirror.pruning.outcome import Pruned, Tally
 

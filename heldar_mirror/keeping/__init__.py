@@ -1,0 +1,1 @@
+"""How a child process of the watcher is kept running."""

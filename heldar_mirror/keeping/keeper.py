@@ -1,0 +1,111 @@
+"""The watcher's end of a child process: it is started, told its settings, heard, and started again when it ends."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+
+from heldar_mirror.children import PYTHON, child_environment
+from heldar_mirror.keeping.protocol import MAX_LINE, decode_texts, encode_texts
+
+RESTART_SECONDS = 1.0
+# A child that was asked to end gets this long. On a volume that hangs it may not end.
+END_SECONDS = 5.0
+
+# `setpriv` ends the child when the watcher dies, even if the child is too busy to notice that its input has ended.
+DIE_WITH_US = ("setpriv", "--pdeathsig", "TERM", "--")
+OUR_COMMAND = (*PYTHON, "-m", "heldar_mirror")
+
+
+class Keeper:
+    """Keeps a child process running. It is a separate process since the volume may hang, and the watcher must not.
+
+    `name` is what the child does, such as `pruning`, for messages. `settings` returns the line with the settings in
+    force; each child gets those at its start. `report` is called with all problems of the child whenever they change,
+    and with an empty list if there are none. Both are called in the event loop.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        settings: Callable[[], bytes],
+        report: Callable[[list[str]], None],
+        restart_seconds: float = RESTART_SECONDS,
+    ) -> None:
+        self._name = name
+        self._command = command
+        self._settings = settings
+        self._report = report
+        self._restart_seconds = restart_seconds
+        self._process: asyncio.subprocess.Process | None = None
+        self._has_reported = False
+
+    async def keep_running(self) -> None:
+        """Run the child, and start it again `restart_seconds` after it ended, until this is cancelled."""
+        while True:
+            try:
+                await self._run()
+            except OSError as error:
+                self._report([f"{self._name} can't go on: {error}"])
+            await asyncio.sleep(self._restart_seconds)
+
+    def restart(self) -> None:
+        """End the child. The next one gets the settings that are in force by then."""
+        if self._process and self._process.returncode is None:
+            self._process.terminate()
+
+    @property
+    def listening(self) -> int | None:
+        """The process id of the child if it has begun and reads its input, or else None."""
+        process = self._process if self._has_reported else None
+        if process and process.stdin and not process.stdin.transport.get_write_buffer_size():
+            return process.pid
+        return None
+
+    def tell(self, texts: Iterable[str]) -> None:
+        """Write a line of texts to the child, which must be `listening`."""
+        assert self._process  # noqa: S101 - it is listening
+        assert self._process.stdin  # noqa: S101 - it is a pipe
+        self._process.stdin.write(encode_texts(texts))
+
+    async def _run(self) -> None:
+        """Run a child to its end. Raises OSError if it can't be started, or writes a line that is too long."""
+        self._has_reported = False
+        self._process = process = await asyncio.create_subprocess_exec(
+            *self._command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=MAX_LINE,
+            cwd="/",
+            env=child_environment(),
+        )
+        try:
+            assert process.stdin  # noqa: S101 - it is a pipe
+            assert process.stdout  # noqa: S101 - it is a pipe
+            process.stdin.write(self._settings())
+            while line := await _read_line(process.stdout):
+                if line.endswith(b"\n"):  # a killed child may have written half a line
+                    self._has_reported = True
+                    self._report(self._problems_of(line))
+            code = await process.wait()
+        finally:
+            # It still runs if this was cancelled, or if its line was too long.
+            self.restart()
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(process.wait(), END_SECONDS)
+        if code != -signal.SIGTERM:  # `restart` ends it that way
+            self._report([f"{self._name} ended with {code}, and is started again: see above"])
+
+    def _problems_of(self, line: bytes) -> list[str]:
+        """Return the problems in a line from the child, which may be newer than we are."""
+        found = decode_texts(line)
+        unknown = f"{self._name} reports in a format that this watcher does not know: restart heldar-mirror"
+        return [unknown] if found is None else found
+
+
+async def _read_line(stdout: asyncio.StreamReader) -> bytes:
+    try:
+        return await stdout.readline()
+    except ValueError:
+        raise OSError(f"its process wrote a line of more than {MAX_LINE} bytes") from None
