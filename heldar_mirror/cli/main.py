@@ -24,6 +24,9 @@ COMMANDS = {
     "watch": "Follow the cameras table; supervisord runs this.",
 }
 
+# No person runs these, so that `--help` says nothing of them.
+HIDDEN = ("keep-manifests",)
+
 EXIT_CODES = """\b
 Exit codes:
   0  all well
@@ -48,7 +51,7 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Import a command and return it, or None if there is no command of that name."""
-        if cmd_name not in COMMANDS:
+        if cmd_name not in (*COMMANDS, *HIDDEN):
             return None
         command: click.Command = importlib.import_module(f"heldar_mirror.cli.{cmd_name.replace('-', '_')}").command
         return command
@@ -57,7 +60,7 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the command that the arguments name. Raises UsageError, which suggests a command, if there is none."""
-        if args[0] not in COMMANDS and not args[0].startswith("-"):
+        if args[0] not in (*COMMANDS, *HIDDEN) and not args[0].startswith("-"):
             import difflib
 
             meant = difflib.get_close_matches(args[0], COMMANDS, n=1) or COMMANDS

@@ -21,15 +21,16 @@ class Keeper:
     """Keeps a child process running. It is a separate process since the volume may hang, and the watcher must not.
 
     `name` is what the child does, such as `pruning`, for messages. `settings` returns the line with the settings in
-    force; each child gets those at its start. `report` is called with all problems of the child whenever they change,
-    and with an empty list if there are none. Both are called in the event loop.
+    force, which each child gets at its start, or None if no child is wanted until the next `restart`. `report` is
+    called with all problems of the child whenever they change, and with an empty list if there are none. Both are
+    called in the event loop.
     """
 
     def __init__(
         self,
         name: str,
         command: Sequence[str],
-        settings: Callable[[], bytes],
+        settings: Callable[[], bytes | None],
         report: Callable[[list[str]], None],
         restart_seconds: float = RESTART_SECONDS,
     ) -> None:
@@ -40,18 +41,29 @@ class Keeper:
         self._restart_seconds = restart_seconds
         self._process: asyncio.subprocess.Process | None = None
         self._has_reported = False
+        self._changed = asyncio.Event()
 
     async def keep_running(self) -> None:
         """Run the child, and start it again `restart_seconds` after it ended, until this is cancelled."""
         while True:
+            self._changed.clear()
+            settings = self._settings()
+            if settings is None:
+                self._report([])
+                await self._changed.wait()
+                continue
             try:
-                await self._run()
+                await self._run(settings)
             except OSError as error:
                 self._report([f"{self._name} can't go on: {error}"])
             await asyncio.sleep(self._restart_seconds)
 
     def restart(self) -> None:
         """End the child. The next one gets the settings that are in force by then."""
+        self._changed.set()
+        self._terminate()
+
+    def _terminate(self) -> None:
         if self._process and self._process.returncode is None:
             self._process.terminate()
 
@@ -69,7 +81,7 @@ class Keeper:
         assert self._process.stdin  # noqa: S101 - it is a pipe
         self._process.stdin.write(encode_texts(texts))
 
-    async def _run(self) -> None:
+    async def _run(self, settings: bytes) -> None:
         """Run a child to its end. Raises OSError if it can't be started, or writes a line that is too long."""
         self._has_reported = False
         self._process = process = await asyncio.create_subprocess_exec(
@@ -83,7 +95,7 @@ class Keeper:
         try:
             assert process.stdin  # noqa: S101 - it is a pipe
             assert process.stdout  # noqa: S101 - it is a pipe
-            process.stdin.write(self._settings())
+            process.stdin.write(settings)
             while line := await _read_line(process.stdout):
                 if line.endswith(b"\n"):  # a killed child may have written half a line
                     self._has_reported = True
@@ -91,7 +103,7 @@ class Keeper:
             code = await process.wait()
         finally:
             # It still runs if this was cancelled, or if its line was too long.
-            self.restart()
+            self._terminate()
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(process.wait(), END_SECONDS)
         if code != -signal.SIGTERM:  # `restart` ends it that way

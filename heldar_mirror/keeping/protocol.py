@@ -25,8 +25,8 @@ SETTINGS_SECONDS = 30.0
 # No number among the settings is greater.
 MAX_NUMBER = 1 << 62
 
-# A dataclass with the settings of a child. A field is a Path, an int, a float, or a text or None. The least value of a
-# number is in the field's metadata, as `least`.
+# A dataclass with the settings of a child. A field is a Path, a Path or None, an int, a float, or a text or None. The
+# least value of a number is in the field's metadata, as `least`.
 S = TypeVar("S")
 
 
@@ -56,7 +56,9 @@ def decode_settings(line: bytes, kind: type[S]) -> S:
 def _checked(setting: "Field[Any]", value: object) -> Any:
     """Return the value of a setting with the right type. Raises ValueError if it is none for this setting."""
     name, kind = setting.name, setting.type
-    if kind is Path:
+    if kind == Path | None and value is None:
+        return None
+    if kind in (Path, Path | None):
         if isinstance(value, str) and value.startswith("/") and "\0" not in value and _is_encodable(value):
             return Path(value)
         raise ValueError(f"{name} is {_shown(value)}, expected an absolute path")

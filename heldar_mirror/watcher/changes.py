@@ -17,10 +17,9 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.polling import PollingObserver
 
-from heldar_mirror.proc.mounts import mount_of
+from heldar_mirror.proc.mounts import NETWORK_FILE_SYSTEMS, mount_of
 
-# On these, a write by a different machine raises no inotify event here, so they are polled this often.
-NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "ncpfs", "afs", "ceph", "9p", "glusterfs", "lustre", "virtiofs"}
+# Where a different machine may write, no inotify event is raised here, so the database is polled this often.
 POLL_SECONDS = 1.0
 
 # Only events of writing and replacing. The watcher's own reading opens and closes files, and would wake it for ever.

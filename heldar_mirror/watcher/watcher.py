@@ -1,4 +1,4 @@
-"""The watcher: it follows the table, revives failed programs, keeps the pruner running, and publishes the report.
+"""The watcher: it follows the table, revives failed programs, keeps two children running, and publishes the report.
 
 supervisord runs it as an event listener, so it gets every program's change of state without asking. It may be killed at
 any time: what it remembers only saves work, and the next reconcile completes whatever it left half done.
@@ -10,8 +10,10 @@ import resource
 import signal
 import threading
 import time
+from functools import partial
 
 from heldar_mirror.errors import MirrorError, SettingsError
+from heldar_mirror.manifests.child import ManifestsProcess
 from heldar_mirror.pruning.child import PruningProcess
 from heldar_mirror.recorder.log import printable
 from heldar_mirror.settings import Settings, load_settings
@@ -105,7 +107,8 @@ class Watcher:
         self._gateway, self._problems, self._follower, self._programs = gateway, problems, follower, programs
         self._waker, self._publisher, self._volume = waker, publisher, volume
         self._last_errors = last_errors
-        self._pruning = PruningProcess(self._current, self._note_pruning)
+        self._pruning = PruningProcess(self._current, partial(self._note_child, "retention"))
+        self._manifests = ManifestsProcess(self._current, partial(self._note_child, "manifests"))
         # Set once supervisord has turned out to be our parent, by which the pruner knows the recorders.
         self._is_child = asyncio.Event()
 
@@ -130,6 +133,7 @@ class Watcher:
         self._settings = settings
         self._log("read the settings anew")
         self._pruning.restart()
+        self._manifests.restart()
         self._follower.request()
 
     async def run(self) -> None:
@@ -140,6 +144,7 @@ class Watcher:
             self._reviver.run(),
             self._waker.run(),
             self._keep_pruning(),
+            self._manifests.keep_running(),
             self._publisher.run(),
         )
 
@@ -176,7 +181,8 @@ class Watcher:
         except MirrorError as error:
             self._problems.note("supervisord", str(error))
 
-    def _note_pruning(self, problems: list[str]) -> None:
-        reported = self._problems.texts(without=["retention"])
+    def _note_child(self, about: str, problems: list[str]) -> None:
+        """Note the problems of a child process that are not reported otherwise."""
+        reported = self._problems.texts(without=[about])
         new = [text for text in map(printable, problems) if text not in reported]
-        self._problems.note("retention", "\n".join(new) or None)
+        self._problems.note(about, "\n".join(new) or None)

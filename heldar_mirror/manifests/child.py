@@ -1,0 +1,57 @@
+"""The child process that keeps manifests for the watcher: how the watcher keeps it, and what it does."""
+
+import select
+from collections.abc import Callable, Sequence
+
+from heldar_mirror.keeping.keeper import DIE_WITH_US, OUR_COMMAND, RESTART_SECONDS, Keeper
+from heldar_mirror.keeping.protocol import LaterLines, encode_settings, publish
+from heldar_mirror.manifests.lister import Lister
+from heldar_mirror.manifests.settings import ManifestSettings
+from heldar_mirror.settings import Settings
+
+# Whoever records, watches or reads comes first: for the processor, and for a disk whose scheduler knows idle processes.
+# `-t` has a refusal ignored, and `nice` does without one.
+AT_LOW_PRIORITY = ("ionice", "-t", "-c", "3", "nice", "-n", "19")
+COMMAND = (*DIE_WITH_US, *AT_LOW_PRIORITY, *OUR_COMMAND, "keep-manifests")
+
+# After an event so long is waited for further ones, since each turn has the volume proven.
+GATHER_SECONDS = 1.0
+
+
+# The child's end.
+
+
+def run_child(settings: ManifestSettings) -> None:
+    """List segments until standard input ends. Raises BrokenPipeError if nobody reads standard output."""
+    lister, lines = Lister(settings, publish), LaterLines(0, lambda _: None)
+    while True:
+        rest = lister.turn()
+        if rest is None:
+            events = lister.lookout.closings.fd
+            heard = [0] if events is None else [0, events]
+            select.select(heard, [], [], lister.lookout.seconds_to_tick())
+            rest = GATHER_SECONDS
+        if lines.wait(rest):
+            return
+
+
+# The watcher's end.
+
+
+class ManifestsProcess(Keeper):
+    """Keeps a child running that keeps manifests, unless they are switched off.
+
+    `settings` returns the settings in force; the others are as in `Keeper`.
+    """
+
+    def __init__(
+        self,
+        settings: Callable[[], Settings],
+        report: Callable[[list[str]], None],
+        command: Sequence[str] = COMMAND,
+        restart_seconds: float = RESTART_SECONDS,
+    ) -> None:
+        def line() -> bytes | None:
+            return encode_settings(ManifestSettings.of(settings())) if settings().manifests else None
+
+        super().__init__("keeping manifests", command, line, report, restart_seconds)
