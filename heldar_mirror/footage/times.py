@@ -119,14 +119,14 @@ def _moment(words: "re.Match[str]", before: float, now: float, zone: Zone) -> tu
     today = datetime.fromtimestamp(now, zone).date()
     day = _day(words["day"], today) if words["day"] else None
     if day and not words["hour"]:
-        return _moments(day, time(), zone)[0], _moments(day + timedelta(1), time(), zone)[1]
+        return moments_of(day, time(), zone)[0], moments_of(day + timedelta(1), time(), zone)[1]
     microsecond = int(float(words["fraction"] or 0) * 1e6)
     clock = time(int(words["hour"]), int(words["minute"]), int(words["second"] or 0), microsecond)
     if day:
-        return _moments(day, clock, zone)
+        return moments_of(day, clock, zone)
     last = datetime.fromtimestamp(before, zone).date()
-    found = _moments(last, clock, zone)
-    return found if found[0] < before else _moments(last - timedelta(1), clock, zone)
+    found = moments_of(last, clock, zone)
+    return found if found[0] < before else moments_of(last - timedelta(1), clock, zone)
 
 
 def _day(text: str, today: date) -> date:
@@ -139,7 +139,7 @@ def _day(text: str, today: date) -> date:
     return today - timedelta((today.weekday() - weekday) % 7)
 
 
-def _moments(day: date, of_day: time, zone: Zone) -> tuple[float, float]:
+def moments_of(day: date, of_day: time, zone: Zone) -> tuple[float, float]:
     """Return the first and the last moment at which the clock shows a local time. If it skips it, both are the moment
     of the jump."""
     local = datetime.combine(day, of_day, zone)
