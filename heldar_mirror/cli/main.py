@@ -19,6 +19,7 @@ COMMANDS = {
     "up": "Run the mirror in the foreground, until SIGTERM or Ctrl-C.",
     "status": "Show what each camera's mirror is doing.",
     "reconcile": "Apply what the cameras table asks for.",
+    "coverage": "Show when the primary and the mirror have footage.",
     "prune": "Delete footage that is over its time or its quota.",
     "adopt-volume": "Make the mirror root ours, such as a new disk.",
     "watch": "Follow the cameras table; supervisord runs this.",

@@ -50,13 +50,15 @@ class CameraCoverage:
     """One camera's coverage. The stretches are in order and add up to the whole span.
 
     `hidden` has by side, `primary` and `mirror`, how many seconds of its footage are in fact holes shorter than the
-    report's `min_gap`. `problems` say what of this camera could not be read.
+    report's `min_gap`. `problems` say what of this camera could not be read, and `notes` what was found on the way and
+    is in the stretches already, such as damaged files.
     """
 
     camera_id: str
     stretches: list[Stretch]
     findings: list[Finding] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     hidden: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -85,7 +87,8 @@ class CameraCoverage:
         """Return a camera for the report's JSON.
 
         `camera_id`; `well`; `totals`, seconds by state; `explained`, seconds by state and reason; `hidden`, seconds by
-        side; `stretches`, each with `begin`, `end`, `state`, `reason` (or null) and `is_gap`; `findings`; `problems`.
+        side; `stretches`, each with `begin`, `end`, `state`, `reason` (or null) and `is_gap`; `findings`; `problems`;
+        `notes`.
         """
         return {
             "camera_id": self.camera_id,
@@ -108,6 +111,7 @@ class CameraCoverage:
             ],
             "findings": [finding.to_json() for finding in self.findings],
             "problems": self.problems,
+            "notes": self.notes,
         }
 
 

@@ -32,6 +32,11 @@ class Answers:
         """Return the names of all camera directories."""
         return {"cameras": camera_directories(self._root)}, []
 
+    def free(self) -> Answer:
+        """Return the free space of the root's volume."""
+        found = os.fstatvfs(self._root)
+        return {"free": found.f_bavail * found.f_frsize}, []
+
     def names(self, camera_id: str, since: float, until: float) -> Answer:
         """Return the names of a camera's segments in a time."""
         try:

@@ -63,6 +63,11 @@ class Side:
         found: list[str] = self._ask(self.root, about="cameras").fields["cameras"]
         return found
 
+    def free_bytes(self) -> int:
+        """Return the free space of the volume."""
+        found: int = self._ask(self.root, about="free").fields["free"]
+        return found
+
     def names(self, camera_id: str, since: float, until: float) -> "array[int]":
         """Return when a camera's segments begin, by their names (Unix seconds), in order.
 
