@@ -1,7 +1,6 @@
 """What the child process of a side answers, from the descriptor of its root."""
 
 import os
-from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -58,18 +57,11 @@ class Answers:
 
     def recorded(self, camera_id: str, since: float, until: float, segment_seconds: float) -> Answer:
         """Return a camera's segments in a time, with their ends and what is wrong with them."""
-        kept, ends = array("q"), array("d")
         try:
             with self._directory(camera_id) as directory:
                 begun = list_segments(directory, self._progress)
-                reader = EndReader(directory, segment_seconds)
-                for index in span_of(begun, since, until):
-                    following = begun[index + 1] if index + 1 < len(begun) else None
-                    end = reader.end(begun[index], following)
-                    if end is not None:
-                        kept.append(begun[index])
-                        ends.append(end)
-                    self._progress()
+                reader = EndReader(directory, begun, segment_seconds)
+                kept, ends = reader.ends(span_of(begun, since, until), self._progress)
         except FileNotFoundError:
             return {"missing": True, "damaged": {}, "unread": {}}, [b"", b""]
         fields = {"missing": False, "damaged": reader.damaged, "unread": reader.unread}

@@ -9,6 +9,8 @@ CUT_SECONDS = 5.0
 JOIN_SECONDS = 2.0
 # Linux takes the mtime of a file from a clock that is late by up to a tick, at most 0.01 s.
 TICK_SECONDS = 0.01
+# Linux writes to the disk what a file was given at the latest half a minute ago, but its mtime may be there before.
+SETTLED_SECONDS = 60.0
 # A file that was written so lately may still be open: at a low bitrate, the primary's ffmpeg writes this seldom.
 OPEN_SECONDS = 120.0
 
@@ -20,17 +22,37 @@ class Written(NamedTuple):
     mtime: float
 
 
-def is_cut_into(begun: int, following: int, written: Written, segment_seconds: float, stub_bytes: int) -> bool:
-    """Return whether a segment surely reaches the following one, so that its own end need not be read.
+class Evidence:
+    """Tells which segments surely reach the next one, so that their own ends need not be read.
 
-    ffmpeg closes a file, which writes to it, just before it opens the next one, after the usual length. Everything else
-    is no evidence: a copied file was written later, the file of a killed recorder earlier, and one that was closed
-    because its camera was silent is shorter. If a camera falls silent and is back in the same second as its connection
-    times out, just when the next segment is due, those 15 s are taken for recorded. So is a silence within a segment.
+    The segments of a camera are shown to it from the newest to the oldest. `usual` is their usual length in seconds,
+    and a file of at most `stub_bytes` may be a stub. `reached` is when a segment begins that is not shown, the next one
+    after the newest that is.
     """
-    is_usual = abs(following - begun - segment_seconds) <= CUT_SECONDS
-    is_written_until_then = following - TICK_SECONDS <= written.mtime < following + 1
-    return is_usual and is_written_until_then and written.size > stub_bytes
+
+    def __init__(self, usual: float, stub_bytes: int, reached: float) -> None:
+        self._usual = usual
+        self._stub_bytes = stub_bytes
+        # Until when each segment from here on was cut into the next one (Unix seconds).
+        self._reached = reached
+
+    def is_enough(self, begun: int, following: int | None, written: Written) -> bool:
+        """Return whether a segment surely reaches the following one, which is None for a camera's newest segment.
+
+        ffmpeg closes a file, which writes to it, just before it opens the next one, after the usual length. Everything
+        else is no evidence: a copied file was written later, the file of a killed recorder earlier, and one that was
+        closed because its camera was silent is shorter. Nor is it enough if the recording did not go on so for a while,
+        since a power failure may take from a file what was written last. If a camera falls silent, and is back in the
+        same second as its connection times out, just when the next segment is due, those 15 s are taken for recorded.
+        So is a silence within a segment.
+        """
+        if following is not None:
+            is_usual = abs(following - begun - self._usual) <= CUT_SECONDS
+            is_written_until_then = following - TICK_SECONDS <= written.mtime < following + 1
+            if is_usual and is_written_until_then and written.size > self._stub_bytes:
+                return self._reached >= following + SETTLED_SECONDS
+        self._reached = begun
+        return False
 
 
 def end_of(begun: int, following: int | None, length: float, written: Written, segment_seconds: float) -> float:

@@ -91,7 +91,9 @@ class Side:
         """
         question = {"camera_id": camera_id, "since": since, "until": until, "segment_seconds": segment_seconds}
         fields, (begun, ends) = self._ask(self.root / camera_id, about="recorded", **question)
-        damaged, unread = ({int(at): text for at, text in fields[kind].items()} for kind in ("damaged", "unread"))
+        damaged, unread = (
+            dict(sorted((int(at), text) for at, text in fields[kind].items())) for kind in ("damaged", "unread")
+        )
         return Recorded(array("q", begun), array("d", ends), damaged, unread, fields["missing"])
 
     def packets(self, camera_id: str, begun: int) -> Packets:

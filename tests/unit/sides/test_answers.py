@@ -2,12 +2,16 @@
 
 import hashlib
 import os
+import tempfile
 import time
 from array import array
 from collections.abc import Iterator
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.made_mp4 import SYNC, TWO_TRACKS, box, full, moof, moov, recording, tfhd, trak, u32, u64
 
 from heldar_mirror.footage.names import segment_name
@@ -48,10 +52,32 @@ def asked(tmp_path: Path) -> Iterator[Asked]:
 
 def test_ends_are_read_where_they_matter(asked: Asked) -> None:
     """A file that was written until the next one began is not even opened, and the others are."""
-    asked.put(1000, bytes(5000), mtime=1060.2)
-    asked.put(1060, recording(), mtime=1060.3)
-    asked.put(1200, recording(), mtime=1200.3)
-    assert asked.recorded() == ([1000, 1060, 1200], [1060, 1060.28, 1200.28], {}, {})
+    for at in (1000, 1060, 1120):
+        asked.put(at, bytes(5000), mtime=at + 60.2)
+    asked.put(1180, recording(), mtime=1180.3)
+    asked.put(1300, recording(), mtime=1300.3)
+    begun, ends, damaged, unread = asked.recorded()
+    assert (begun, ends) == ([1000, 1060, 1120, 1180, 1300], [1060, 1120, 1120, 1180.28, 1300.28])
+    assert (list(damaged), unread) == ([1120], {}), "it is followed by less than a minute"
+
+
+@given(st.lists(st.integers(20, 100), max_size=20), st.integers(-100, 2100), st.integers(0, 600))
+@settings(max_examples=100)
+def test_a_part_of_a_time_has_the_same_ends(distances: list[int], since: int, length: int) -> None:
+    """Whatever time is asked for, a segment has the end that it has when everything is."""
+    with tempfile.TemporaryDirectory() as name:
+        fd = os.open(name, os.O_RDONLY)
+        try:
+            asked = Asked(Path(name), fd)
+            for at, end in pairwise(accumulate(distances, initial=1000)):
+                asked.put(at, recording(fragments=[(5000, 1)]), mtime=end + 0.2)
+            if distances:
+                everything = dict(zip(*asked.recorded()[:2], strict=True))
+                _, blocks = asked.answers.recorded("gate", since, since + length, 60)
+                begun, ends = array("q", blocks[0]), array("d", blocks[1])
+                assert {each: everything[each] for each in begun} == dict(zip(begun, ends, strict=True))
+        finally:
+            os.close(fd)
 
 
 def test_damaged_files(asked: Asked) -> None:
@@ -66,8 +92,8 @@ def test_damaged_files(asked: Asked) -> None:
     begun, ends, damaged, unread = asked.recorded()
     assert begun == [1000, 2000, 3000, 4000, 5000, 6000]
     assert ends == pytest.approx([1000, 2000, 3000, 4000.2, 5000.16, 6000.2])
-    assert list(damaged) == [1000, 2000, 3000, 4000, 5000]
-    assert damaged[1000] == "expected a box moov, at byte 0"
+    assert sorted(damaged) == [1000, 2000, 3000, 4000, 5000]
+    assert damaged[1000] == "it ends too early: expected a box moov, at byte 0"
     assert damaged[2000] == "nothing was recorded in it"
     assert unread == {}
 

@@ -1,22 +1,34 @@
 """When a segment ends, by simulated recorders and by the cases that the rule must not fall for."""
 
+import math
 from dataclasses import dataclass
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from heldar_mirror.sides.ends import CUT_SECONDS, JOIN_SECONDS, Written, end_of, is_cut_into, may_be_open
+from heldar_mirror.sides.ends import (
+    CUT_SECONDS,
+    JOIN_SECONDS,
+    SETTLED_SECONDS,
+    Evidence,
+    Written,
+    end_of,
+    may_be_open,
+)
 
 LENGTH = 60
 SIZE = 1 << 20
 STUB = 4096
 # After so long without data ffmpeg ends, and closes its file.
 TIMEOUT = 15.0
+# What was written so long before a power failure may be lost.
+UNWRITTEN = 35.0
 
 
 def cut_into(begun: int, following: int, mtime: float, size: int = SIZE, length: float = LENGTH) -> bool:
-    return is_cut_into(begun, following, Written(size, mtime), length, STUB)
+    """Whether the evidence is enough, while the recording went on for ever."""
+    return Evidence(length, STUB, math.inf).is_enough(begun, following, Written(size, mtime))
 
 
 def test_a_segment_that_was_closed_as_the_next_one_began() -> None:
@@ -44,6 +56,27 @@ def test_a_segment_that_was_closed_as_the_next_one_began() -> None:
 def test_everything_else_is_read(following: int, mtime: float, size: int) -> None:
     """Where the evidence is not complete, the end is not taken for known."""
     assert not cut_into(1000, following, mtime, size)
+
+
+def known(files: list[tuple[int, float]]) -> list[int]:
+    """Which of some files, given by beginning and mtime, need not be read."""
+    evidence = Evidence(LENGTH, STUB, 0)
+    found = []
+    for (begun, mtime), following in zip(
+        reversed(files), [None, *(begun for begun, _ in reversed(files))], strict=False
+    ):
+        if evidence.is_enough(begun, following, Written(SIZE, mtime)):
+            found.append(begun)
+    return found[::-1]
+
+
+def test_what_was_written_just_before_a_power_failure_is_read() -> None:
+    """Its mtime may have reached the disk, and its end not."""
+    minutes = [(begun, begun + 60.1) for begun in range(1000, 1600, 60)]
+    later = [(begun, begun + 60.1) for begun in range(5000, 5600, 60)]
+    expected = [begun for begun, _ in minutes][:-2]
+    assert known(minutes) == expected
+    assert known(minutes + later) == expected + [begun for begun, _ in later][:-2]
 
 
 def ended(length: float, following: int | None = None, mtime: float = 1060.5, usual: float = LENGTH) -> float:
@@ -91,6 +124,19 @@ class Segment:
     timed_out: bool = False
 
 
+def recorded_until(session: float, end: float, keyframes: float) -> list[Segment]:
+    """Return the segments of a session. ffmpeg cuts at the first keyframe after each multiple of the length."""
+    found: list[Segment] = []
+    cut = session
+    while True:
+        usual = (int((cut - session) // LENGTH) + 1) * LENGTH
+        after = session + -(-usual // keyframes) * keyframes
+        if after >= end:
+            return [*found, Segment(int(cut), end, end)]
+        found.append(Segment(int(cut), after, after))
+        cut = after
+
+
 @st.composite
 def recordings(draw: st.DrawFn) -> list[Segment]:
     """Sessions of ffmpeg with a camera, one after the other, each ended in some way."""
@@ -98,26 +144,21 @@ def recordings(draw: st.DrawFn) -> list[Segment]:
     keyframes = draw(st.sampled_from([0.5, 1.0, 2.0, 4.0, 10.0]))
     found: list[Segment] = []
     for _ in range(draw(st.integers(1, 4))):
-        session, end = at, at + draw(st.floats(1, 400))
-        cut = session
-        while cut < end:
-            # ffmpeg cuts at the first keyframe after each multiple of the length.
-            usual = (int((cut - session) // LENGTH) + 1) * LENGTH
-            after = session + -(-usual // keyframes) * keyframes
-            if after >= end:
-                break
-            found.append(Segment(int(cut), after, after))
-            cut = after
-        kind = draw(st.sampled_from(["closed", "timed out", "killed"]))
-        last = Segment(int(cut), end, end)
+        end = at + draw(st.floats(1, 400))
+        session = recorded_until(at, end, keyframes)
+        last = session[-1]
+        kind = draw(st.sampled_from(["closed", "timed out", "killed", "power failure"]))
         if kind == "timed out":
-            last = Segment(int(cut), end, end + TIMEOUT, timed_out=True)
+            last.mtime, last.timed_out = end + TIMEOUT, True
         elif kind == "killed":
-            written = draw(st.floats(cut, end))
-            last = Segment(int(cut), written, written)
-        found.append(last)
-        # A new session takes at least this: a pause or a start of the recorder, a handshake and a keyframe.
-        at = max(last.mtime, end) + draw(st.floats(0.5, 100))
+            last.end = last.mtime = draw(st.floats(last.begun + 1, max(end, last.begun + 1)))
+        elif kind == "power failure":
+            on_disk = end - draw(st.floats(0, UNWRITTEN))
+            for each in session:
+                each.end = min(each.end, max(each.begun, on_disk))
+        found += session
+        # A new session takes at least this: a pause or a start of the recorder, a handshake and a keyframe; or a boot.
+        at = max(last.mtime, end) + draw(st.floats(0.5, 100)) + (10 if kind == "power failure" else 0)
     return found
 
 
@@ -126,23 +167,27 @@ def recordings(draw: st.DrawFn) -> list[Segment]:
 def test_ends_of_simulated_recordings(segments: list[Segment], copied: bool) -> None:
     """An end is right to a second or two. Only a silence that ends a session can be taken for recorded."""
     assume(len({each.begun for each in segments}) == len(segments))
-    for each, after in zip(segments, [*segments[1:], None], strict=True):
-        following = after.begun if after else None
+    evidence = Evidence(LENGTH, STUB, 0)
+    following = None
+    for each in reversed(segments):
         written = Written(SIZE, 2_000_000.0 if copied else each.mtime)
-        if following is not None and is_cut_into(each.begun, following, written, LENGTH, STUB):
+        if evidence.is_enough(each.begun, following, written):
+            assert following is not None
             assert not copied
             found: float = following
         else:
             start = each.begun + 0.5  # the name has lost a part of a second
-            found = end_of(each.begun, following, each.end - start, written, LENGTH)
+            found = end_of(each.begun, following, max(0, each.end - start), written, LENGTH)
         allowed = 1 + JOIN_SECONDS + (TIMEOUT if each.timed_out else 0)
         assert -(1 + JOIN_SECONDS) <= found - each.end <= allowed
+        following = each.begun
 
 
-@given(st.integers(1, 10**6), st.integers(1, 10**6), st.floats(0, 2e6), st.floats(2, 3600))
-def test_what_is_joined_is_near(begun: int, distance: int, mtime: float, length: float) -> None:
+@given(st.integers(1, 10**6), st.integers(1, 10**6), st.floats(0, 2e6), st.floats(2, 3600), st.floats(0, 2e6))
+def test_what_is_joined_is_near(begun: int, distance: int, mtime: float, usual: float, reached: float) -> None:
     """No gap that is longer than a segment, or in which nothing was written, is ever taken for recorded."""
     following = begun + distance
-    if is_cut_into(begun, following, Written(SIZE, mtime), length, STUB):
-        assert distance <= length + CUT_SECONDS
+    if Evidence(usual, STUB, reached).is_enough(begun, following, Written(SIZE, mtime)):
+        assert distance <= usual + CUT_SECONDS
         assert following - 1 <= mtime <= following + 1
+        assert reached >= following + SETTLED_SECONDS
