@@ -58,11 +58,11 @@ class Evidence:
 def end_of(begun: int, following: int | None, length: float, written: Written, segment_seconds: float) -> float:
     """Return when a segment ends (Unix seconds), by its length.
 
-    A beginning that follows within JOIN_SECONDS is its end, or within half a usual length, so that a missing segment is
-    always seen. An end beyond the following beginning is left as it is:
-    that segment may be a stub. But no packet is from after the last write: a camera whose timestamps leap, or run too
-    fast, gives a length that never was. A clock that is wrong by less than a segment's usual length is forgiven, since
-    a network drive has its own.
+    A beginning that follows within JOIN_SECONDS is its end, or within half a usual length if that is less, so that a
+    missing segment is always seen. An end beyond the following beginning is left as it is: that segment may be a stub.
+    But no packet is from after the last write: a camera whose timestamps leap, or run too fast, gives a length that
+    never was. A clock that is wrong by less than a segment's usual length is forgiven, since a network drive has its
+    own.
     """
     end = begun + length
     if written.mtime >= begun:

@@ -43,8 +43,8 @@ class Side:
         self._idle = idle
         self._patience = patience or (IDLE_ANSWER_SECONDS if idle else ANSWER_SECONDS)
         self._child: Child | None = None
-        # When the last child hung, what was raised then, and the child, which may be stuck.
-        self._hung: tuple[float, HungError, Child] | None = None
+        # When the last child hung (monotonic seconds), and the child, which may be stuck.
+        self._hung: tuple[float, Child] | None = None
 
     def __enter__(self) -> "Side":
         return self
@@ -131,9 +131,7 @@ class Side:
         if "volume" in answer.fields:
             raise VolumeError(answer.fields["volume"])
         if "no root" in answer.fields:
-            raise UnreadableError(
-                f"cannot read the {self.name}'s recordings in {self.root}: {answer.fields['no root']}"
-            )
+            raise self._unreadable(answer.fields["no root"])
         if "gone" in answer.fields:
             raise GoneError(f"the {self.name}'s recording {path} is not there any more")
         if "unreadable" in answer.fields:
@@ -143,9 +141,9 @@ class Side:
     def _answer(self, question: dict[str, Any]) -> Frame:
         """Return what a child answers. If it ends, a new one is asked once more."""
         if self._hung:
-            since, error, child = self._hung
+            since, child = self._hung
             if time.monotonic() - since < AGAIN_SECONDS or child.is_alive():
-                raise error  # another child would hang as well
+                raise self._hangs()  # another child would hang as well
         try:
             return self._ask_child(question)
         except (EndedError, BrokenPipeError):
@@ -165,14 +163,16 @@ class Side:
             return child.ask(question)
         except TimeoutError:
             self.close()
-            hung = HungError(
-                f"the {self.name}'s volume at {self.root} does not answer within {self._patience:g} s: is it hung?"
-            )
-            self._hung = time.monotonic(), hung, child
-            raise hung from None
+            self._hung = time.monotonic(), child
+            raise self._hangs() from None
         except BaseException:
             self.close()  # or the answer would be taken for that of the next question, after a Ctrl-C for example
             raise
 
     def _unreadable(self, reason: str) -> UnreadableError:
         return UnreadableError(f"cannot read the {self.name}'s recordings in {self.root}: {reason}")
+
+    def _hangs(self) -> HungError:
+        return HungError(
+            f"the {self.name}'s volume at {self.root} does not answer within {self._patience:g} s: is it hung?"
+        )
