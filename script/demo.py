@@ -1,6 +1,8 @@
-"""The demo: a camera server, a Heldar database with four cameras, and the mirror at work on it."""
+"""The demo: a camera server, a Heldar database with four cameras, a primary that records two of them, and the mirror at
+work on it."""
 
 import contextlib
+import json
 import os
 import signal
 import sqlite3
@@ -16,14 +18,21 @@ import click
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
+from support.loop import primary_command
 
 from heldar_mirror.cli.status import latest_report, status_lines
+from heldar_mirror.footage.names import segment_begun
+from heldar_mirror.footage.times import UTC, shown_time
+from heldar_mirror.heldar.cameras import parse_camera
+from heldar_mirror.heldar.tables import read_cameras
 from heldar_mirror.settings import Settings, load_settings
 
 SUPPORT = Path(__file__).parent.parent / "tests/support"
 USER, PASSWORD = "admin", "p@ss/w:rd"
 SEGMENT_SECONDS = 5
-FIRST_ACT_SECONDS = 25
+ACT_SECONDS = 25
+# The third act waits for so many segments of the primary, and deletes so many of them.
+SEGMENTS, LOST_SEGMENTS = 5, 2
 SECOND_ACT = "UPDATE cameras SET mirror_enabled = 1 - mirror_enabled WHERE id IN ('gate', 'hall')"
 
 console = Console(highlight=False)
@@ -62,6 +71,56 @@ def make_database(path: Path, port: int) -> None:
                 (camera_id, camera_id.title(), vendor, port, USER, PASSWORD, SEGMENT_SECONDS, mirror_enabled),
             )
         connection.execute("INSERT INTO cameras (id, name, mirror_enabled) VALUES ('attic', 'Attic', 1)")
+
+
+@contextlib.contextmanager
+def primary(home: Path) -> Iterator[None]:
+    """Record gate and yard as Heldar's kernel does, until the block ends."""
+    rows = [row for row in read_cameras(home / "heldar.db") if row["id"] in {"gate", "yard"}]
+    directory = home / "recordings"
+    commands = {
+        camera.id: primary_command("ffmpeg", camera, directory / camera.id)
+        for camera in (parse_camera(row, unseal=str) for row in rows)
+    }
+    for camera_id in commands:
+        (directory / camera_id).mkdir()
+    (home / "commands.json").write_text(json.dumps(commands))
+    with child("primary", [sys.executable, str(SUPPORT / "seeds_loop.py"), str(home / "commands.json")], home):
+        yield
+
+
+def index(database: Path, segments: list[Path]) -> None:
+    """Put segments into Heldar's index, as its indexer does."""
+    times = [(path, begun_of(path)) for path in segments]
+    rows = [
+        (str(path), path.parent.name, str(path), shown_time(begun, UTC), shown_time(begun + SEGMENT_SECONDS, UTC))
+        for path, begun in times
+    ]
+    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+        connection.executemany(
+            "INSERT INTO segments (id, camera_id, path, start_time, end_time) VALUES (?, ?, ?, ?, ?)", rows
+        )
+
+
+def begun_of(segment: Path) -> int:
+    return segment_begun(segment.name) or 0
+
+
+def lose_some(home: Path) -> bool:
+    """Delete segments from the middle of the primary's recording of yard. Return whether `coverage` finds the hole."""
+    while len(segments := sorted((home / "recordings/yard").glob("*.mp4"))) < SEGMENTS:
+        time.sleep(0.5)
+    index(home / "heldar.db", segments[:-1])
+    lost = segments[2 : 2 + LOST_SEGMENTS]
+    console.print(f"\nNow the primary loses {' and '.join(path.name for path in lost)} of yard:\n", style="bold")
+    for path in lost:
+        path.unlink()
+    first = min((home / "mirror/yard").glob("*.mp4"))
+    since = shown_time(max(begun_of(first), begun_of(segments[0])), UTC)
+    command = heldar_mirror("coverage", "yard", "--since", since)
+    subprocess.run(command, check=False)
+    found = subprocess.run([*command, "--json"], capture_output=True, check=False)
+    return "only mirror" in json.loads(found.stdout)["totals"]
 
 
 def watch(seconds: float) -> None:
@@ -103,8 +162,8 @@ def found(root: Path) -> bool:
     return all(any(frames[camera_id]) for camera_id in ("gate", "yard"))
 
 
-def play(home: Path, seconds: float) -> None:
-    """Play both acts, which last `seconds` together."""
+def play(home: Path, seconds: float) -> bool:
+    """Play three acts, and watch what follows until `seconds` are over. Return whether the third act went well."""
     with child("camera", ["/usr/bin/python3", str(SUPPORT / "rtsp_camera.py"), "0", USER, PASSWORD], home) as camera:
         while not (ready := (home / "camera.log").read_text()).startswith("ready"):
             if camera.poll() is not None:
@@ -112,18 +171,21 @@ def play(home: Path, seconds: float) -> None:
             time.sleep(0.1)
         make_database(home / "heldar.db", int(ready.split()[1]))
         console.print("Two cameras mirror, one doesn't, and one wants to but has no URL.", style="bold")
-        with child("up", heldar_mirror("up"), home) as mirror:
+        with primary(home), child("up", heldar_mirror("up"), home) as mirror:
             while not (home / "state/supervisor.sock").exists():
                 if mirror.poll() is not None:
                     raise click.ClickException((home / "up.log").read_text())
                 time.sleep(0.1)
-            first = min(FIRST_ACT_SECONDS, seconds / 2)
-            watch(first)
+            act = min(ACT_SECONDS, seconds / 2)
+            watch(act)
             console.print("\nNow somebody switches two mirrors over in Heldar, and does nothing else:", style="bold")
             console.print(f"{SECOND_ACT}\n", soft_wrap=True)
             with contextlib.closing(sqlite3.connect(home / "heldar.db")) as connection, connection:
                 connection.execute(SECOND_ACT)
-            watch(seconds - first)
+            watch(act)
+            good = lose_some(home)
+            watch(seconds - 2 * act)
+            return good
 
 
 @click.command()
@@ -146,10 +208,11 @@ def main(seconds: float) -> None:
         "HELDAR_MIRROR_STATE_DIR": str(home / "state"),
     }
     signal.signal(signal.SIGTERM, interrupt)
+    good = True
     with contextlib.suppress(KeyboardInterrupt):
-        play(home, seconds)
+        good = play(home, seconds)
     console.print("\nThe mirror is stopped.", style="bold")
-    good = found(home / "mirror")
+    good = found(home / "mirror") and good
     console.print(
         f"The files are in {home}/mirror, the logs in {home}/state/log; delete them as you like.", soft_wrap=True
     )

@@ -47,11 +47,14 @@ def read_cameras(side: Side, segment_seconds: Mapping[str, int], since: float, u
 
 def known_of(found: Found, segment_seconds: int) -> Known:
     """Return what is known of a side. What its ffmpeg may not have written yet counts as footage."""
-    if found.recorded is None:
+    recorded = found.recorded
+    if recorded is None:
         return UNREADABLE
-    footage, unread = known(found.recorded, segment_seconds)
-    if footage and 0 < found.read_at - footage.spans[-1][1] <= OPEN_SECONDS:
-        footage = Spans([*footage.spans, (footage.spans[-1][1], found.read_at)])
+    footage, unread = known(recorded, segment_seconds)
+    if recorded.begun:
+        written_until = max(recorded.begun[-1], recorded.ends[-1])
+        if 0 < found.read_at - written_until <= OPEN_SECONDS:
+            footage = Spans([*footage.spans, (written_until, found.read_at)])
     return Known(footage, unread)
 
 

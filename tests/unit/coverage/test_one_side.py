@@ -63,6 +63,12 @@ def test_what_is_not_written_yet(after: float, spans: list[tuple[float, float]])
     assert known_of(found, 60).footage.spans == spans
 
 
+def test_nothing_is_written_yet_of_the_newest_segment() -> None:
+    """It reaches from its beginning until now, and covers no hole before it."""
+    found = Found(recorded((0, 60), (100, 100)), read_at=110)
+    assert known_of(found, 60).footage.spans == [(0, 60), (100, 110)]
+
+
 def test_nothing_is_known_of_what_was_not_read() -> None:
     """Nor is anything taken for recorded where there is no footage."""
     assert known_of(Found(), 60) == UNREADABLE
