@@ -119,7 +119,10 @@ def _moment(words: "re.Match[str]", before: float, now: float, zone: Zone) -> tu
     today = datetime.fromtimestamp(now, zone).date()
     day = _day(words["day"], today) if words["day"] else None
     if day and not words["hour"]:
-        return moments_of(day, time(), zone)[0], moments_of(day + timedelta(1), time(), zone)[1]
+        end, again = moments_of(day + timedelta(1), time(), zone)
+        # A clock that is put back over midnight shows the day once more. If it goes back to midnight, the day is over.
+        is_back = datetime.fromtimestamp(again - 1, zone).date() == day
+        return moments_of(day, time(), zone)[0], again if is_back else end
     microsecond = int(float(words["fraction"] or 0) * 1e6)
     clock = time(int(words["hour"]), int(words["minute"]), int(words["second"] or 0), microsecond)
     if day:

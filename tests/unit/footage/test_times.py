@@ -112,9 +112,12 @@ def test_utc(since: str) -> None:
         ("Australia/Lord_Howe", "2026-04-05", "2026-04-05 00:00:00+11:00", "2026-04-06 00:00:00+10:30", 24.5),
         # There was no midnight.
         ("America/Havana", "2026-03-08", "2026-03-08 01:00:00-04:00", "2026-03-09 00:00:00-04:00", 23),
-        # There were two.
+        # There were two, and the first was the end of the day before.
+        ("America/Havana", "2026-10-31", "2026-10-31 00:00:00-04:00", "2026-11-01 00:00:00-04:00", 24),
         ("America/Havana", "2026-11-01", "2026-11-01 00:00:00-04:00", "2026-11-02 00:00:00-05:00", 25),
         ("America/Sao_Paulo", "2019-02-16", "2019-02-16 00:00:00-02:00", "2019-02-17 00:00:00-03:00", 25),
+        # A minute after midnight it was the day before again.
+        ("America/St_Johns", "2010-11-06", "2010-11-06 00:00:00-02:30", "2010-11-07 00:00:00-03:30", 25),
         # There was no 30th of December.
         ("Pacific/Apia", "2011-12-29", "2011-12-29 00:00:00-10:00", "2011-12-31 00:00:00+14:00", 24),
     ],
