@@ -20,8 +20,8 @@ from heldar_mirror.coverage.timeline import MIN_GAP_SECONDS, State, Stretch
 from heldar_mirror.footage.times import UTC, TimeError, Zone, parse_length, parse_span, shown_time
 from heldar_mirror.units import shown_span
 
-# So many gaps are listed unless all are asked for.
-LISTED_GAPS = 20
+# So many lines of each kind are shown below the bars unless all are asked for.
+LISTED = 20
 
 # From so many cameras on, the axis and the legend stand below the bars as well.
 SCREEN_CAMERAS = 20
@@ -55,7 +55,7 @@ def length(_context: click.Context, _parameter: click.Parameter, text: str) -> f
     callback=length,
     help="Ignore gaps that are shorter, such as 30s or 1m.",
 )
-@click.option("--all", "every_gap", is_flag=True, help=f"List every gap, not only the {LISTED_GAPS} longest.")
+@click.option("--all", "list_all", is_flag=True, help=f"List every gap, not only the {LISTED} longest, and all else.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def command(  # noqa: PLR0913 - one for each option
     camera_ids: tuple[str, ...],
@@ -64,7 +64,7 @@ def command(  # noqa: PLR0913 - one for each option
     until: str | None,
     utc: bool,
     min_gap: float,
-    every_gap: bool,
+    list_all: bool,
     as_json: bool,
 ) -> None:
     """Show for which times the primary and the mirror have footage, and where there are gaps.
@@ -96,27 +96,41 @@ def command(  # noqa: PLR0913 - one for each option
     if as_json:
         click.echo(json.dumps(report.to_json(), indent=2))
     else:
-        show(coverage_lines(report, width(), zone, every_gap=every_gap))
+        show(coverage_lines(report, width(), zone, None if list_all else LISTED))
     sys.exit(report.exit_code)
 
 
-def coverage_lines(report: CoverageReport, width: int, zone: Zone, *, every_gap: bool = False) -> Iterator[str]:
-    """Yield a bar for each camera, the gaps, the longest first, then what else is to be said, and the problems."""
+def coverage_lines(report: CoverageReport, width: int, zone: Zone, limit: int | None = LISTED) -> Iterator[str]:
+    """Yield a bar for each camera, the gaps, the longest first, then what else is to be said, and the problems.
+
+    At most `limit` lines of each kind are shown below the bars, or all if it is None.
+    """
     if report.cameras:
         whole = shown_span(report.until - report.since)
         yield f"{shown_time(report.since, zone)} to {shown_time(report.until, zone)}, {whole}"
         yield from _bars(report, width, zone)
     gaps = report.gaps()
-    yield from _gap_table(gaps if every_gap else gaps[:LISTED_GAPS], width, zone)
-    if len(gaps) > LISTED_GAPS and not every_gap:
-        yield style(f"… and {len(gaps) - LISTED_GAPS:,} more, none of them longer; --all shows them", dim=True)
+    yield from _gap_table(gaps[:limit], width, zone)
+    yield from _more(len(gaps), limit)
     yield _summary(report, gaps)
     yield from (style(text, dim=True) for text in _notes(report))
-    for camera in report.cameras:
-        yield from (style(f"{camera.camera_id}: {_finding(found, zone)}", "yellow") for found in camera.findings)
-        yield from (style(f"{camera.camera_id}: {note}", dim=True) for note in camera.notes)
-        yield from (style(f"! {camera.camera_id}: {problem}", "red") for problem in camera.problems)
+    for lines in (
+        [
+            style(f"{each.camera_id}: {_finding(found, zone)}", "yellow")
+            for each in report.cameras
+            for found in each.findings
+        ],
+        [style(f"{each.camera_id}: {note}", dim=True) for each in report.cameras for note in each.notes],
+        [style(f"! {each.camera_id}: {problem}", "red") for each in report.cameras for problem in each.problems],
+    ):
+        yield from lines[:limit]
+        yield from _more(len(lines), limit)
     yield from (style(f"! {problem}", "red") for problem in report.problems)
+
+
+def _more(number: int, limit: int | None) -> Iterator[str]:
+    if limit is not None and number > limit:
+        yield style(f"… and {number - limit:,} more; --all shows them", dim=True)
 
 
 def _bars(report: CoverageReport, width: int, zone: Zone) -> Iterator[str]:

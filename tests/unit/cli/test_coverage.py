@@ -8,7 +8,7 @@ import pytest
 from click import unstyle
 from support.hostile import HOSTILE, is_harmless
 
-from heldar_mirror.cli.coverage import LISTED_GAPS, coverage_lines
+from heldar_mirror.cli.coverage import LISTED, coverage_lines
 from heldar_mirror.cli.lines import shown
 from heldar_mirror.coverage.report import CameraCoverage, CoverageReport, Finding, FindingKind
 from heldar_mirror.coverage.timeline import Reason, State, Stretch
@@ -38,8 +38,8 @@ def report(*cameras: CameraCoverage, problems: tuple[str, ...] = (), hours: floa
     return CoverageReport(SINCE, SINCE + hours * HOUR, 5.0, list(cameras), list(problems))
 
 
-def lines(made: CoverageReport, width: int = 80, zone: Zone = ZURICH, *, every_gap: bool = False) -> list[str]:
-    return [unstyle(line) for line in coverage_lines(made, width, zone, every_gap=every_gap)]
+def lines(made: CoverageReport, width: int = 80, zone: Zone = ZURICH, limit: int | None = LISTED) -> list[str]:
+    return [unstyle(line) for line in coverage_lines(made, width, zone, limit)]
 
 
 def test_the_whole_of_it() -> None:
@@ -165,9 +165,18 @@ def test_many_gaps() -> None:
     """The longest are listed, unless all are asked for."""
     kinds = [(n / 2, State.NEITHER if n % 2 else State.BOTH) for n in range(1, 97)]
     made = report(camera("gate", *kinds), hours=48)
-    assert lines(made)[5 + LISTED_GAPS + 1] == "… and 28 more, none of them longer; --all shows them"
-    assert len(lines(made, every_gap=True)) == len(lines(made)) + 27
-    assert "--all" not in "".join(lines(made, every_gap=True))
+    assert lines(made)[5 + LISTED + 1] == "… and 28 more; --all shows them"
+    assert len(lines(made, limit=None)) == len(lines(made)) + 27
+    assert "--all" not in "".join(lines(made, limit=None))
+
+
+def test_many_notes_and_problems() -> None:
+    """Those of a thousand cameras do not push the bars out of sight."""
+    cameras = [replace(WHOLE, camera_id=f"cam{n}", notes=["damaged"], problems=["unread"]) for n in range(1000)]
+    shown_lines = lines(report(*cameras))
+    for text in ("cam19: damaged", "! cam19: unread"):
+        assert shown_lines[shown_lines.index(text) + 1] == "… and 980 more; --all shows them"
+    assert "! cam999: unread" in lines(report(*cameras), limit=None)
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
