@@ -5,7 +5,9 @@ The boxes and fields are those of ISO/IEC 14496-12, under the names that they ha
 
 import os
 from array import array
+from collections.abc import Iterator
 from itertools import accumulate
+from typing import NamedTuple
 
 from heldar_mirror.packets.boxes import Box, Damage, DamagedError, read_header
 from heldar_mirror.packets.fragments import FAR, Defaults, read_tfdt, read_tfhd, read_trex, read_trun
@@ -19,6 +21,15 @@ MAX_BOXES = 1 << 24
 MAX_TRACKS = 100
 # A moov or moof for that many packets is not larger.
 MAX_INDEX = 128 << 20
+
+
+class Place(NamedTuple):
+    """Where a box lies in a file: its kind, and the bytes at which it begins, its content begins, and it ends."""
+
+    kind: str
+    offset: int
+    begin: int
+    end: int
 
 
 class Walk:
@@ -39,10 +50,16 @@ class Walk:
 
         Later than at the beginning of a file, a fragment has to say its own time.
         """
+        for _ in self.boxes(at):
+            if until_packets and any(self.tracks.values()):
+                return
+
+    def boxes(self, at: int = 0) -> Iterator[Place]:
+        """Read the boxes from a byte on as `walk` does, and yield where each one lies, after its packets were added."""
         if at:
             self._times.clear()
         for _ in range(MAX_BOXES):
-            if at >= self._size or (until_packets and any(self.tracks.values())):
+            if at >= self._size:
                 return
             try:
                 kind, begin, end = read_header(os.pread(self._fd, 16, at), at, self._size, cut=True)
@@ -57,6 +74,7 @@ class Walk:
             except DamagedError as error:
                 self._note(error.damage)
                 self._times.clear()
+            yield Place(kind, at, begin, end)
             at = end
         self._note(Damage(at, f"more than {MAX_BOXES} boxes"))
 

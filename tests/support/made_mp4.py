@@ -5,6 +5,7 @@ import os
 import random
 import struct
 from collections.abc import Iterator, Sequence
+from itertools import repeat
 
 # A keyframe may depend on others by its flags; only one of them counts.
 SYNC, NON_SYNC = 0x01000000, 0x00010000
@@ -37,14 +38,17 @@ def full(kind: str, flags: int, *content: bytes, version: int = 0) -> bytes:
 NO_TABLES = (full("stts", 0, u32(0)), full("stsc", 0, u32(0)), full("stsz", 0, u32(0, 0)), full("stco", 0, u32(0)))
 
 
-def trak(track_id: int, handler: str = "vide", *tables: bytes, timescale: int = 1000, version: int = 0) -> bytes:
+def trak(
+    track_id: int, handler: str = "vide", *tables: bytes, timescale: int = 1000, version: int = 0, duration: int = 0
+) -> bytes:
     times = u64(0, 0) if version else u32(0, 0)
+    length = (u64 if version else u32)(duration)
     return box(
         "trak",
-        full("tkhd", 3, times, u32(track_id, 0), version=version),
+        full("tkhd", 3, times, u32(track_id, 0), length, bytes(52), version=version),
         box(
             "mdia",
-            full("mdhd", 0, times, u32(timescale, 0), version=version),
+            full("mdhd", 0, times, u32(timescale), length, u32(0), version=version),
             full("hdlr", 0, u32(0), handler.encode(), bytes(12), b"any\0"),
             box("minf", box("stbl", full("stsd", 0, u32(0)), *(tables or NO_TABLES))),
         ),
@@ -61,8 +65,8 @@ def tfhd(track_id: int, flags: int = 0x20000, *content: bytes) -> bytes:
     return full("tfhd", flags, u32(track_id), *content)
 
 
-def tfdt(time: int) -> bytes:
-    return full("tfdt", 0, u64(time), version=1)
+def tfdt(time: int, *, wide: bool = True) -> bytes:
+    return full("tfdt", 0, u64(time) if wide else u32(time), version=int(wide))
 
 
 def moof(*content: bytes) -> bytes:
@@ -74,14 +78,31 @@ TWO_TRACKS = moov(
 )
 
 
-def fragment(at: int, time: int, sizes: Sequence[int]) -> bytes:
-    """A `moof` and its `mdat` as our recorder writes them, at a byte and a time (ms): video, and twice the sound."""
+def fragment(
+    at: int, time: int, sizes: Sequence[int], *, wide: bool = True, absolute: bool = False, first: int = SYNC
+) -> bytes:
+    """A `moof` and its `mdat` as our recorder writes them, at a byte and a time (ms): video, and twice the sound.
+
+    With `absolute` data is counted from a byte of the file, as by other recorders, and `first` are the flags of the
+    first picture.
+    """
     sound = 2 * len(sizes)
+    base = (0x1, u64(at)) if absolute else (0x20000,)
 
     def made(offset: int) -> bytes:
         return moof(
-            box("traf", tfhd(1), tfdt(time), full("trun", 0x205, u32(len(sizes), offset, SYNC, *sizes))),
-            box("traf", tfhd(2), tfdt(time * 8), full("trun", 0x1, u32(sound, offset + sum(sizes)))),
+            box(
+                "traf",
+                tfhd(1, *base),
+                tfdt(time, wide=wide),
+                full("trun", 0x205, u32(len(sizes), offset, first, *sizes)),
+            ),
+            box(
+                "traf",
+                tfhd(2, *base),
+                tfdt(time * 8, wide=wide),
+                full("trun", 0x1, u32(sound, offset + sum(sizes))),
+            ),
         )
 
     before = made(len(made(0)) + 8)
@@ -89,14 +110,26 @@ def fragment(at: int, time: int, sizes: Sequence[int]) -> bytes:
 
 
 def recording(
-    *, mfra: bool = True, version: int = 0, fragments: Sequence[Sequence[int]] = ((90, 20, 30), (70, 5), (60, 1))
+    *,
+    mfra: bool = True,
+    version: int = 0,
+    fragments: Sequence[Sequence[int]] = ((90, 20, 30), (70, 5), (60, 1)),
+    head: bytes = TWO_TRACKS,
+    begin: int = 0,
+    beside: bytes = b"",
+    keyframes: Sequence[bool] = (),
+    **form: bool,
 ) -> bytes:
-    """A fragmented file with two tracks."""
-    made = box("ftyp", b"isom") + TWO_TRACKS
-    entries, time = [], 0
-    for sizes in fragments:
+    """A fragmented file with two tracks, which begins at a time (ms), with `beside` before each fragment.
+
+    `keyframes` says of each fragment whether it begins with a keyframe; otherwise all do.
+    """
+    made = box("ftyp", b"isom") + head
+    entries, time = [], begin
+    for sizes, keyframe in zip(fragments, keyframes or repeat(True), strict=False):
+        made += beside
         entries.append((time, len(made)))
-        made += fragment(len(made), time, sizes)
+        made += fragment(len(made), time, sizes, first=SYNC if keyframe else NON_SYNC, **form)
         time += 40 * len(sizes)
     if mfra:
         number = u64 if version else u32
