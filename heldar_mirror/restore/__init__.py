@@ -1,0 +1,1 @@
+"""Bringing back to the primary what only the mirror has."""
