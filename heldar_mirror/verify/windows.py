@@ -39,3 +39,27 @@ class Windows:
     def alone(self) -> list[int]:
         """Return the files of the primary that are in no window: at their time the mirror has nothing."""
         return [each for each in range(self._count) if not self.around(each)]
+
+
+def surroundings(primary: Sequence[int], mirror: Sequence[int], begun: int, last: int) -> tuple[range, range]:
+    """Return which files of the primary and of the mirror suffice to compare those that begin from `begun` to `last`.
+
+    Both sides are given by when their files begin, in order. With fewer files a packet could be counted twice.
+    """
+    reach = 4 * SKEW_SECONDS
+    ours = range(
+        max(0, bisect_right(mirror, begun - reach) - 2),
+        min(len(mirror), bisect_right(mirror, _after(mirror, last) + reach) + 2),
+    )
+    if not ours:
+        return range(0), ours
+    theirs = range(
+        max(0, bisect_right(primary, mirror[ours.start] - reach) - 2),
+        min(len(primary), bisect_right(primary, _after(mirror, mirror[ours.stop - 1]) + reach) + 2),
+    )
+    return theirs, ours
+
+
+def _after(begun: Sequence[int], file: int) -> int:
+    """Return when the file begins that follows one, which is given by its beginning; or that one, if it is the last."""
+    return begun[min(bisect_right(begun, file), len(begun) - 1)]

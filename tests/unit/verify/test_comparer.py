@@ -5,6 +5,8 @@ from random import Random
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from support.made_packets import (
+    RATES,
+    TIMESCALES,
     Made,
     MadeSide,
     aac,
@@ -15,6 +17,8 @@ from support.made_packets import (
     pcm,
     video,
 )
+
+from heldar_mirror.verify.alignment import RUN
 
 # An example is long, so it is not made shorter.
 PHASES = set(Phase) - {Phase.shrink, Phase.explain}
@@ -44,12 +48,15 @@ def sides(draw: st.DrawFn, seconds: float = 120) -> tuple[MadeSide, MadeSide]:
     return side(), side()
 
 
-def common(primary: MadeSide, mirror: MadeSide) -> tuple[list[Made], list[Made], list[Made]]:
+def common(primary: MadeSide, mirror: MadeSide) -> tuple[set[Made], set[Made], set[Made]]:
     """Return the packets of both sides, of the primary alone, and of the mirror alone."""
-    theirs = [packet for own in primary.files.values() for packet in own]
-    ours = [packet for own in mirror.files.values() for packet in own]
-    both = set(ours) & set(theirs)
-    return list(both), [each for each in theirs if each not in both], [each for each in ours if each not in both]
+    theirs = {packet for own in primary.files.values() for packet in own}
+    ours = {packet for own in mirror.files.values() for packet in own}
+    return theirs & ours, theirs - ours, ours - theirs
+
+
+def number(packets: set[Made], handler: str) -> int:
+    return sum(packet.handler == handler for packet in packets)
 
 
 @settings(max_examples=40, deadline=None, phases=PHASES)
@@ -58,7 +65,10 @@ def test_what_was_not_changed_is_identical(both: tuple[MadeSide, MadeSide]) -> N
     """Wherever two recordings are cut, the packets that both have are identical, and the others are of one side."""
     found = counts(compared(*both))
     same, theirs, ours = common(*both)
-    identical = len(same)
-    assert found["identical", "vide"] + found["identical", "soun"] == identical
-    assert found["only_primary", "vide"] + found["only_primary", "soun"] == len(theirs)
-    assert found["only_mirror", "vide"] + found["only_mirror", "soun"] == len(ours)
+    # So few packets at the edge of a recording can't be told from others.
+    few = sum(0 < len(set(own) & same) < RATES["vide"] for own in both[1].files.values())
+    for handler in TIMESCALES:
+        missed = number(same, handler) - found["identical", handler]
+        assert 0 <= missed < RUN * few if few else missed == 0
+        assert found["only_primary", handler] == number(theirs, handler) + missed
+        assert found["only_mirror", handler] == number(ours, handler) + missed
