@@ -75,9 +75,18 @@ class Stream(NamedTuple):
 NOTHING = Stream(b"", b"", array("d"), [0, 0])
 
 
+def spacing(track: PacketTrack) -> float:
+    """Return the usual time between two packets of a track, in seconds."""
+    return sorted(track.durations)[len(track) // 2] / track.timescale if len(track) else 0.0
+
+
 def streamed(begun: int, track: PacketTrack) -> Stream:
     """Return the stream of a track of one file, which begins at a Unix time by its name."""
     seconds = array("d", (begun + time / track.timescale for time in track.times))
+    if track.handler == "soun" and len(track) > 1:
+        # ffmpeg writes the first packet of each track at the file's very beginning, though sound begins a little before
+        # or after it. Sound keeps its pace, so the second packet says when the first one is.
+        seconds[0] = seconds[1] - spacing(track)
     return Stream(track.sizes.tobytes(), track.digests, seconds, [0, len(seconds)])
 
 
@@ -89,11 +98,6 @@ def joined(files: Sequence[Stream | None]) -> Stream:
         seconds += each.seconds
         starts.append(len(seconds))
     return Stream(b"".join(each.sizes for each in found), b"".join(each.digests for each in found), seconds, starts)
-
-
-def spacing(track: PacketTrack) -> float:
-    """Return the usual time between two packets of a track, in seconds."""
-    return sorted(track.durations)[len(track) // 2] / track.timescale if len(track) else 0.0
 
 
 def align(mirror: Stream, primary: Stream, tolerance: float, *, by_digests: bool = False) -> list[Block]:

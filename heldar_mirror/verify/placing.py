@@ -55,13 +55,30 @@ def place(tracks: Tracks, hashed: Callable[[], Tracks] | None = None) -> dict[Ke
             shifts = [
                 other if shift is None else shift for shift, other in zip(own.get(key, others), others, strict=True)
             ]
-            file = _file_of(primary, blocks[key][0].primary) if key in blocks else _file_of(*guide)
-            until = blocks[key][0].primary if key in blocks else primary.starts[file + 1]
-            # Packets before the first block may have been changed, so their time says where they begin.
-            at = stream.seconds[0] + (shifts[file] or 0) - tracks.tolerances[key]
-            first = bisect_left(primary.seconds, at, primary.starts[file], until)
+            block = blocks[key][0] if key in blocks else None
+            file = _file_of(primary, block.primary) if block else _file_of(*guide)
+            first = until = block.primary if block else primary.starts[file + 1]
+            if block is None or block.mirror:
+                at = stream.seconds[0] - tracks.tolerances[key]
+                first = _first_at(at, primary, shifts, file, until)
             places[key] = Place(first, blocks.get(key, []), shifts, primary.starts)
     return places
+
+
+def _first_at(at: float, primary: Stream, shifts: Shifts, file: int, until: int) -> int:
+    """Return which packet of the primary is the first one at a time of the mirror or later, at most `until`.
+
+    Packets before the first block may have been changed, so their times say where they begin. `file` is where they end;
+    it goes on in the file before if that has some at that time as well.
+    """
+    first = until
+    while (shift := shifts[file]) is not None:
+        start = primary.starts[file]
+        first = bisect_left(primary.seconds, at + shift, start, first)
+        if first > start or not file:
+            break
+        file -= 1
+    return first
 
 
 def _found(key: Key, tracks: Tracks, hashed: Callable[[], Tracks] | None) -> list[Block]:

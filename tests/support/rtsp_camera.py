@@ -20,10 +20,14 @@ VIDEO = (
     "! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=15 ! rtph264pay name=pay0 pt=96 config-interval=1"
 )
 AUDIO = "audiotestsrc is-live=true ! audio/x-raw,rate=8000,channels=1 ! alawenc ! rtppcmapay name=pay1 pt=8"
+AAC = (
+    "audiotestsrc is-live=true wave=ticks ! audio/x-raw,rate=16000,channels=1 ! voaacenc ! aacparse "
+    "! rtpmp4gpay name=pay1 pt=97"
+)
 
 
 def serve(address: str, port: int, user: str, password: str) -> None:
-    """Serve streams as a hikvision and a dahua camera do, and one with G.711 audio, until SIGTERM."""
+    """Serve streams as a hikvision and a dahua camera do, and ones with G.711 and AAC audio, until SIGTERM."""
     Gst.init(None)
     server = GstRtspServer.RTSPServer()
     server.set_address(address)
@@ -40,6 +44,7 @@ def serve(address: str, port: int, user: str, password: str) -> None:
         ("/cam/realmonitor", VIDEO.format(pattern="ball", rate=15)),
         ("/lively", VIDEO.format(pattern="snow", rate=25).replace("x264enc", "x264enc bitrate=4096")),
         ("/audio", f"{VIDEO.format(pattern='smpte', rate=15)} {AUDIO}"),
+        ("/aac", f"{VIDEO.format(pattern='smpte', rate=15)} {AAC}"),
     ):
         factory = GstRtspServer.RTSPMediaFactory()
         factory.set_launch(f"( {launch} )")
