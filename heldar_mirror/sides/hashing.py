@@ -11,11 +11,10 @@ from heldar_mirror.packets.tracks import Track
 READ_BYTES = 1 << 18
 # What was read of a file is taken out of the page cache each time that so much was read.
 DROP_BYTES = 32 << 20
+DROP_PACKETS = 1 << 10
 # More than any recording has: the recorder ends a segment of a day before it is as large. A sparse file may be larger
 # than the volume, and its hash would take for ever.
 MAX_BYTES = 2 << 40
-
-DIGEST_BYTES = 32
 
 
 def hash_file(fd: int, progress: Callable[[], None]) -> bytes:
@@ -24,7 +23,10 @@ def hash_file(fd: int, progress: Callable[[], None]) -> bytes:
     made, buffer, unread = hashlib.sha256(), memoryview(bytearray(READ_BYTES)), DROP_BYTES
     while size := os.readv(fd, [buffer]):
         made.update(buffer[:size])
-        unread = _drop_at_times(fd, unread - size)
+        unread -= size
+        if unread <= 0:
+            unread = DROP_BYTES
+            _drop(fd)
         progress()
     _drop(fd)
     return made.digest()
@@ -33,11 +35,12 @@ def hash_file(fd: int, progress: Callable[[], None]) -> bytes:
 def hash_tracks(fd: int, tracks: Sequence[Track], progress: Callable[[], None]) -> list[bytes]:
     """Return the SHA-256 of each packet, by track, 32 bytes each. Raises OSError."""
     _check_size(fd)
-    digests, unread = [bytearray() for _ in tracks], DROP_BYTES
-    for number, digest in hash_packets(fd, tracks):
-        unread = _drop_at_times(fd, unread - tracks[number].sizes[len(digests[number]) // DIGEST_BYTES])
+    digests = [bytearray() for _ in tracks]
+    for count, (number, digest) in enumerate(hash_packets(fd, tracks)):
         digests[number] += digest
-        progress()
+        if count % DROP_PACKETS == 0:
+            _drop(fd)
+            progress()
     _drop(fd)
     return list(map(bytes, digests))
 
@@ -45,14 +48,6 @@ def hash_tracks(fd: int, tracks: Sequence[Track], progress: Callable[[], None]) 
 def _check_size(fd: int) -> None:
     if os.fstat(fd).st_size > MAX_BYTES:
         raise OSError(errno.EFBIG, f"it is larger than any recording: expected at most {MAX_BYTES >> 40} TiB")
-
-
-def _drop_at_times(fd: int, unread: int) -> int:
-    """Drop what was read if that is much. Return how much may be read until then."""
-    if unread > 0:
-        return unread
-    _drop(fd)
-    return DROP_BYTES
 
 
 def _drop(fd: int) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import os
 import struct
 import tracemalloc
+from array import array
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
@@ -30,7 +31,7 @@ from support.made_mp4 import (
     u64,
 )
 
-from heldar_mirror.packets import walk
+from heldar_mirror.packets import index, walk
 from heldar_mirror.packets.boxes import Damage
 from heldar_mirror.packets.index import Index, Length, hash_packets, read_length, read_packets
 from heldar_mirror.packets.tracks import Packet, Track
@@ -399,6 +400,33 @@ def test_a_file_that_becomes_shorter() -> None:
         os.truncate(fd, 1000)
         with pytest.raises(OSError, match="has become shorter"):
             digests_of(fd, tracks)
+
+
+@given(
+    st.lists(st.lists(st.tuples(st.integers(0, 900), st.integers(0, 90)), max_size=12), min_size=1, max_size=3),
+    st.integers(20, 200),
+)
+def test_hashes_wherever_packets_lie(places: list[list[tuple[int, int]]], read_bytes: int) -> None:
+    """In any order, next to each other or not: each is hashed as it is, and hardly more is read than the packets."""
+    content = DATA[:1000]
+    tracks = [
+        Track(number, "vide", 1, array("q", [at for at, _ in each]), array("I", [size for _, size in each]))
+        for number, each in enumerate(places)
+    ]
+    read = []
+
+    def pread(fd: int, size: int, offset: int) -> bytes:
+        read.append(size)
+        return os_pread(fd, size, offset)
+
+    os_pread = os.pread
+    with opened(content) as fd, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(index, "READ_BYTES", read_bytes)
+        patch.setattr(os, "pread", pread)
+        digests = digests_of(fd, tracks)
+    for each, hashes in zip(places, digests, strict=True):
+        assert hashes == [hashlib.sha256(content[at : at + size]).digest() for at, size in each]
+    assert sum(read) <= 3 * len(content) + sum(size for each in places for _, size in each)
 
 
 def test_the_length_needs_only_the_first_and_the_last_fragment() -> None:

@@ -198,6 +198,7 @@ def test_what_was_read_is_dropped_at_times(asked: Asked, monkeypatch: pytest.Mon
     asked.put(1000, content)
     drops: list[int] = []
     monkeypatch.setattr(hashing, "DROP_BYTES", 1000)
+    monkeypatch.setattr(hashing, "DROP_PACKETS", 5)
     monkeypatch.setattr(hashing, "READ_BYTES", 500)
     monkeypatch.setattr(os, "posix_fadvise", lambda fd, *_: drops.append(fd))
     _, (digest,) = asked.answers.sha256("gate", 1000)
