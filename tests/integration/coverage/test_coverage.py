@@ -242,6 +242,20 @@ def test_a_database_that_cannot_be_read(sides: Mirror) -> None:
     assert coverage(sides, "yard", code=8)["cameras"][0]["totals"] == {"both": 600}
 
 
+@as_root
+@pytest.mark.slow
+def test_a_database_that_hangs(sides: Mirror) -> None:
+    """It is waited for once, not for each camera."""
+    with bindfs_volume(sides, "bound") as server:
+        shutil.copytree(sides.database.path.parent, sides.home / "bound", dirs_exist_ok=True)
+        with hung(server):
+            url = f"sqlite://{sides.home}/bound/{sides.database.path.name}"
+            report = coverage(sides, code=8, HELDAR_DATABASE_URL=url)
+    assert len(report["problems"]) == 1
+    assert "does not answer within 20 s: does its disk hang?" in report["problems"][0]
+    assert report["totals"] == {"both": 1200}
+
+
 def test_an_unusable_row_and_files_that_are_no_recordings(sides: Mirror) -> None:
     """They are reported, and cost only their own."""
     sides.database.update("gate", retention_hours="many")
