@@ -1,6 +1,7 @@
 """Made-up packets of two sides that record the same camera, cut differently, without any files."""
 
 import hashlib
+import math
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,10 @@ CAMERA = "gate"
 BEGUN = 1_800_000_000
 
 
+# The size of a packet, by its number in its track.
+Size = Callable[[Random, int], int]
+
+
 @dataclass(frozen=True)
 class Made:
     """One packet: its track, when it is sent (seconds after BEGUN), its size, and what is in it."""
@@ -30,14 +35,19 @@ class Made:
     content: bytes
 
 
-def made_packets(seed: int, seconds: float, sizes: Mapping[str, Callable[[Random, int], int]]) -> list[Made]:
+def made_packets(seed: int, seconds: float, sizes: Mapping[str, Size]) -> list[Made]:
     """Return the packets of a camera, in order. `sizes` gives the size of each by its track and its number."""
     random, made = Random(seed), list[Made]()
     for handler, size in sizes.items():
         rate = RATES[handler]
         numbers = range(int(seconds * rate))
         made += (Made(handler, each / rate, size(random, each), random.randbytes(8)) for each in numbers)
-    return sorted(made, key=lambda packet: packet.at)
+    return in_order(made)
+
+
+def in_order(packets: list[Made]) -> list[Made]:
+    """Return packets as a camera sends them."""
+    return sorted(packets, key=lambda packet: packet.at)
 
 
 def video(random: Random, number: int) -> int:
@@ -62,6 +72,8 @@ class MadeSide:
     damaged: dict[int, str] = field(default_factory=dict)
     read: list[int] = field(default_factory=list)
     hashed: list[int] = field(default_factory=list)
+    # The file that is written to between any two looks at it.
+    changed: int | None = None
 
     def __repr__(self) -> str:
         return f"files begun at {self.begin_times}"
@@ -95,7 +107,9 @@ class MadeSide:
             )
             if own:
                 tracks.append(track)
-        return Packets(tracks, self.damaged.get(begun), cut=False, identity=Identity(0, 0, begun))
+        return Packets(
+            tracks, self.damaged.get(begun), cut=False, identity=Identity(hashed and begun == self.changed, 0, begun)
+        )
 
     def begun(self) -> list[int]:
         return sorted(self.files)
@@ -124,6 +138,22 @@ def cut(packets: Sequence[Made], at: Sequence[float], named: Callable[[float], f
             # Two files can't have one name: the recorder waits for the next second, and it is one file here.
             side.files[name] += own
     return side
+
+
+def late(seed: int) -> Callable[[float], float]:
+    """Return names that are late by up to a second, as those of a real recorder."""
+    random = Random(seed)
+    return lambda time: time + random.random()
+
+
+def two_sides(sound: Size = aac, seconds: float = 90, every: float = 30) -> tuple[MadeSide, MadeSide]:
+    """Return two recordings that begin and end together. The mirror's files are shorter than the primary's."""
+    packets = made_packets(1, seconds, {"vide": video, "soun": sound})
+
+    def times(step: float) -> list[float]:
+        return [number * step for number in range(math.ceil(seconds / step))]
+
+    return cut(packets, times(every), late(1)), cut(packets, times(every / 1.5 + 0.1), late(2))
 
 
 def comparer(primary: MadeSide, mirror: MadeSide, *, hashed: bool = True) -> Comparer:
