@@ -76,11 +76,13 @@ class Backlog:
             self._add(camera_id, begun, now)
         self._open[camera_id].clear()
 
-    def _add(self, camera_id: str, begun: int, now: float) -> None:
-        if len(self._closed) < MAX_CLOSED:
-            self._closed[camera_id, begun] = None
-        else:
+    def _add(self, camera_id: str, begun: int, now: float) -> bool:
+        """Have a segment wait. Return false if too many wait, so that it is left to a look."""
+        if self.is_full():
             self.look_at(camera_id, now)
+            return False
+        self._closed[camera_id, begun] = None
+        return True
 
     def ask_all_again(self, now: float) -> None:
         """Take up again all segments that were still open."""
@@ -115,23 +117,26 @@ class Backlog:
         """
         horizon, below = self._horizon[camera_id], self._below.pop(camera_id, math.inf)
         known = self._open[camera_id].union(listed)
-        missing = array("q")
+        missing, is_all = array("q"), True
         for begun in names:
             if begun in known:
                 continue
             if begun > horizon:
-                self._add(camera_id, begun, now)
+                is_all &= self._add(camera_id, begun, now)
             elif begun < below:
                 missing.append(begun)
         if names:
             self._newest[camera_id] = max(names[-1], self._newest[camera_id])
-        is_all = len(missing) <= LOOK_SEGMENTS
-        if not is_all:
-            missing = missing[-LOOK_SEGMENTS:]
+        if len(missing) > LOOK_SEGMENTS:
+            missing, is_all = missing[-LOOK_SEGMENTS:], False
             self._below[camera_id] = missing[0]
         self._missing = camera_id, missing
         self._due[camera_id] = now + (LOOK_SECONDS if watched else UNWATCHED_LOOK_SECONDS) if is_all else now
         return is_all
+
+    def is_full(self) -> bool:
+        """Return whether so many closed segments wait that others were left to looks."""
+        return len(self._closed) >= MAX_CLOSED
 
     def next_closed(self) -> tuple[str, int] | None:
         """Take the camera and the beginning of a segment that was closed just now, or None."""

@@ -19,7 +19,7 @@ from heldar_mirror.volume.listing import opened_root
 # A turn takes about so long. The volume is proven for each turn, and can be unmounted in between.
 TURN_SECONDS = 0.5
 # After a turn there is so much rest that no more than this share of a core is used,
-CORE_SHARE = 0.4
+CORE_SHARE = 0.45
 # and that no more than this share of the time is taken by what was recorded earlier, which is read from the disk.
 DISK_SHARE = 0.25
 # But the rest is no longer than this, since segments that are closed meanwhile wait for its end.
@@ -27,6 +27,11 @@ MAX_REST_SECONDS = 30.0
 
 # At most this many problems are published; the others are only counted.
 MAX_PROBLEMS = 20
+
+BEHIND = (
+    "segments are closed faster than they are hashed, for which half a core is used at most. Those that are pruned "
+    "before they are hashed are in no manifest"
+)
 
 
 class Lister:
@@ -74,6 +79,9 @@ class Lister:
         return rest
 
     def _publish_problems(self) -> None:
+        self._problems.pop("behind", None)
+        if self.lookout.backlog.is_full() and not self._writer.is_blocked():
+            self._problems["behind"] = BEHIND
         shown = list(self._problems.values())[:MAX_PROBLEMS]
         if left := len(self._problems) - len(shown):
             shown.append(f"… and {left} more of this kind")

@@ -1,66 +1,37 @@
 """Whoever writes manifests may be killed at any step: what was listed stays, and the next run completes the rest."""
 
-import os
-import signal
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from support.killed_in_fork import is_killed_at
+from support.listing import Listed
 from support.manifests import DAY, NOON, Root, made_root
 
+from heldar_mirror.footage.names import segment_name
 from heldar_mirror.manifests.check import Chain, check_chain
-from heldar_mirror.manifests.form import day_of
+from heldar_mirror.manifests.form import DIRECTORY, day_of
 from heldar_mirror.manifests.reading import read_all_of
 from heldar_mirror.manifests.signature import is_signed
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 END = NOON + 4 * DAY
 
-# The calls that change something on the volume.
-STEPS = ("open", "mkdir", "write", "ftruncate", "fchmod", "fsync", "rename", "unlink", "rmdir")
+# Of a day that is over, and of so near a time that its day is not.
+NOW = int(time.time()) // 60 * 60
+OLD = [NOW - 3 * DAY + second for second in (0, 2, 4)]
+RECENT = [NOW - 3600, NOW - 3540]
+CLOSED, OPEN = NOW - 3480, NOW - 3420
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Iterator[Root]:
     with made_root(tmp_path) as made:
         yield made
-
-
-def is_killed_at(step: int, work: Callable[[], None], *, torn: bool) -> bool:
-    """Do some work in a process that is killed just before one of its steps, counted from 1.
-
-    If it is `torn`, half of a write is done. Return False if the work was done in fewer steps.
-    """
-    child = os.fork()
-    if not child:
-        try:
-            _kill_at(step, torn=torn)
-            work()
-        finally:
-            os._exit(0)
-    _, status = os.waitpid(child, 0)
-    return os.WIFSIGNALED(status)
-
-
-def _kill_at(step: int, *, torn: bool) -> None:
-    taken = count(1)
-
-    def wrap(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            if (name != "open" or args[1] & os.O_CREAT) and next(taken) == step:
-                if torn and name == "write":
-                    function(args[0], args[1][: len(args[1]) // 2])
-                os.kill(os.getpid(), signal.SIGKILL)
-            return function(*args, **kwargs)
-
-        return call
-
-    for name in STEPS:
-        setattr(os, name, wrap(name, getattr(os, name)))
 
 
 def begin(root: Root) -> None:
@@ -131,3 +102,44 @@ def test_a_kill_at_any_step_of_the_very_first_run_is_made_good(tmp_path: Path) -
         if not killed:
             break
     assert step > 8
+
+
+def happen(listed: Listed) -> None:
+    """A camera has segments of a day that is over and of today, and one is closed while they are listed."""
+    listed.put(*OLD, *RECENT)
+    listed.lister.turn()
+    listed.put(CLOSED)
+    listed.run()
+
+
+def kinds(listed: Listed) -> set[str]:
+    """What kinds of files there are in a camera's manifests."""
+    return {path.name.partition(".")[2] for path in (listed.root / DIRECTORY / "gate").iterdir()}
+
+
+@pytest.mark.parametrize("torn", [False, True])
+def test_who_lists_segments_may_be_killed_at_any_step(tmp_path: Path, *, torn: bool) -> None:
+    """The next one lists what is missing, each segment once, and never one that is open."""
+    for step in count(1):
+        (tmp_path / str(step)).mkdir()
+        listed = Listed(tmp_path / str(step))
+        with listed.recording(OPEN):
+            killed = is_killed_at(step, partial(happen, listed), torn=torn)
+            listed.lister.lookout.closings.close()
+            listed.begin()
+            listed.run()
+            assert listed.listed() == sorted(
+                map(segment_name, [*OLD, *RECENT, CLOSED] if not killed else there(listed))
+            )
+        listed.run()
+        assert listed.listed() == sorted(map(segment_name, [*there(listed), OPEN]))
+        assert kinds(listed) == {"SHA256SUMS", "open"}
+        listed.lister.lookout.closings.close()
+        if not killed:
+            break
+    assert step > 10
+
+
+def there(listed: Listed) -> set[int]:
+    """The segments that were put there before the kill."""
+    return {begun for begun in [*OLD, *RECENT, CLOSED] if (listed.camera() / segment_name(begun)).exists()}

@@ -176,6 +176,22 @@ def test_the_newest_come_first_and_each_camera_has_its_turn(listed: Listed, monk
     assert listed.listed() == listed.listed("hall") == names(*range(NOW, NOW + 500, 60))
 
 
+def test_what_is_closed_faster_than_it_is_hashed_is_a_problem(listed: Listed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is listed all the same if it can be."""
+    monkeypatch.setattr(backlog, "MAX_CLOSED", 3)
+    listed.put(NOW)
+    listed.run()
+    times = [NOW + 60 * n for n in range(1, 9)]
+    with monkeypatch.context() as patch:
+        patch.setattr(lister, "TURN_SECONDS", 0.0)  # nothing is hashed
+        listed.put(*times)
+        listed.lister.turn()
+        assert listed.published[-1] == [lister.BEHIND]
+    listed.run()
+    assert listed.listed() == names(NOW, *times)
+    assert listed.published[-1] == []
+
+
 def test_what_was_closed_while_nobody_looked_is_found(listed: Listed) -> None:
     listed.put(NOW)
     with listed.recording(NOW + 60):
