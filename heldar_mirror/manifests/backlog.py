@@ -4,8 +4,8 @@ Segments that are closed while we run are heard of, and come first. What else no
 camera, which compares its directory with its manifests. The newest come first, since they may still be in the page
 cache. A look takes up only some of them, so that each camera has its turn and little memory is needed.
 
-Each camera has a horizon, a time. Whatever began after it is listed by no manifest, so that it can be hashed without a
-look. All else is left to looks.
+Each camera has a horizon, a time. Whatever began after it is listed by no manifest, so that none needs to be read
+before it is hashed.
 """
 
 import math
@@ -65,11 +65,8 @@ class Backlog:
         if camera_id not in self._due:
             return
         self._newest[camera_id] = max(begun, self._newest[camera_id])
-        if begun > self._horizon[camera_id]:
-            self._ask_again(camera_id, now)
-            self._add(camera_id, begun, now)
-        elif begun < self._horizon[camera_id]:
-            self.look_at(camera_id, now)
+        self._ask_again(camera_id, now)
+        self._add(camera_id, begun, now)
 
     def _ask_again(self, camera_id: str, now: float) -> None:
         for begun in sorted(self._open[camera_id]):
@@ -150,6 +147,10 @@ class Backlog:
         camera_id, missing = self._missing
         return (camera_id, missing.pop()) if missing else None
 
+    def is_beyond(self, camera_id: str, begun: int) -> bool:
+        """Return whether a segment began after its camera's horizon, so that it is certainly not listed."""
+        return begun > self._horizon[camera_id]
+
     def has_later(self, camera_id: str, begun: int) -> bool:
         """Return whether a later segment of a camera is known."""
         return self._newest[camera_id] > begun
@@ -161,3 +162,5 @@ class Backlog:
     def note_hashed(self, camera_id: str, begun: int) -> None:
         """Take note that a segment is hashed. If it can't be listed, the camera must be looked at again."""
         self._horizon[camera_id] = max(begun, self._horizon[camera_id])
+        if self._missing[0] == camera_id and begun in self._missing[1]:
+            self._missing[1].remove(begun)

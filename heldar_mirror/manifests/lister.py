@@ -108,7 +108,8 @@ class Lister:
         if self.lookout.new:
             self.lookout.meet(root, self.lookout.new.popleft())
         elif segment := self.lookout.backlog.next_closed():
-            self._hash(root, *segment)
+            if self.lookout.backlog.is_beyond(*segment) or self._is_unlisted(root, *segment):
+                self._hash(root, *segment)
         else:
             return False
         return True
@@ -135,6 +136,11 @@ class Lister:
         else:
             return False
         return True
+
+    def _is_unlisted(self, root: int, camera_id: str, begun: int) -> bool:
+        """Return whether no manifest lists a segment, such as one of a clock that was set back."""
+        self._flush(root)
+        return self.lookout.is_unlisted(root, camera_id, begun)
 
     def _hash(self, root: int, camera_id: str, begun: int) -> None:
         backlog = self.lookout.backlog

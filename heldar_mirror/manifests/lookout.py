@@ -114,6 +114,12 @@ class Lookout:
                     return names[0] if names else int(time.time())
         return None
 
+    def is_unlisted(self, root: int, camera_id: str, begun: int) -> bool:
+        """Return whether it is certain that no manifest lists a segment."""
+        with self._problem_of(camera_id, "read the manifests in", self._root / DIRECTORY / camera_id):
+            return begun not in listed(root, camera_id, begun)
+        return False
+
     @contextmanager
     def _problem_of(self, camera_id: str, what: str, path: Path) -> Iterator[None]:
         """Make an OSError a problem of the camera, unless its directory is gone: then the next tick forgets it."""

@@ -192,6 +192,30 @@ def test_what_is_closed_faster_than_it_is_hashed_is_a_problem(listed: Listed, mo
     assert listed.published[-1] == []
 
 
+def test_what_is_heard_of_while_it_waits_is_listed_once(listed: Listed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when somebody else opens old segments for writing."""
+    times = [NOW + 60 * n for n in range(12)]
+    listed.put(*times)
+    monkeypatch.setattr(lister, "TURN_SECONDS", 6e-6)  # a few steps
+    while listed.lister.turn() is not None:
+        for begun in times:
+            (listed.camera() / segment_name(begun)).open("ab").close()
+        listed.listed()
+        if len(listed.listed()) > 10:
+            monkeypatch.undo()
+    assert listed.listed() == names(*times)
+
+
+def test_after_a_step_back_of_the_clock_segments_are_listed_as_ever(listed: Listed) -> None:
+    listed.put(*range(NOW, NOW + 600, 60))
+    listed.run()
+    for begun in range(NOW - 600, NOW, 60):
+        with listed.recording(begun):
+            listed.run()
+        listed.run()
+        assert listed.listed() == names(*range(NOW, NOW + 600, 60), *range(NOW - 600, begun + 1, 60))
+
+
 def test_what_was_closed_while_nobody_looked_is_found(listed: Listed) -> None:
     listed.put(NOW)
     with listed.recording(NOW + 60):
