@@ -91,12 +91,12 @@ class Lookout:
 
     def meet(self, root: int, camera_id: str) -> None:
         """Begin to watch a camera, and take it up. If that is not possible, it is new again at the next tick."""
-        with self._problem_of(camera_id, "look into", self._root / camera_id):
+        with self._problem_of(camera_id, f"cannot look into {self._root / camera_id}"):
             with camera_directory(root, camera_id) as directory:
                 if not self.closings.watch(directory, camera_id):
                     self._unwatched.add(camera_id)
             names = list_footage(root, camera_id, Footage()).begun
-            with self._problem_of(camera_id, "read the manifests in", self._root / DIRECTORY / camera_id):
+            with self._problem_of(camera_id, f"cannot read the manifests in {self._root / DIRECTORY / camera_id}"):
                 found = listed(root, camera_id, names[-1] if names else int(time.time()))
                 self.backlog.meet(camera_id, names, max(found, default=-1), self._monotonic())
 
@@ -105,9 +105,9 @@ class Lookout:
         now = self._monotonic()
         self.backlog.put_off(camera_id, now)  # in case that it can't be looked at
         self._problems.pop(camera_id, None)
-        with self._problem_of(camera_id, "look into", self._root / camera_id):
+        with self._problem_of(camera_id, f"cannot look into {self._root / camera_id}"):
             names = list_footage(root, camera_id, Footage()).begun
-            with self._problem_of(camera_id, "read the manifests in", self._root / DIRECTORY / camera_id):
+            with self._problem_of(camera_id, f"cannot read the manifests in {self._root / DIRECTORY / camera_id}"):
                 found = listed(root, camera_id, names[0]) if names else ()
                 watched = camera_id not in self._unwatched
                 if self.backlog.take_up(camera_id, names, found, now, watched=watched):
@@ -116,16 +116,16 @@ class Lookout:
 
     def is_unlisted(self, root: int, camera_id: str, begun: int) -> bool:
         """Return whether it is certain that no manifest lists a segment."""
-        with self._problem_of(camera_id, "read the manifests in", self._root / DIRECTORY / camera_id):
+        with self._problem_of(camera_id, f"cannot read the manifests in {self._root / DIRECTORY / camera_id}"):
             return begun not in listed(root, camera_id, begun)
         return False
 
     @contextmanager
-    def _problem_of(self, camera_id: str, what: str, path: Path) -> Iterator[None]:
+    def _problem_of(self, camera_id: str, what: str) -> Iterator[None]:
         """Make an OSError a problem of the camera, unless its directory is gone: then the next tick forgets it."""
         try:
             yield
         except FileNotFoundError:
             pass
         except OSError as error:
-            self._problems[camera_id] = f"cannot {what} {path}: {error.strerror}"
+            self._problems[camera_id] = f"{what}: {error.strerror}"
