@@ -28,9 +28,9 @@ class Listed:
     settings: ManifestSettings = field(init=False)
 
     def __post_init__(self) -> None:
-        self.root.mkdir()
+        self.root.mkdir(exist_ok=True)
         self.mark(VOLUME)
-        self.state.mkdir()
+        self.state.mkdir(exist_ok=True)
         self.remember(VOLUME)
         self.settings = ManifestSettings(mirror_root=self.root, state_dir=self.state)
         self.begin()
