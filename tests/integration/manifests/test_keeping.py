@@ -14,10 +14,17 @@ from support.camera import Camera
 from support.following import read_anew
 from support.made_footage import MIB
 from support.mirror import Mirror
-from support.mounts import tmpfs
+from support.mounts import bindfs_volume, tmpfs
 from support.running import recorders
 from support.waiting import wait_for
-from support.watched import published, times_logged, wait_until_shown, wait_until_well, watcher_pid
+from support.watched import (
+    published,
+    times_logged,
+    wait_until_published_again,
+    wait_until_shown,
+    wait_until_well,
+    watcher_pid,
+)
 
 from heldar_mirror.proc.processes import children
 from heldar_mirror.recorder.leftovers import is_stub
@@ -192,3 +199,18 @@ def test_a_replaced_volume_gets_manifests_of_its_own(volume: Mirror, camera: Cam
             wait_until_well(volume)
             volume.database.update("gate", mirror_enabled=0)
             wait_for(lambda: not recorders(volume))
+
+
+def test_a_hung_volume_holds_up_nobody_else(mirror: Mirror, camera: Camera) -> None:
+    """The watcher goes on, and when the volume answers again all is listed."""
+    mirror.database.add("gate", rtsp_port=camera.port, segment_seconds=2)
+    with bindfs_volume(mirror) as server, mirror.up(watched=True):
+        wait_until_listed(mirror, "gate", 2)
+        server.send_signal(signal.SIGSTOP)
+        try:
+            wait_for(lambda: any("does not answer" in text for text in published(mirror)["problems"]))
+            wait_until_published_again(mirror)
+        finally:
+            server.send_signal(signal.SIGCONT)
+        wait_until_listed(mirror, "gate", 3)
+        wait_until_well(mirror)
