@@ -21,6 +21,7 @@ COMMANDS = {
     "reconcile": "Apply what the cameras table asks for.",
     "coverage": "Show when the primary and the mirror have footage.",
     "prune": "Delete footage that is over its time or its quota.",
+    "verify": "Prove that the mirror holds what the primary holds.",
     "adopt-volume": "Make the mirror root ours, such as a new disk.",
     "watch": "Follow the cameras table; supervisord runs this.",
 }
@@ -31,7 +32,7 @@ HIDDEN = ("keep-manifests",)
 EXIT_CODES = """\b
 Exit codes:
   0  all well
-  1  something is not as it should be; status and reconcile show what
+  1  something is not as it should be; the command shows what
   2  wrong usage
   3  a setting can't be used
   4  the database can't be read; what runs goes on

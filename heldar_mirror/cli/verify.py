@@ -1,0 +1,203 @@
+"""`heldar-mirror verify`."""
+
+import json
+import math
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+import click
+
+from heldar_mirror.cli.common import become_user, settings_if_on, show, width
+from heldar_mirror.cli.lines import style
+from heldar_mirror.cli.table import aligned
+from heldar_mirror.errors import HungError
+from heldar_mirror.footage.names import segment_name
+from heldar_mirror.footage.times import UTC, TimeError, Zone, parse_length, parse_span, shown_time
+from heldar_mirror.settings import Settings
+from heldar_mirror.units import shown_size, shown_span
+from heldar_mirror.verify import findings
+from heldar_mirror.verify.budget import Budget, parse_budget
+from heldar_mirror.verify.findings import Finding
+from heldar_mirror.verify.memory import Scope
+from heldar_mirror.verify.outcomes import Level
+from heldar_mirror.verify.report import INTERRUPTED, Report
+from heldar_mirror.verify.run import End
+from heldar_mirror.verify.verify import Request, Verify
+from heldar_mirror.volume.apart import check_apart
+
+# More threads would only compete for the disks.
+MOST_JOBS = 4
+# So many lines of findings are printed. `--json` has all.
+MOST_LINES = 200
+
+# No time is later.
+FAR = 1 << 40
+
+COLUMNS = (
+    ("identical", findings.IDENTICAL),
+    ("only primary", findings.ONLY_PRIMARY),
+    ("only mirror", findings.ONLY_MIRROR),
+    ("different", findings.DIFFERENT),
+)
+
+
+@click.command("verify")
+@click.argument("camera_ids", metavar="[ID]...", nargs=-1)
+@click.option(
+    "--level",
+    type=click.Choice(["index", "packets"]),
+    default="packets",
+    show_default=True,
+    help="How closely to look.",
+)
+@click.option("--since", metavar="TIME", help="Only segments that begin then or later, such as 2h, yesterday, 02:10.")
+@click.option("--until", metavar="TIME", help="Only segments that begin before.")
+@click.option("--budget", metavar="AMOUNT", help="End after a time (30m), a size (20GiB), or a share (10%).")
+@click.option("--older-than", metavar="LENGTH", help="Leave out what was looked at since, such as 10d, and is proven.")
+@click.option(
+    "--jobs", type=click.IntRange(1, 64), help="So many segments at a time; by default one per core, up to 4."
+)
+@click.option("--utc", is_flag=True, help="Show times in UTC, not in local time.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def command(  # noqa: PLR0913 - one for each option
+    *,
+    camera_ids: tuple[str, ...],
+    level: str,
+    since: str | None,
+    until: str | None,
+    budget: str | None,
+    older_than: str | None,
+    jobs: int | None,
+    utc: bool,
+    as_json: bool,
+) -> None:
+    """Prove that the mirror holds what the primary holds, some at a time. Nothing is repaired.
+
+    What was never looked at comes first, then what was looked at longest ago.
+    """
+    settings = settings_if_on(as_json=as_json)
+    become_user(settings)
+    zone = UTC if utc else None
+    now = time.time()
+    try:
+        begin, end = span(since, until, now, zone)
+        before = now - parse_length(older_than) if older_than else now
+        request = Request(
+            Scope(Level[level.upper()], begin, end, int(before)),
+            camera_ids,
+            parse_budget(budget) if budget else Budget(),
+            jobs or min(MOST_JOBS, len(os.sched_getaffinity(0))),
+            interrupted(),
+        )
+        report = run(settings, request)
+    except (TimeError, ValueError) as error:
+        raise click.UsageError(str(error)) from None
+    except LookupError as error:
+        raise click.UsageError(f"{error}: the mirror has no camera of that name") from None
+    if as_json:
+        click.echo(json.dumps(report.to_json(), indent=2))
+    else:
+        show(report_lines(report, settings, zone, width()))
+    sys.exit(report.exit_code)
+
+
+def span(since: str | None, until: str | None, now: float, zone: Zone) -> tuple[int, int]:
+    """Return the first and the last time at which a segment may begin. Without limits it is all time."""
+    begin, end = parse_span(since, until, now, zone)
+    return math.ceil(begin) if since else 0, math.ceil(end) - 1 if until else FAR
+
+
+def interrupted() -> threading.Event:
+    """Return what Ctrl-C and SIGTERM set. A second one ends the process at once."""
+    event = threading.Event()
+
+    def interrupt(*_: object) -> None:
+        if event.is_set():
+            os._exit(INTERRUPTED)
+        event.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
+    return event
+
+
+def run(settings: Settings, request: Request) -> Report:
+    """Run it with a progress bar, at low priority."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    assert settings.mirror_root is not None  # noqa: S101 - settings_if_on() has checked it
+    if request.scope.level is not Level.FILES:
+        with suppress(HungError):  # what hangs is reported when it is read
+            check_apart(settings.mirror_root, settings.recordings_dir)
+    with suppress(OSError):  # what is forbidden there is set already, as by systemd
+        os.nice(19)
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f}%"), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("", total=1.0)
+        return Verify(settings, request, lambda what, done: bar.update(task, description=what, completed=done)).run()
+
+
+def report_lines(report: Report, settings: Settings, zone: Zone, width: int) -> Iterator[str]:
+    """Yield a table of what was looked at, then all findings that stand, and how far the mirror is proven."""
+    rows = []
+    for camera in report.cameras:
+        counts, standing = camera.counts, camera.standing
+        share = f"{standing.proven / standing.segments:.1%}" if standing.segments else "-"
+        packets = (f"{counts[key]:,}" for _, key in COLUMNS)
+        others = (standing.unrelated, standing.unreadable)
+        rows.append((camera.camera_id, f"{counts[findings.LOOKED_AT]:,}", *packets, *(f"{n:,}" for n in others), share))
+    head = ("camera", "looked at", *(name for name, _ in COLUMNS), "not comparable", "unreadable", "proven")
+    ill = {camera.camera_id for camera in report.cameras if not camera.well}
+    yield from aligned(head, "<" + ">" * (len(head) - 1), rows, width, ill)
+    lines = [
+        style(finding_line(camera.camera_id, finding, settings, zone), "red")
+        for camera in report.cameras
+        for each in camera.findings.values()
+        for finding in each
+    ]
+    yield from lines[:MOST_LINES]
+    if len(lines) > MOST_LINES:
+        yield style(f"and {len(lines) - MOST_LINES:,} more: see --json", "red")
+    yield from standing_lines(report)
+    yield from (style(f"! {problem}", "red") for problem in report.problems)
+
+
+def standing_lines(report: Report) -> Iterator[str]:
+    """Yield how far the mirror is proven, and what this run did."""
+    yield style(
+        f"{report.proven:.1%} of {shown_size(report.bytes)} are proven"
+        + (f", the oldest {shown_span(time.time() - report.oldest)} ago" if report.oldest is not None else ""),
+        "green" if report.exit_code == 0 else None,
+        bold=True,
+    )
+    seconds, read, looked = report.spent
+    ended = "" if report.end is End.DONE else f"; {report.end.value}"
+    yield f"looked at {shown_size(looked)} and read {shown_size(read)} in {shown_span(seconds)}{ended}"
+    if report.runs is not None:
+        yield f"a whole round takes {report.runs:.1f} runs like this one"
+    nothing = sum(camera.standing.nothing_there for camera in report.cameras)
+    if nothing:
+        yield f"{nothing:,} segments can't be compared: the primary has deleted that time"
+    for camera in report.cameras:
+        if camera.standing.unrelated and not camera.standing.proven:
+            yield f"{camera.camera_id}: not comparable, since no packet is the same: it may encode for each reader"
+
+
+def finding_line(camera_id: str, finding: Finding, settings: Settings, zone: Zone) -> str:
+    """Return a finding as a line, with its file, its time and what is wrong."""
+    root = settings.recordings_dir if finding.side == "primary" else settings.mirror_root
+    what = finding.kind.value
+    if finding.packets:
+        track = {"vide": " of picture", "soun": " of sound"}.get(finding.track, "")
+        what = f"{finding.packets:,} packet{'s' * (finding.packets != 1)}{track} {what}"
+    if finding.begin is not None and finding.end is not None:
+        what += f", {shown_time(finding.begin, zone)}"
+        if finding.end - finding.begin >= 1:
+            what += f" to {shown_time(finding.end, zone)}"
+    return f"{root}/{camera_id}/{segment_name(finding.begun)}: {what}" + (f": {finding.reason}" * bool(finding.reason))

@@ -1,0 +1,151 @@
+"""A whole `verify`: taking stock, planning, looking, and the report."""
+
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import NamedTuple, Protocol
+
+from heldar_mirror.errors import UnreadableError, VolumeError
+from heldar_mirror.settings import Settings
+from heldar_mirror.sides.recorded import Files
+from heldar_mirror.sides.side import Side
+from heldar_mirror.state.volumes import remembered_volume
+from heldar_mirror.verify.beside import Beside
+from heldar_mirror.verify.budget import Budget, Purse
+from heldar_mirror.verify.findings import decode
+from heldar_mirror.verify.memory import Memory, Scope, Standing, Stocked, opened_memory
+from heldar_mirror.verify.outcomes import Level
+from heldar_mirror.verify.plan import order
+from heldar_mirror.verify.report import CameraReport, Report, Spent
+from heldar_mirror.verify.run import Done, End, Looker, Run
+from heldar_mirror.verify.stock import Doubt, asked
+
+# What is done, and which share of it, from 0 to 1.
+Progress = Callable[[str, float], None]
+
+NONE = Standing()
+
+
+class Request(NamedTuple):
+    """What is asked for. No cameras means all. `interrupted` ends it early."""
+
+    scope: Scope
+    camera_ids: Collection[str]
+    budget: Budget
+    jobs: int
+    interrupted: threading.Event
+
+
+class Proof(Protocol):
+    """A way to prove segments of the mirror."""
+
+    def take_stock(self, camera_id: str, mirror: Files) -> tuple[Iterable[Stocked], Iterable[Doubt]]:
+        """Return which segments of a camera may be looked at, and which of them must be again.
+
+        Raises UnreadableError if nothing can be said of this camera, and another MirrorError if of none.
+        """
+
+    def looker(self) -> AbstractContextManager[Looker]:
+        """Return what looks at segments. Each thread has its own."""
+
+
+class Verify:
+    """One run of `verify`."""
+
+    def __init__(self, settings: Settings, request: Request, progress: Progress) -> None:
+        """Raises VolumeError if the mirror root was never used."""
+        assert settings.mirror_root is not None  # noqa: S101 - the command has checked it
+        volume = remembered_volume(settings)
+        if volume is None:
+            raise VolumeError(
+                f"mirror root {settings.mirror_root} was never recorded to by this instance: nothing to prove"
+            )
+        self._settings = settings
+        self._request = request
+        self._progress = progress
+        self._purse = Purse(request.budget)
+        self._make_mirror = partial(Side, "mirror", settings.mirror_root, volume=volume, idle=True)
+        self._problems: list[str] = []
+
+    def run(self) -> Report:
+        """Look at what is due, and report how far the mirror is proven.
+
+        Raises LookupError for a camera of which the mirror has nothing, and StateError.
+        """
+        camera_ids, done = list(self._request.camera_ids), Done()
+        with opened_memory(self._settings) as memory:
+            try:
+                with self._proof() as proof:
+                    camera_ids, ready = self._take_stock(memory, proof)
+                    done = self._look(memory, proof, ready)
+            except VolumeError as error:
+                self._problems.append(str(error))
+                done.end = End.LOST
+            cameras = _cameras(memory, self._request.scope, camera_ids or memory.camera_ids(), done)
+        spent = Spent(self._purse.elapsed(), self._purse.read, self._purse.looked)
+        return Report(self._request.scope.level, done.end, spent, cameras, [*self._problems, *done.problems])
+
+    def _proof(self) -> AbstractContextManager[Proof]:
+        hashed = self._request.scope.level is Level.PACKETS
+        return Beside(self._settings, self._make_mirror, self._problems, hashed=hashed)
+
+    def _take_stock(self, memory: Memory, proof: Proof) -> tuple[list[str], list[str]]:
+        """Bring the memory in step with what lies there. Return the cameras that were asked for, and those of them that
+        can be looked at. Raises VolumeError."""
+        ready, level = [], self._request.scope.level
+        with self._make_mirror() as mirror:
+            try:
+                present = mirror.cameras()
+            except UnreadableError as error:
+                raise VolumeError(str(error)) from None
+            camera_ids = asked(self._request.camera_ids, present)
+            for camera_id in set(memory.camera_ids()).difference(present):
+                memory.forget(camera_id)
+            for number, camera_id in enumerate(camera_ids):
+                if self._request.interrupted.is_set():
+                    break
+                self._progress(f"listing {camera_id}", number / len(camera_ids))
+                try:
+                    segments, doubtful = proof.take_stock(camera_id, mirror.files(camera_id))
+                except UnreadableError as error:
+                    self._problems.append(str(error))
+                    continue
+                memory.take_stock(level, camera_id, segments)
+                for doubt in doubtful:
+                    memory.doubt(level, camera_id, *doubt)
+                ready.append(camera_id)
+        return camera_ids, ready
+
+    def _look(self, memory: Memory, proof: Proof, camera_ids: Collection[str]) -> Done:
+        scope = self._request.scope
+        blocks = memory.blocks(scope, camera_ids)
+        standings = memory.standings(scope)
+        whole = sum(standings[camera_id].bytes for camera_id in camera_ids if camera_id in standings)
+        self._purse.plan(whole, due=sum(block.bytes for block in blocks))
+        interrupted = self._request.interrupted
+
+        def progress(camera_id: str) -> None:
+            self._progress(camera_id, self._purse.done())
+
+        return Run(memory, scope, self._purse, proof.looker, interrupted, progress).run(
+            order(blocks), self._request.jobs
+        )
+
+
+def _cameras(memory: Memory, scope: Scope, camera_ids: Iterable[str], done: Done) -> list[CameraReport]:
+    """Return the reports of cameras. Raises sqlite3.DatabaseError if the memory is damaged."""
+    standings = memory.standings(scope)
+    reports = {
+        camera_id: CameraReport(camera_id, standings.get(camera_id, NONE), done.counts.get(camera_id, Counter()))
+        for camera_id in camera_ids
+    }
+    for camera_id, begun, text in memory.findings(scope):
+        try:
+            if camera_id in reports:
+                reports[camera_id].findings[begun] = decode(text)
+        except ValueError as error:
+            raise sqlite3.DatabaseError(str(error)) from None
+    return list(reports.values())
