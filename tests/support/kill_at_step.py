@@ -1,7 +1,7 @@
 """Run a heldar-mirror command, and kill it just before one of its steps: kill_at_step.py STEP COMMAND...
 
-A step is a call that changes a file or changes or queries supervisord. STEP is its number, from 1, or its name, such
-as `removeProcessGroup`. Each completed step is printed to standard error.
+A step is a call that changes a file or what verify remembers, or changes or queries supervisord. STEP is its number,
+from 1, or its name, such as `removeProcessGroup`. Each completed step is printed to standard error.
 """
 
 import os
@@ -14,6 +14,7 @@ from typing import Any
 
 from heldar_mirror.cli.main import main
 from heldar_mirror.supervisord.gateway import Gateway
+from heldar_mirror.verify.memory import Memory
 
 TAKEN: list[str] = []
 
@@ -40,6 +41,8 @@ wrap(Path, "rename", lambda _, target: f"rename {target.name}")
 wrap(Path, "unlink", lambda path, *_: f"unlink {path.name}" if path.exists() else None)
 wrap(Gateway, "reload", lambda *_: "reloadConfig")
 wrap(Gateway, "processes", lambda *_: "getAllProcessInfo")
+wrap(Memory, "take_stock", lambda *arguments: f"take stock of {arguments[2]}")
+wrap(Memory, "note", lambda *arguments: f"note {arguments[2]}")
 wrap(Gateway, "_batch", lambda _, method, arguments: method if arguments else None)
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 """Two recordings of one camera: by the primary's ffmpeg, and by the mirror's, which begins some seconds later."""
 
 import csv
+import json
 import os
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import imageio_ffmpeg
 
@@ -92,3 +94,9 @@ def drop(path: Path, number: int) -> None:
     run(NEWEST, "-v", "error", "-copyts", "-i", str(path), *options, str(new))
     new.replace(path)
     os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
+
+
+def verify(mirror: Mirror, *args: str, code: int = 0) -> tuple[Any, dict[str, Any]]:
+    """Verify on the command line, and return the report and its cameras by id."""
+    report = json.loads(mirror.run("verify", "--json", *args, code=code).stdout)
+    return report, {camera["camera_id"]: camera for camera in report["cameras"]}

@@ -1,49 +1,16 @@
 """`heldar-mirror verify` on two real recordings of the same camera, by two versions of ffmpeg."""
 
-import json
 import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.made_footage import begun_of, snapshot
-from support.mirror import Mirror, new_home
-from support.two_copies import SEGMENT_SECONDS, an_hour_ago, count_packets, drop, film, flip, record_both
-from support.users import new_mirror
-
-SECONDS = 40
-
-
-@pytest.fixture(scope="module")
-def recorded() -> Iterator[tuple[Mirror, Path]]:
-    """A mirror of two cameras, whose recordings have ended, and a copy of all its files."""
-    with new_mirror() as made, new_home() as copy:
-        made.run("adopt-volume")
-        begun = an_hour_ago()
-        for camera_id, tone in (("gate", 300), ("hall", 500)):
-            made.database.add(camera_id)
-            record_both(made, camera_id, film(made.home / f"{camera_id}.mkv", SECONDS, tone), begun)
-        shutil.copytree(made.home, copy / "home", symlinks=True)
-        yield made, copy / "home"
-
-
-@pytest.fixture
-def mirror(recorded: tuple[Mirror, Path]) -> Mirror:
-    """The same mirror as it was recorded. Nothing runs, and nothing was proven."""
-    made, copy = recorded
-    shutil.rmtree(made.home)
-    shutil.copytree(copy, made.home, symlinks=True)
-    return Mirror(made.home, made.database, made.env)
-
-
-def verify(mirror: Mirror, *args: str, code: int = 0) -> Any:
-    """Verify on the command line, and return the report and its cameras by id."""
-    report = json.loads(mirror.run("verify", "--json", *args, code=code).stdout)
-    return report, {camera["camera_id"]: camera for camera in report["cameras"]}
+from support.mirror import Mirror
+from support.two_copies import SEGMENT_SECONDS, count_packets, drop, flip, verify
 
 
 def lines(mirror: Mirror, *args: str, code: int) -> list[str]:
