@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import click
 
@@ -18,11 +19,23 @@ from heldar_mirror.cli.table import aligned
 from heldar_mirror.errors import HungError
 from heldar_mirror.footage.names import segment_name
 from heldar_mirror.footage.times import UTC, TimeError, Zone, parse_length, parse_span, shown_time
+from heldar_mirror.manifests.check import IsSigned
+from heldar_mirror.manifests.form import DIRECTORY
 from heldar_mirror.settings import Settings
 from heldar_mirror.units import shown_size, shown_span
-from heldar_mirror.verify import findings
 from heldar_mirror.verify.budget import Budget, parse_budget
-from heldar_mirror.verify.findings import Finding
+from heldar_mirror.verify.findings import (
+    CHANGED,
+    DIFFERENT,
+    IDENTICAL,
+    LOOKED_AT,
+    NOT_COMPARABLE,
+    ONLY_MIRROR,
+    ONLY_PRIMARY,
+    UNCHANGED,
+    UNREADABLE,
+    Finding,
+)
 from heldar_mirror.verify.memory import Scope
 from heldar_mirror.verify.outcomes import Level
 from heldar_mirror.verify.report import INTERRUPTED, Report
@@ -38,19 +51,24 @@ MOST_LINES = 200
 # No time is later.
 FAR = 1 << 40
 
+# The heads of the columns, and what was counted.
 COLUMNS = (
-    ("identical", findings.IDENTICAL),
-    ("only primary", findings.ONLY_PRIMARY),
-    ("only mirror", findings.ONLY_MIRROR),
-    ("different", findings.DIFFERENT),
+    ("looked at", LOOKED_AT),
+    ("identical", IDENTICAL),
+    ("only primary", ONLY_PRIMARY),
+    ("only mirror", ONLY_MIRROR),
+    ("different", DIFFERENT),
+    ("not comparable", NOT_COMPARABLE),
+    ("unreadable", UNREADABLE),
 )
+FILE_COLUMNS = (("looked at", LOOKED_AT), ("unchanged", UNCHANGED), ("changed", CHANGED), ("unreadable", UNREADABLE))
 
 
 @click.command("verify")
 @click.argument("camera_ids", metavar="[ID]...", nargs=-1)
 @click.option(
     "--level",
-    type=click.Choice(["index", "packets"]),
+    type=click.Choice(["index", "packets", "files"]),
     default="packets",
     show_default=True,
     help="How closely to look.",
@@ -62,6 +80,7 @@ COLUMNS = (
 @click.option(
     "--jobs", type=click.IntRange(1, 64), help="So many segments at a time; by default one per core, up to 4."
 )
+@click.option("--public-key", type=click.Path(), help="The key that the manifests are signed with, for --level files.")
 @click.option("--utc", is_flag=True, help="Show times in UTC, not in local time.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(  # noqa: PLR0913 - one for each option
@@ -73,6 +92,7 @@ def command(  # noqa: PLR0913 - one for each option
     budget: str | None,
     older_than: str | None,
     jobs: int | None,
+    public_key: str | None,
     utc: bool,
     as_json: bool,
 ) -> None:
@@ -93,6 +113,7 @@ def command(  # noqa: PLR0913 - one for each option
             parse_budget(budget) if budget else Budget(),
             jobs or min(MOST_JOBS, len(os.sched_getaffinity(0))),
             interrupted(),
+            signed_by(settings, public_key) if level == "files" else None,
         )
         report = run(settings, request)
     except (TimeError, ValueError) as error:
@@ -110,6 +131,23 @@ def span(since: str | None, until: str | None, now: float, zone: Zone) -> tuple[
     """Return the first and the last time at which a segment may begin. Without limits it is all time."""
     begin, end = parse_span(since, until, now, zone)
     return math.ceil(begin) if since else 0, math.ceil(end) - 1 if until else FAR
+
+
+def signed_by(settings: Settings, public_key: str | None) -> IsSigned | None:
+    """Return what checks signatures: by a public key, or the mirror's own key, or None if there is no key.
+
+    Raises SettingsError.
+    """
+    if public_key is None and settings.manifests_key is None:
+        return None
+    from heldar_mirror.manifests.signature import is_signed, load_private_key, load_public_key
+
+    if public_key is not None:
+        key = load_public_key(Path(public_key))
+    else:
+        assert settings.manifests_key is not None  # noqa: S101 - one of the two is there
+        key = load_private_key(settings.manifests_key).public_key()
+    return lambda content, signature: is_signed(content, signature, key)
 
 
 def interrupted() -> threading.Event:
@@ -145,27 +183,30 @@ def run(settings: Settings, request: Request) -> Report:
 
 def report_lines(report: Report, settings: Settings, zone: Zone, width: int) -> Iterator[str]:
     """Yield a table of what was looked at, then all findings that stand, and how far the mirror is proven."""
+    columns = FILE_COLUMNS if report.level is Level.FILES else COLUMNS
     rows = []
     for camera in report.cameras:
-        counts, standing = camera.counts, camera.standing
+        standing = camera.standing
+        counts = (camera.counts[key] for _, key in columns)
         share = f"{standing.proven / standing.segments:.1%}" if standing.segments else "-"
-        packets = (f"{counts[key]:,}" for _, key in COLUMNS)
-        others = (standing.unrelated, standing.unreadable)
-        rows.append((camera.camera_id, f"{counts[findings.LOOKED_AT]:,}", *packets, *(f"{n:,}" for n in others), share))
-    head = ("camera", "looked at", *(name for name, _ in COLUMNS), "not comparable", "unreadable", "proven")
+        rows.append((camera.camera_id, *(f"{count:,}" for count in counts), share))
+    head = ("camera", *(name for name, _ in columns), "proven")
     ill = {camera.camera_id for camera in report.cameras if not camera.well}
     yield from aligned(head, "<" + ">" * (len(head) - 1), rows, width, ill)
-    lines = [
-        style(finding_line(camera.camera_id, finding, settings, zone), "red")
-        for camera in report.cameras
-        for each in camera.findings.values()
-        for finding in each
-    ]
-    yield from lines[:MOST_LINES]
+    lines = list(finding_lines(report, settings, zone))
+    yield from (style(line, "red") for line in lines[:MOST_LINES])
     if len(lines) > MOST_LINES:
         yield style(f"and {len(lines) - MOST_LINES:,} more: see --json", "red")
     yield from standing_lines(report)
     yield from (style(f"! {problem}", "red") for problem in report.problems)
+
+
+def finding_lines(report: Report, settings: Settings, zone: Zone) -> Iterator[str]:
+    """Yield a line for each thing that is wrong."""
+    for camera in report.cameras:
+        for findings in camera.findings.values():
+            yield from (finding_line(camera.camera_id, finding, settings, zone) for finding in findings)
+        yield from (f"{settings.mirror_root}/{DIRECTORY}/{camera.camera_id}/{flaw}" for flaw in camera.flaws)
 
 
 def standing_lines(report: Report) -> Iterator[str]:
@@ -183,7 +224,8 @@ def standing_lines(report: Report) -> Iterator[str]:
         yield f"a whole round takes {report.runs:.1f} runs like this one"
     nothing = sum(camera.standing.nothing_there for camera in report.cameras)
     if nothing:
-        yield f"{nothing:,} segments can't be compared: the primary has deleted that time"
+        why = "no manifest lists them" if report.level is Level.FILES else "the primary has deleted that time"
+        yield f"{nothing:,} segments can't be compared: {why}"
     for camera in report.cameras:
         if camera.standing.unrelated and not camera.standing.proven:
             yield f"{camera.camera_id}: not comparable, since no packet is the same: it may encode for each reader"

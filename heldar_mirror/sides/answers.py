@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from heldar_mirror.footage.names import CAMERA_ID, segment_name
 from heldar_mirror.packets.index import read_packets
+from heldar_mirror.recorder.files import open_plain, read_all
 from heldar_mirror.sides.end_reader import EndReader, opened_segment, shown
 from heldar_mirror.sides.hashing import hash_file, hash_tracks
 from heldar_mirror.sides.limits import TooCostlyError, limited_cpu
@@ -54,6 +55,30 @@ class Answers:
         except FileNotFoundError:
             return {"missing": True}, [b"", b"", b""]
         return {"missing": False}, [column.tobytes() for column in columns]
+
+    def entries(self, steps: list[str]) -> Answer:
+        """Return the names in a directory, which is given by the steps to it from the root."""
+        with self._opened(steps) as directory:
+            return {"names": sorted(os.listdir(directory))}, []
+
+    def content(self, steps: list[str]) -> Answer:
+        """Return the content of a small file, such as a manifest."""
+        with self._opened(steps[:-1]) as directory:
+            fd = open_plain(steps[-1], within=directory)
+            try:
+                return {}, [read_all(fd, steps[-1])]
+            finally:
+                os.close(fd)
+
+    @contextmanager
+    def _opened(self, steps: list[str]) -> Iterator[int]:
+        """Open a directory step by step. No link is followed."""
+        with ExitStack() as opened:
+            fd = self._root
+            for step in steps:
+                fd = os.open(step, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=fd)
+                opened.callback(os.close, fd)
+            yield fd
 
     def recorded(self, camera_id: str, since: float, until: float, segment_seconds: float) -> Answer:
         """Return a camera's segments in a time, with their ends and what is wrong with them."""

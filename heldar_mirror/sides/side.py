@@ -83,6 +83,15 @@ class Side:
         begun, sizes, modified = (array("q", block) for block in blocks)
         return Files(begun, sizes, modified, fields["missing"])
 
+    def entries(self, *path: str) -> list[str]:
+        """Return the names in a directory, which is given by the steps to it from the root."""
+        found: list[str] = self._ask(self.root.joinpath(*path), about="entries", steps=path).fields["names"]
+        return found
+
+    def content(self, *path: str) -> bytes:
+        """Return the content of a small file, which is given by the steps to it from the root."""
+        return self._ask(self.root.joinpath(*path), about="content", steps=path).blocks[0]
+
     def recorded(self, camera_id: str, since: float, until: float, segment_seconds: float) -> Recorded:
         """Return a camera's segments in a time, as in `names`, with their ends.
 

@@ -13,7 +13,7 @@ from heldar_mirror.heldar.tables import read_policies
 from heldar_mirror.settings import Settings
 from heldar_mirror.sides.recorded import Files
 from heldar_mirror.sides.side import Side
-from heldar_mirror.verify.findings import Kept
+from heldar_mirror.verify.findings import Finding, Kept
 from heldar_mirror.verify.looker import Names, PacketLooker
 from heldar_mirror.verify.memory import Stocked
 from heldar_mirror.verify.stock import Doubt, comparable, doubts
@@ -37,6 +37,8 @@ class Beside:
         self._hashed = hashed
         self._primary = self._make_primary()
         self._names: dict[str, Names] = {}
+        self.flaws: dict[str, list[str]] = {}
+        self.found: dict[str, list[Finding]] = {}
 
     def __enter__(self) -> "Beside":
         return self

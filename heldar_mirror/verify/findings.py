@@ -13,6 +13,7 @@ from heldar_mirror.verify.outcomes import Outcome
 
 # What the counts of a run are called, in its table and in JSON. The first four count packets, the others segments.
 IDENTICAL, ONLY_PRIMARY, ONLY_MIRROR, DIFFERENT = "identical", "only_primary", "only_mirror", "different"
+UNCHANGED, CHANGED = "unchanged", "changed"
 NOT_COMPARABLE, UNREADABLE, NOTHING_THERE, LOOKED_AT = "not_comparable", "unreadable", "nothing_there", "looked_at"
 
 # So many findings of one kind are remembered of a track of a segment.
@@ -29,6 +30,10 @@ class Kind(str, Enum):
     TIME_JUMPS = "time jumps against the primary"
     DAMAGED = "damaged"
     UNREADABLE = "unreadable"
+    # By the manifests.
+    CHANGED = "changed since it was listed in a manifest"
+    UNLISTED = "not listed in any manifest"
+    MISSING = "listed in a manifest, and gone before its time"
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,12 @@ def unreadable(begun: int, reason: str) -> Judged:
     """Return what it means that a segment of the mirror can't be read."""
     finding = Finding(Kind.UNREADABLE, "mirror", begun, reason=reason)
     return Judged(Outcome.UNREADABLE, Counter({LOOKED_AT: 1, UNREADABLE: 1}), [finding])
+
+
+def compared(findings: list[Finding]) -> Judged:
+    """Return what it means that a file was compared as a whole."""
+    counts = Counter({LOOKED_AT: 1, CHANGED if findings else UNCHANGED: 1})
+    return Judged(Outcome.DIFFERENT if findings else Outcome.PROVEN, counts, findings)
 
 
 class Kept(NamedTuple):

@@ -21,8 +21,9 @@ PROOFS = "proofs.db"
 LOCK = "verify.lock"
 VERSION = 1
 
-# Segments of a camera that were begun in the same hour are looked at together: they share files of the primary.
-BLOCK_SECONDS = 3600
+# Segments of a camera that were begun in the same hour are looked at together: they share files of the primary. By
+# manifests, it is those of a day.
+BLOCK_SECONDS = {Level.INDEX: 3600, Level.PACKETS: 3600, Level.FILES: 86_400}
 
 SCHEMA = f"""
 BEGIN;
@@ -97,13 +98,13 @@ class Look(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Segments of one camera that were begun in the same hour, and are due for the same reason.
+    """Segments of one camera that were begun in the same hour or day, and are due for the same reason.
 
     `turn` is 0 for findings, 1 for what was never looked at, 2 for the rest. `looked` is the oldest look, if any.
     """
 
     camera_id: str
-    hour: int
+    number: int
     turn: int
     looked: int | None
     segments: int
@@ -220,17 +221,18 @@ class Memory:
         """Return what is due of some cameras: findings, what was never looked at, and the rest, in the order of these,
         and the oldest look first."""
         rows = self._connection.execute(
-            f"SELECT camera, begun / {BLOCK_SECONDS} AS hour, {TURN} AS turn, MIN(looked), COUNT(*), SUM(size) "  # noqa: S608 - only constants
-            f"FROM looks WHERE {DUE} GROUP BY camera, hour, turn ORDER BY turn, MIN(looked), hour DESC, camera",
-            scope._asdict(),
+            f"SELECT camera, begun / :length AS block, {TURN} AS turn, MIN(looked), COUNT(*), SUM(size) "  # noqa: S608 - only constants
+            f"FROM looks WHERE {DUE} GROUP BY camera, block, turn ORDER BY turn, MIN(looked), block DESC, camera",
+            {**scope._asdict(), "length": BLOCK_SECONDS[scope.level]},
         )
         wanted = {self._cameras[camera_id] for camera_id in camera_ids if camera_id in self._cameras}
         return [Block(self._ids[camera], *rest) for camera, *rest in rows if camera in wanted]
 
     def due(self, scope: Scope, block: Block) -> list[Stocked]:
         """Return the segments of a block, in the order of time."""
-        begin = block.hour * BLOCK_SECONDS
-        inside = scope._replace(since=max(scope.since, begin), until=min(scope.until, begin + BLOCK_SECONDS - 1))
+        length = BLOCK_SECONDS[scope.level]
+        begin = block.number * length
+        inside = scope._replace(since=max(scope.since, begin), until=min(scope.until, begin + length - 1))
         rows = self._connection.execute(
             f"SELECT begun, size, modified FROM looks WHERE {DUE} AND camera = :camera AND {TURN} = :turn "  # noqa: S608 - only constants
             "ORDER BY begun",

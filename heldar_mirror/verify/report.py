@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from heldar_mirror.verify.findings import Finding, to_json
+from heldar_mirror.verify.findings import Finding, Kind, to_json
 from heldar_mirror.verify.memory import Standing
 from heldar_mirror.verify.outcomes import Level
 from heldar_mirror.verify.run import End
@@ -18,17 +18,27 @@ WELL, DIFFERENCES, UNREAD, INTERRUPTED = 0, 1, 8, 130
 
 @dataclass
 class CameraReport:
-    """How far a camera is proven, what this run counted, and all that is wrong, by the segment where it was found."""
+    """How far a camera is proven, what this run counted, and all that is wrong, by the segment where it was found.
+
+    `flaws` are what is wrong with its manifests.
+    """
 
     camera_id: str
     standing: Standing
     counts: Counter[str] = field(default_factory=Counter)
     findings: dict[int, list[Finding]] = field(default_factory=dict)
+    flaws: list[str] = field(default_factory=list)
 
     @property
     def well(self) -> bool:
         """Whether nothing is wrong."""
-        return not self.findings
+        return not self.findings and not self.flaws
+
+    @property
+    def differs(self) -> bool:
+        """Whether anything is wrong but that files can't be read."""
+        kinds = {finding.kind for each in self.findings.values() for finding in each}
+        return bool(self.flaws or kinds - {Kind.UNREADABLE})
 
     def to_json(self) -> dict[str, Any]:
         """Return a camera for the report's JSON."""
@@ -37,6 +47,7 @@ class CameraReport:
             "well": self.well,
             **self.standing._asdict(),
             "counts": dict(self.counts),
+            "flaws": self.flaws,
             "findings": [
                 {"segment": begun, **to_json(finding)} for begun, each in self.findings.items() for finding in each
             ],
@@ -84,7 +95,7 @@ class Report:
     @property
     def exit_code(self) -> int:
         """Return 1 for differences, 8 if there is none but something was not read, 130 if it was interrupted, or 0."""
-        if any(camera.standing.different for camera in self.cameras):
+        if any(camera.differs for camera in self.cameras):
             return DIFFERENCES
         if self.problems or any(camera.standing.unreadable for camera in self.cameras):
             return UNREAD

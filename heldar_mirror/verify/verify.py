@@ -9,13 +9,15 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 from heldar_mirror.errors import UnreadableError, VolumeError
+from heldar_mirror.manifests.check import IsSigned
 from heldar_mirror.settings import Settings
 from heldar_mirror.sides.recorded import Files
 from heldar_mirror.sides.side import Side
 from heldar_mirror.state.volumes import remembered_volume
 from heldar_mirror.verify.beside import Beside
 from heldar_mirror.verify.budget import Budget, Purse
-from heldar_mirror.verify.findings import decode
+from heldar_mirror.verify.by_manifests import ByManifests
+from heldar_mirror.verify.findings import Finding, decode
 from heldar_mirror.verify.memory import Memory, Scope, Standing, Stocked, opened_memory
 from heldar_mirror.verify.outcomes import Level
 from heldar_mirror.verify.plan import order
@@ -30,17 +32,27 @@ NONE = Standing()
 
 
 class Request(NamedTuple):
-    """What is asked for. No cameras means all. `interrupted` ends it early."""
+    """What is asked for. No cameras means all.
+
+    `interrupted` ends it early. `is_signed` says whether a manifest's signature fits; without it none is checked.
+    """
 
     scope: Scope
     camera_ids: Collection[str]
     budget: Budget
     jobs: int
     interrupted: threading.Event
+    is_signed: IsSigned | None = None
 
 
 class Proof(Protocol):
-    """A way to prove segments of the mirror."""
+    """A way to prove segments of the mirror.
+
+    `flaws` and `found` are, by camera, what is wrong with its manifests, and what of segments without a look at them.
+    """
+
+    flaws: dict[str, list[str]]
+    found: dict[str, list[Finding]]
 
     def take_stock(self, camera_id: str, mirror: Files) -> tuple[Iterable[Stocked], Iterable[Doubt]]:
         """Return which segments of a camera may be looked at, and which of them must be again.
@@ -76,21 +88,26 @@ class Verify:
         Raises LookupError for a camera of which the mirror has nothing, and StateError.
         """
         camera_ids, done = list(self._request.camera_ids), Done()
-        with opened_memory(self._settings) as memory:
+        with opened_memory(self._settings) as memory, self._proof() as proof:
             try:
-                with self._proof() as proof:
-                    camera_ids, ready = self._take_stock(memory, proof)
-                    done = self._look(memory, proof, ready)
+                camera_ids, ready = self._take_stock(memory, proof)
+                done = self._look(memory, proof, ready)
             except VolumeError as error:
                 self._problems.append(str(error))
                 done.end = End.LOST
             cameras = _cameras(memory, self._request.scope, camera_ids or memory.camera_ids(), done)
+            for camera in cameras:
+                camera.flaws = proof.flaws.get(camera.camera_id, [])
+                for finding in proof.found.get(camera.camera_id, []):
+                    camera.findings.setdefault(finding.begun, []).append(finding)
         spent = Spent(self._purse.elapsed(), self._purse.read, self._purse.looked)
         return Report(self._request.scope.level, done.end, spent, cameras, [*self._problems, *done.problems])
 
     def _proof(self) -> AbstractContextManager[Proof]:
-        hashed = self._request.scope.level is Level.PACKETS
-        return Beside(self._settings, self._make_mirror, self._problems, hashed=hashed)
+        level = self._request.scope.level
+        if level is Level.FILES:
+            return ByManifests(self._settings, self._make_mirror, self._problems, self._request.is_signed)
+        return Beside(self._settings, self._make_mirror, self._problems, hashed=level is Level.PACKETS)
 
     def _take_stock(self, memory: Memory, proof: Proof) -> tuple[list[str], list[str]]:
         """Bring the memory in step with what lies there. Return the cameras that were asked for, and those of them that

@@ -96,7 +96,7 @@ def drop(path: Path, number: int) -> None:
     os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
 
 
-def verify(mirror: Mirror, *args: str, code: int = 0) -> tuple[Any, dict[str, Any]]:
+def verify(mirror: Mirror, *args: str, code: int = 0, **env: str) -> tuple[Any, dict[str, Any]]:
     """Verify on the command line, and return the report and its cameras by id."""
-    report = json.loads(mirror.run("verify", "--json", *args, code=code).stdout)
+    report = json.loads(mirror.run("verify", "--json", *args, code=code, **env).stdout)
     return report, {camera["camera_id"]: camera for camera in report["cameras"]}
