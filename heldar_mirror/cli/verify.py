@@ -61,14 +61,22 @@ COLUMNS = (
     ("not comparable", NOT_COMPARABLE),
     ("unreadable", UNREADABLE),
 )
-FILE_COLUMNS = (("looked at", LOOKED_AT), ("unchanged", UNCHANGED), ("changed", CHANGED), ("unreadable", UNREADABLE))
+COLUMNS_OF = {
+    Level.NAMES: (("looked at", LOOKED_AT), ("unreadable", UNREADABLE)),
+    Level.FILES: (
+        ("looked at", LOOKED_AT),
+        ("unchanged", UNCHANGED),
+        ("changed", CHANGED),
+        ("unreadable", UNREADABLE),
+    ),
+}
 
 
 @click.command("verify")
 @click.argument("camera_ids", metavar="[ID]...", nargs=-1)
 @click.option(
     "--level",
-    type=click.Choice(["index", "packets", "files"]),
+    type=click.Choice([level.name.lower() for level in Level]),
     default="packets",
     show_default=True,
     help="How closely to look.",
@@ -101,6 +109,8 @@ def command(  # noqa: PLR0913 - one for each option
     What was never looked at comes first, then what was looked at longest ago.
     """
     settings = settings_if_on(as_json=as_json)
+    if level == "names" and (budget or older_than):
+        raise click.UsageError("--level names looks at all each time: expected no --budget and no --older-than")
     become_user(settings)
     zone = UTC if utc else None
     now = time.time()
@@ -183,7 +193,7 @@ def run(settings: Settings, request: Request) -> Report:
 
 def report_lines(report: Report, settings: Settings, zone: Zone, width: int) -> Iterator[str]:
     """Yield a table of what was looked at, then all findings that stand, and how far the mirror is proven."""
-    columns = FILE_COLUMNS if report.level is Level.FILES else COLUMNS
+    columns = COLUMNS_OF.get(report.level, COLUMNS)
     rows = []
     for camera in report.cameras:
         standing = camera.standing

@@ -23,7 +23,7 @@ PRUNING_SECONDS = 1800
 
 
 class Beside:
-    """What is known of the primary: its segments, and since when both sides keep theirs.
+    """What is known of the primary, `names`: when segments begin, and since when both sides keep them.
 
     `make_mirror` makes a side of the mirror. `problems` gets what can't be read of Heldar's database.
     """
@@ -35,8 +35,8 @@ class Beside:
         self._make_mirror = make_mirror
         self._problems = problems
         self._hashed = hashed
-        self._primary = self._make_primary()
-        self._names: dict[str, Names] = {}
+        self.primary = self._make_primary()
+        self.names: dict[str, Names] = {}
         self.flaws: dict[str, list[str]] = {}
         self.found: dict[str, list[Finding]] = {}
 
@@ -44,23 +44,23 @@ class Beside:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._primary.close()
+        self.primary.close()
 
     def take_stock(self, camera_id: str, mirror: Files) -> tuple[Iterator[Stocked], list[Doubt]]:
         """Return which segments of a camera may be looked at, and which of them must be again.
 
         Raises HungError, and UnreadableError if the primary has nothing of a camera that it should have.
         """
-        primary = self._primary.files(camera_id)
+        primary = self.primary.files(camera_id)
         if primary.missing and camera_id in self._policies:
             path = self._settings.recordings_dir / camera_id
             raise UnreadableError(f"the primary's directory {path} is not there: is its volume mounted?")
-        self._names[camera_id] = Names(primary.begun, mirror.begun, self._kept(camera_id, primary, mirror))
+        self.names[camera_id] = Names(primary.begun, mirror.begun, self._kept(camera_id, primary, mirror))
         return comparable(mirror, primary, time.time()), list(doubts(mirror.begun, primary))
 
     def looker(self) -> PacketLooker:
         """Return what looks at segments."""
-        return PacketLooker(self._make_primary(), self._make_mirror(), self._names, hashed=self._hashed)
+        return PacketLooker(self._make_primary(), self._make_mirror(), self.names, hashed=self._hashed)
 
     def _make_primary(self) -> Side:
         return Side("primary", self._settings.recordings_dir, idle=True)

@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import NamedTuple, Protocol
@@ -17,6 +17,7 @@ from heldar_mirror.state.volumes import remembered_volume
 from heldar_mirror.verify.beside import Beside
 from heldar_mirror.verify.budget import Budget, Purse
 from heldar_mirror.verify.by_manifests import ByManifests
+from heldar_mirror.verify.by_names import by_names
 from heldar_mirror.verify.findings import Finding, decode
 from heldar_mirror.verify.memory import Memory, Scope, Standing, Stocked, opened_memory
 from heldar_mirror.verify.outcomes import Level
@@ -87,6 +88,8 @@ class Verify:
 
         Raises LookupError for a camera of which the mirror has nothing, and StateError.
         """
+        if self._request.scope.level is Level.NAMES:
+            return self._by_names()
         camera_ids, done = list(self._request.camera_ids), Done()
         with opened_memory(self._settings) as memory, self._proof() as proof:
             try:
@@ -102,6 +105,35 @@ class Verify:
                     camera.findings.setdefault(finding.begun, []).append(finding)
         spent = Spent(self._purse.elapsed(), self._purse.read, self._purse.looked)
         return Report(self._request.scope.level, done.end, spent, cameras, [*self._problems, *done.problems])
+
+    def _by_names(self) -> Report:
+        """Look at the names and times of all that is asked for."""
+        cameras: list[CameraReport] = []
+        scope, end = self._request.scope, End.DONE
+        beside = Beside(self._settings, self._make_mirror, self._problems, hashed=False)
+        with self._make_mirror() as mirror, beside:
+            try:
+                for camera_id in self._cameras(mirror.cameras()):
+                    try:
+                        cameras.append(by_names(camera_id, scope, beside, mirror))
+                    except UnreadableError as error:
+                        self._problems.append(str(error))
+            except (VolumeError, UnreadableError) as error:
+                self._problems.append(str(error))
+                end = End.LOST
+        if end is End.DONE and self._request.interrupted.is_set():
+            end = End.INTERRUPTED
+        looked = sum(camera.standing.bytes for camera in cameras)
+        return Report(scope.level, end, Spent(self._purse.elapsed(), 0, looked), cameras, self._problems)
+
+    def _cameras(self, present: Collection[str]) -> Iterator[str]:
+        """Yield the cameras that are asked for, until it is interrupted. Raises LookupError for one that is missing."""
+        camera_ids = asked(self._request.camera_ids, present)
+        for number, camera_id in enumerate(camera_ids):
+            if self._request.interrupted.is_set():
+                break
+            self._progress(f"listing {camera_id}", number / len(camera_ids))
+            yield camera_id
 
     def _proof(self) -> AbstractContextManager[Proof]:
         level = self._request.scope.level
@@ -121,10 +153,7 @@ class Verify:
             camera_ids = asked(self._request.camera_ids, present)
             for camera_id in set(memory.camera_ids()).difference(present):
                 memory.forget(camera_id)
-            for number, camera_id in enumerate(camera_ids):
-                if self._request.interrupted.is_set():
-                    break
-                self._progress(f"listing {camera_id}", number / len(camera_ids))
+            for camera_id in self._cameras(present):
                 try:
                     segments, doubtful = proof.take_stock(camera_id, mirror.files(camera_id))
                 except UnreadableError as error:
