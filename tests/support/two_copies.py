@@ -24,7 +24,7 @@ SEGMENT_SECONDS = 4
 LATER_SECONDS = 3
 
 FORM = "movflags=+frag_keyframe+empty_moov+default_base_moof"
-SEGMENTS = ["-f", "segment", "-segment_time", str(SEGMENT_SECONDS), "-segment_format", "mp4", "-reset_timestamps", "1"]
+SEGMENTS = ["-f", "segment", "-segment_format", "mp4", "-reset_timestamps", "1"]
 
 
 def run(*command: str) -> None:
@@ -40,11 +40,14 @@ def film(path: Path, seconds: int, tone: int = 300) -> Path:
     return path
 
 
-def segment(ffmpeg: str, source: Path, directory: Path, begun: int, skip: int = 0) -> list[Path]:
-    """Record a film from its second `skip` on, which was at the Unix time `begun`. Return the segments."""
+def segment(
+    ffmpeg: str, source: Path, directory: Path, begun: int, *, skip: int = 0, seconds: int = SEGMENT_SECONDS
+) -> list[Path]:
+    """Record a film that was sent at a Unix time, from its second `skip` on, in segments of so many seconds."""
     directory.mkdir(exist_ok=True)
     listed = directory / "list.csv"
     command = [ffmpeg, "-v", "error", "-ss", str(skip), "-i", str(source), "-map", "0", "-c", "copy", *SEGMENTS]
+    command += ["-segment_time", str(seconds)]
     run(*command, "-segment_format_options", FORM, "-segment_list", str(listed), str(directory / "%05d.mp4"))
     found = []
     for name, start, end in csv.reader(listed.read_text().splitlines()):
@@ -60,7 +63,7 @@ def segment(ffmpeg: str, source: Path, directory: Path, begun: int, skip: int = 
 def record_both(mirror: Mirror, camera_id: str, source: Path, begun: int) -> tuple[list[Path], list[Path]]:
     """Record a film that was sent at a Unix time on both sides. Return the segments of the primary and the mirror."""
     primary = segment(DEBIAN, source, mirror.home / "recordings" / camera_id, begun)
-    return primary, segment(NEWEST, source, camera_directory(mirror, camera_id), begun, LATER_SECONDS)
+    return primary, segment(NEWEST, source, camera_directory(mirror, camera_id), begun, skip=LATER_SECONDS)
 
 
 def an_hour_ago() -> int:
