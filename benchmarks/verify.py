@@ -21,7 +21,7 @@ from support.manifests import made_root
 from support.mirror import Mirror, mirror_env, new_database, new_home
 from support.two_copies import DEBIAN, LATER_SECONDS, run, segment
 
-CAMERAS = 4
+CAMERAS = 10
 SEGMENT_SECONDS = 60
 AIM_PACKETS, AIM_FILES = 0.25, 1.0
 TIMES = 3
