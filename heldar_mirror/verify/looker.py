@@ -3,7 +3,7 @@
 import math
 import time
 from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from operator import sub
@@ -17,10 +17,8 @@ from heldar_mirror.verify.comparer import Comparer
 from heldar_mirror.verify.findings import NOTHING, Judged, Kept, encode, judge, unreadable
 from heldar_mirror.verify.memory import Look, Stocked
 from heldar_mirror.verify.run import Looked
-from heldar_mirror.verify.windows import SKEW_SECONDS
+from heldar_mirror.verify.windows import SKEW_SECONDS, surroundings
 
-# So many files around those that are looked at are given to the comparison: it reaches for the next ones of a window.
-MARGIN = 4
 # A segment ends when the next one begins, unless that is so much later than usual (seconds).
 LATE_SECONDS = 10
 # What is read of a file for the index of a packet, in bytes.
@@ -124,12 +122,10 @@ class PacketLooker(AbstractContextManager["PacketLooker"]):
 
 def around(names: Names, segments: Sequence[Stocked]) -> Names:
     """Return the part of a camera's names that concerns some of its segments, which follow each other."""
-    first = max(0, bisect_left(names.mirror, segments[0].begun) - MARGIN)
-    after = bisect_right(names.mirror, segments[-1].begun) + MARGIN
-    mirror = names.mirror[first:after]
-    begin = max(0, bisect_left(names.primary, mirror[0]) - MARGIN)
-    end = bisect_right(names.primary, mirror[-1]) + MARGIN
-    return names._replace(mirror=mirror, primary=names.primary[begin:end])
+    primary, mirror = surroundings(names.primary, names.mirror, segments[0].begun, segments[-1].begun)
+    return names._replace(
+        primary=names.primary[primary.start : primary.stop], mirror=names.mirror[mirror.start : mirror.stop]
+    )
 
 
 def is_expired(names: Names, segment: int) -> bool:

@@ -57,7 +57,7 @@ def test_the_version() -> None:
     [
         (["statu"], "No such command 'statu': expected status."),
         (["adopt_volume"], "No such command 'adopt_volume': expected adopt-volume."),
-        (["xyz"], "No such command 'xyz': expected up, status, reconcile, coverage, prune, verify, adopt-volume, watch."),
+        (["xyz"], "No such command 'xyz': expected up, status, reconcile, coverage, prune, verify, adopt-volume"),
         (["--jso"], "No such option"),
         (["status", "gate"], "Got unexpected extra argument (gate)"),
         (["watch"], "only supervisord can run the watcher"),
