@@ -221,6 +221,9 @@ def finding_lines(report: Report, settings: Settings, zone: Zone) -> Iterator[st
 
 def standing_lines(report: Report) -> Iterator[str]:
     """Yield how far the mirror is proven, and what this run did."""
+    if not report.bytes:
+        yield style("no segment of the mirror is of that time, or none is closed yet", bold=True)
+        return
     yield style(
         f"{report.proven:.1%} of {shown_size(report.bytes)} are proven"
         + (f", the oldest {shown_span(time.time() - report.oldest)} ago" if report.oldest is not None else ""),

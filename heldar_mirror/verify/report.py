@@ -97,7 +97,7 @@ class Report:
         """Return 1 for differences, 8 if there is none but something was not read, 130 if it was interrupted, or 0."""
         if any(camera.differs for camera in self.cameras):
             return DIFFERENCES
-        if self.problems or any(camera.standing.unreadable for camera in self.cameras):
+        if self.problems or not all(camera.well for camera in self.cameras):
             return UNREAD
         return INTERRUPTED if self.end is End.INTERRUPTED else WELL
 

@@ -64,6 +64,9 @@ def own() -> Iterator[Managed]:
             "heldar_mirror_textfile_dir": TEXTFILES,
             "heldar_mirror_alert_rules": "/etc/alerts.yml",
             "heldar_mirror_hidepid": True,
+            "heldar_mirror_verify": True,
+            "heldar_mirror_verify_budget": "10%",
+            "heldar_mirror_verify_schedule": "Sun 04:00",
         }
         yield made
 
@@ -120,6 +123,8 @@ def test_wrong_variables_are_refused_before_any_change(own: Managed) -> None:
         ({"heldar_mirror_mount": "/run"}, "/data/mirror is on the volume that is mounted at /: expected that"),
         ({"heldar_mirror_mode": "both"}, "value of heldar_mirror_mode must be one of: own, joined"),
         ({"heldar_mirror_textfile_dir": "/nowhere"}, "heldar_mirror_textfile_dir: /nowhere is no directory"),
+        ({"heldar_mirror_verify_budget": "much"}, "as heldar_mirror_verify_budget a time such as 30m"),
+        ({"heldar_mirror_verify_schedule": "often"}, "heldar_mirror_verify_schedule: Failed to parse"),
     ]
     for found, (_, message) in zip(own.refusals([variables for variables, _ in cases]), cases, strict=True):
         assert message in found
@@ -292,6 +297,22 @@ def test_metrics_are_written_by_a_user_of_their_own(own: Managed) -> None:
     exposure = re.search(r"Overall exposure level for .*: ([\d.]+)", found)
     assert exposure, found
     assert float(exposure[1]) < 2.0
+
+
+def test_the_mirror_is_proven_by_a_timer_until_it_is_switched_off(own: Managed) -> None:
+    """With the schedule and the budget of the role. Here the primary has no recordings, which is no proof."""
+    assert "Sun 04:00" in own.host.run("systemctl", "cat", "heldar-mirror-verify.timer").stdout
+    assert own.host.run("systemctl", "is-active", "heldar-mirror-verify.timer").stdout == "active\n"
+    own.host.run("systemctl", "start", "heldar-mirror-verify", code=1)
+    command = own.host.run("systemctl", "show", "--property=ExecStart,ExecMainStatus", "heldar-mirror-verify").stdout
+    assert "verify --budget 10% ;" in command
+    assert "ExecMainStatus=8" in command
+    assert "cannot read the primary's recordings" in own.host.journal("heldar-mirror-verify")
+    off = own.play(heldar_mirror_verify=False)
+    assert changes(off) > 0
+    assert own.host.shell("ls -d /etc/systemd/system/*verify* 2>/dev/null || true") == ""
+    assert changes(own.play(heldar_mirror_verify=False)) == 0
+    own.play()
 
 
 def test_an_upgrade_restarts_the_watcher_alone(own: Managed) -> None:

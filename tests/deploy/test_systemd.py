@@ -170,7 +170,7 @@ def host() -> Iterator[Host]:
             "ln -s /opt/heldar-mirror/bin/heldar-mirror /usr/local/bin/"
         )
         made.write("/usr/local/bin/test-ffmpeg", FFMPEG, 0o755)
-        for unit in (TREE / "deploy").glob("*.service"):
+        for unit in (*(TREE / "deploy").glob("*.service"), *(TREE / "deploy").glob("*.timer")):
             made.put(unit, f"/etc/systemd/system/{unit.name}")
         made.run("systemctl", "daemon-reload")
         yield made
@@ -230,9 +230,29 @@ def test_the_units_differ_only_in_names() -> None:
     assert {line.partition("=")[0] for line in plain - template} == changed - {"Environment"}
 
 
+def test_what_both_units_have_is_the_same() -> None:
+    """Those that record and that prove are hardened alike. Only these lines have a reason to differ."""
+
+    def settings(name: str) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for line in (TREE / "deploy" / name).read_text().splitlines():
+            if line and line[0] not in "#[":
+                found.setdefault(line.partition("=")[0], []).append(line)
+        return found
+
+    one, other = settings("heldar-mirror.service"), settings("heldar-mirror-verify.service")
+    differ = {name for name in one.keys() & other.keys() if one[name] != other[name]}
+    assert differ == {
+        *("Description", "After", "Type", "ExecStart", "TimeoutStopSec", "TasksMax"),
+        *("RestrictAddressFamilies", "SystemCallFilter"),
+    }
+    only = {"ReadWritePaths", "LogsDirectory", "LogsDirectoryMode", "RuntimeDirectory", "RuntimeDirectoryPreserve"}
+    assert only == {name for name in one.keys() - other.keys() if "Director" in name or "Paths" in name}
+
+
 def test_the_units_are_as_hardened_as_they_say(host: Host) -> None:
     """systemd reports no error in the units, and finds the exposure that they state."""
-    for name in ("heldar-mirror.service", "heldar-mirror@.service"):
+    for name in ("heldar-mirror.service", "heldar-mirror@.service", "heldar-mirror-verify.service"):
         unit = f"/etc/systemd/system/{name}"
         assert host.run("systemd-analyze", "verify", unit).stderr == ""
         found = host.run("systemd-analyze", "security", "--offline=yes", unit).stdout
@@ -253,6 +273,32 @@ def test_a_camera_is_mirrored_and_its_password_hidden(node: Node) -> None:
     assert "rtsp://***" in shown
     assert "p%40ss" not in shown
     assert PASSWORD not in shown
+
+
+def test_the_mirror_is_proven_beside_the_primary(node: Node) -> None:
+    """The timer's unit proves it as the mirror's user, within its limits, and fails if it finds a difference."""
+    wait_for(lambda: len(list(node.host.path(f"{node.root}/gate").glob("*.mp4"))) > 3)
+    node.systemctl("stop")
+    copy = f"""
+        cp -r {node.root}/gate /var/lib/heldar/recordings; rm -f /var/lib/heldar/recordings/gate/.heldar*
+        chown -R heldar:heldar /var/lib/heldar/recordings; chmod -R g=rX,o= /var/lib/heldar/recordings
+        touch -d '1 hour ago' /var/lib/heldar/recordings/gate/*.mp4 {node.root}/gate/*.mp4
+    """
+    node.host.shell(copy)
+    try:
+        node.host.run("systemctl", "start", "heldar-mirror-verify")
+        journal = node.host.journal("heldar-mirror-verify")
+        assert "100.0% of" in journal
+        assert node.host.shell("stat -c '%U %a' /var/lib/heldar-mirror/proofs.db") == "heldar-mirror 600\n"
+        node.host.shell("rm $(ls -d /var/lib/heldar/recordings/gate/*.mp4 | sed -n 2p)")
+        node.host.run("systemctl", "start", "heldar-mirror-verify", code=1)
+        assert "only in the mirror" in node.host.journal("heldar-mirror-verify")
+        node.host.run("systemctl", "enable", "--now", "heldar-mirror-verify.timer")
+        assert "heldar-mirror-verify.service" in node.host.run("systemctl", "list-timers", "--all").stdout
+        node.host.run("systemctl", "disable", "--now", "heldar-mirror-verify.timer")
+    finally:
+        node.host.shell("rm -r /var/lib/heldar/recordings/gate; systemctl reset-failed")
+        node.systemctl("start")
 
 
 def test_it_can_write_nothing_of_others(node: Node) -> None:
