@@ -83,8 +83,7 @@ class Beside:
             oldest = read_ends(self._settings.database, camera_id).oldest or 0.0
             keep_seconds = self._policies.get(camera_id, Policy()).keep_seconds
         except DatabaseError as error:
-            if str(error) not in self._problems:
-                self._problems.append(str(error))
+            self._problems.append(str(error))
             return kept
         # The pruner deletes what is too old within minutes.
         pruned = 0.0 if keep_seconds is None else time.time() - keep_seconds + PRUNING_SECONDS

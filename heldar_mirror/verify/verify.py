@@ -102,9 +102,11 @@ class Verify:
             for camera in cameras:
                 camera.flaws = proof.flaws.get(camera.camera_id, [])
                 for finding in proof.found.get(camera.camera_id, []):
-                    camera.findings.setdefault(finding.begun, []).append(finding)
+                    if self._request.scope.since <= finding.begun <= self._request.scope.until:
+                        camera.findings.setdefault(finding.begun, []).append(finding)
         spent = Spent(self._purse.elapsed(), self._purse.read, self._purse.looked)
-        return Report(self._request.scope.level, done.end, spent, cameras, [*self._problems, *done.problems])
+        problems = list(dict.fromkeys([*self._problems, *done.problems]))
+        return Report(self._request.scope.level, done.end, spent, cameras, problems)
 
     def _by_names(self) -> Report:
         """Look at the names and times of all that is asked for."""
@@ -124,7 +126,8 @@ class Verify:
         if end is End.DONE and self._request.interrupted.is_set():
             end = End.INTERRUPTED
         looked = sum(camera.standing.bytes for camera in cameras)
-        return Report(scope.level, end, Spent(self._purse.elapsed(), 0, looked), cameras, self._problems)
+        problems = list(dict.fromkeys(self._problems))
+        return Report(scope.level, end, Spent(self._purse.elapsed(), 0, looked), cameras, problems)
 
     def _cameras(self, present: Collection[str]) -> Iterator[str]:
         """Yield the cameras that are asked for, until it is interrupted. Raises LookupError for one that is missing."""

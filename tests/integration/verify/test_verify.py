@@ -197,7 +197,8 @@ def test_a_primary_that_is_gone_is_no_proof(mirror: Mirror) -> None:
     assert verify(mirror)[0]["proven"] == 1  # what was proven, before it was deleted there
     shutil.rmtree(recordings)
     report, _ = verify(mirror, code=8)
-    assert f"cannot read the primary's recordings in {recordings}" in report["problems"][0]
+    (problem,) = report["problems"]
+    assert f"cannot read the primary's recordings in {recordings}" in problem
     assert report["proven"] == 1
 
 
