@@ -116,10 +116,9 @@ def is_varied(stream: Stream) -> bool:
     return 2 * sum(len(each) == 1 and _tells(run, 4) for run, each in places.items()) > stream.length()
 
 
-def _tells(run: bytes, width: int) -> bool:
-    """Return whether a run has enough different values to be told from others."""
-    count = len(run) // width
-    return len({run[at : at + width] for at in range(0, len(run), width)}) >= min(DIFFERENT, count)
+def _tells(values: bytes, width: int, packets: int = RUN) -> bool:
+    """Return whether so many packets have enough different values to be told from others."""
+    return len({values[at : at + width] for at in range(0, len(values), width)}) >= min(DIFFERENT, packets)
 
 
 def _places(values: bytes, width: int, begin: int, end: int, run: int = RUN) -> Places:
@@ -158,7 +157,7 @@ class _Aligner:
         packet = 0
         while packet <= count - self._run:
             run = self._ours[packet * width : (packet + self._run) * width]
-            known = run in theirs and _tells(run, width)
+            known = run in theirs and _tells(run, width, self._run)
             place = self._match(packet, ours[run], theirs[run]) if known else None
             if place is None:
                 packet += 1
@@ -207,46 +206,52 @@ class _Aligner:
     def _forward(
         self, mirror: int, primary: int, mirror_end: int, primary_end: int, shift: float | None = None
     ) -> list[Block]:
-        """Return the blocks from a packet of both sides on, one for each file of the primary.
+        """Return the blocks from a packet of both sides on: one for each file of the primary, or move of the clocks.
 
         `shift` is that of the block before, which ends there.
         """
         found: list[Block] = []
         while mirror < mirror_end and primary < primary_end:
             whole = min(mirror_end - mirror, primary_end - primary, self._primary.end_of_file(primary) - primary)
-            same_file = shift is not None and primary > self._primary.start_of_file(primary)
-            count = self._steady(mirror, primary, self._equal(mirror, primary, whole), 1, shift if same_file else None)
-            new = self._shift(mirror, primary)
-            if not same_file and shift is not None and count < min(RUN, whole):
+            further = shift is not None and primary == self._primary.start_of_file(primary)
+            equal = self._equal(mirror, primary, whole)
+            count = self._steady(mirror, primary, equal, 1, None if further else shift)
+            if further and count < min(RUN, whole):
                 break  # so few of a further file, and not to an end, may match by chance
             if count:
                 found.append(Block(mirror, primary, count))
-            if count < whole:
+            if count < whole and not self._goes_on(mirror + count, mirror + equal):
                 break
-            mirror, primary, shift = mirror + count, primary + count, new
+            shift = self._shift(mirror, primary) if count == whole else None
+            mirror, primary = mirror + count, primary + count
         return found
 
     def _backward(self, block: Block, mirror_begin: int, primary_begin: int) -> list[Block]:
         """Return the blocks before a block, the last one first."""
         found: list[Block] = []
-        mirror, primary, shift = block.mirror, block.primary, self._shift(block.mirror, block.primary)
+        mirror, primary = block.mirror, block.primary
+        shift: float | None = self._shift(mirror, primary)
         while mirror > mirror_begin and primary > primary_begin:
             start = self._primary.start_of_file(primary - 1)
             whole = min(mirror - mirror_begin, primary - primary_begin, primary - start)
-            same_file = primary < self._primary.end_of_file(primary - 1)
-            count = 0
-            while count < whole and self._equal(mirror - count - 1, primary - count - 1, 1):
-                count += 1
-            count = self._steady(mirror - 1, primary - 1, count, -1, shift if same_file else None)
-            new = self._shift(mirror - 1, primary - 1)
-            if not same_file and count < min(RUN, whole):
+            further = shift is not None and primary == self._primary.end_of_file(primary - 1)
+            equal = 0
+            while equal < whole and self._equal(mirror - equal - 1, primary - equal - 1, 1):
+                equal += 1
+            count = self._steady(mirror - 1, primary - 1, equal, -1, None if further else shift)
+            if further and count < min(RUN, whole):
                 break
-            mirror, primary, shift = mirror - count, primary - count, new
             if count:
-                found.append(Block(mirror, primary, count))
-            if count < whole:
+                found.append(Block(mirror - count, primary - count, count))
+            if count < whole and not self._goes_on(mirror - equal, mirror - count):
                 break
+            shift = self._shift(mirror - 1, primary - 1) if count == whole else None
+            mirror, primary = mirror - count, primary - count
         return found
+
+    def _goes_on(self, begin: int, end: int) -> bool:
+        """Return whether equal packets are the same ones on both sides though the clocks have moved before them."""
+        return _tells(self._ours[begin * self._width : end * self._width], self._width)
 
     def _equal(self, mirror: int, primary: int, most: int) -> int:
         """Return how many packets from these on have equal values, at most so many."""

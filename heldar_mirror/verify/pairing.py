@@ -1,14 +1,16 @@
 """Which packet of the mirror stands against which of the primary, and what becomes of those that stand alone.
 
-Blocks are given. Between them packets are set against each other by their times, since a changed packet keeps its time.
+Blocks are given. Between them packets are set against each other by their digests, where these are known, and by their
+times, since a changed packet keeps its time.
 """
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
-from heldar_mirror.verify.alignment import Block, Stream
+from heldar_mirror.verify.alignment import Block, Stream, heaviest_chain
 from heldar_mirror.verify.comparison import Jump, Run, TrackComparison, Verdict
 
 # The clocks of two sessions may move against each other by some hundredths, as each hears of the camera's clock.
@@ -60,15 +62,36 @@ def runs_of(stream: Stream, packets: Iterator[int] | Sequence[int]) -> list[Run]
 
 
 def _paired(match: Match) -> Iterator[Block]:
-    """Yield the blocks, and between them the pairs of packets that were found by their times."""
-    before = Block(0, 0, 0)
-    for after in [*match.blocks, Block(match.mirror.length(), match.primary.length(), 0)]:
-        ours = range(before.mirror + before.packets, after.mirror)
-        theirs = range(before.primary + before.packets, after.primary)
-        yield from _by_time(match, ours, theirs)
-        if after.packets:
-            yield after
-        before = after
+    """Yield the blocks, and between them the pairs of packets that were found by their digests and their times."""
+    end = Block(match.mirror.length(), match.primary.length(), 0)
+    for ours, theirs, block in _between(Block(0, 0, 0), match.blocks, end):
+        same = _by_digest(match, ours, theirs) if ours and theirs else []
+        for rest, others, pair in _between(Block(ours.start, theirs.start, 0), same, block):
+            yield from _by_time(match, rest, others)
+            if pair.packets:
+                yield pair
+
+
+def _between(begin: Block, blocks: Sequence[Block], end: Block) -> Iterator[tuple[range, range, Block]]:
+    """Yield each block, and `end`, with the packets of both sides that lie before it."""
+    before = begin
+    for block in [*blocks, end]:
+        ours = range(before.mirror + before.packets, block.mirror)
+        yield ours, range(before.primary + before.packets, block.primary), block
+        before = block
+
+
+def _by_digest(match: Match, ours: range, theirs: range) -> list[Block]:
+    """Return the pairs of packets with equal digests that occur once on each side."""
+    one, other = _single(match.mirror.digests, ours), _single(match.primary.digests, theirs)
+    return heaviest_chain([Block(packet, other[digest], 1) for digest, packet in one.items() if digest in other])
+
+
+def _single(digests: bytes, packets: range) -> dict[bytes, int]:
+    """Return the packets by their digests, in order, without those whose digest occurs more than once."""
+    each = [digests[32 * packet : 32 * packet + 32] for packet in packets] if digests else []
+    counts = Counter(each)
+    return {digest: packet for digest, packet in zip(each, packets, strict=False) if counts[digest] == 1}
 
 
 def _by_time(match: Match, ours: range, theirs: range) -> Iterator[Block]:
