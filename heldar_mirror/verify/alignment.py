@@ -28,7 +28,7 @@ NEAR_SECONDS = 4
 DIFFERENT = 4
 
 # Far from its time, by the names, a run has to be longer: among many packets eight equal sizes may occur by chance.
-FAR_RUN = 32
+FAR_RUN = 16
 
 # Packets are compared so many at a time.
 PIECE = 256

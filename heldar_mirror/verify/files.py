@@ -10,10 +10,19 @@ from heldar_mirror.footage.names import segment_name
 from heldar_mirror.sides.recorded import Identity, Packets
 from heldar_mirror.verify.alignment import Stream, spacing, streamed
 
-# So many packets are remembered of files without digests (12 bytes each), and of those with them (44 bytes each). It is
-# enough for the neighbours of a segment of an hour.
-KEPT_PACKETS = 1 << 22
-KEPT_DIGESTS = 1 << 20
+
+class Kept(NamedTuple):
+    """How much is remembered: so many files, or more if they have few packets; and fewer if they have very many."""
+
+    files: int
+    packets: int
+    most_packets: int
+
+
+# Without digests a packet takes 12 bytes, and with them 44. A comparison needs some ten files of the primary around one
+# of the mirror, more if they are short, and the digests of two.
+KEPT = Kept(16, 1 << 19, 1 << 22)
+KEPT_DIGESTS = Kept(4, 1 << 17, 1 << 20)
 
 # A track by its handler and its number among those of this handler: ids may differ between the sides.
 Key = tuple[str, int]
@@ -70,7 +79,7 @@ class Files:
 
     def content(self, number: int) -> Content:
         """Return what a file holds, without digests. Raises HungError."""
-        return self._read(number, self._kept, KEPT_PACKETS)
+        return self._read(number, self._kept, KEPT)
 
     def hashed(self, number: int) -> Content:
         """Return what a file holds, with digests. Raises HungError.
@@ -88,7 +97,7 @@ class Files:
             )
         return content
 
-    def _read(self, number: int, kept: "OrderedDict[int, Content]", most: int) -> Content:
+    def _read(self, number: int, kept: "OrderedDict[int, Content]", most: Kept) -> Content:
         if number in kept:
             kept.move_to_end(number)
             return kept[number]
@@ -99,11 +108,9 @@ class Files:
         except UnreadableError as error:
             content = Content(unreadable=str(error))
         kept[number] = content
-        left = sum(each.packets() for each in kept.values())
-        for old in list(kept)[:-1]:
-            if left <= most:
-                break
-            left -= kept.pop(old).packets()
+        packets = sum(each.packets() for each in kept.values())
+        while len(kept) > 1 and (packets > most.most_packets or (len(kept) > most.files and packets > most.packets)):
+            packets -= kept.popitem(last=False)[1].packets()
         return content
 
 

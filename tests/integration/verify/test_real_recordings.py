@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import imageio_ffmpeg
 import pytest
-from support.camera import Camera
+from support.camera import Camera, ScriptedCamera
 from support.mirror import PASSWORD, USER, new_home
 from support.recordings import named_by_ffmpeg
 from support.waiting import COMMAND_SECONDS, wait_for
@@ -30,10 +30,9 @@ STREAMS = {GATE: ("aac", 2, 3), YARD: ("lively", 2, 2)}
 
 
 @contextlib.contextmanager
-def recorded(ffmpeg: str, camera: Camera, name: str, directory: Path, seconds: int) -> Iterator[None]:
-    """Record a stream of the camera as a primary or a mirror does, until the block ends."""
+def recorded(ffmpeg: str, url: str, directory: Path, seconds: int) -> Iterator[None]:
+    """Record a camera as a primary or a mirror does, until the block ends and one more segment has begun."""
     directory.mkdir(parents=True)
-    url = f"rtsp://{USER}:{quote(PASSWORD, safe='')}@127.0.0.1:{camera.port}/{name}"
     command = [ffmpeg, "-nostdin", "-v", "warning", "-rtsp_transport", "tcp", "-i", url, "-c", "copy"]
     command += ["-f", "segment", "-segment_time", str(seconds), "-segment_format", "mp4", "-reset_timestamps", "1"]
     command += ["-segment_format_options", "movflags=+frag_keyframe+empty_moov+default_base_moof:flush_packets=1"]
@@ -66,7 +65,8 @@ def recordings(request: pytest.FixtureRequest) -> Iterator[Path]:
             for side, ffmpeg in zip(("primary", "mirror"), request.param, strict=True):
                 for camera_id, (stream, *seconds) in STREAMS.items():
                     directory = root / side / camera_id
-                    both.enter_context(recorded(ffmpeg, camera, stream, directory, seconds[side == "mirror"]))
+                    url = f"rtsp://{USER}:{quote(PASSWORD, safe='')}@127.0.0.1:{camera.port}/{stream}"
+                    both.enter_context(recorded(ffmpeg, url, directory, seconds[side == "mirror"]))
             wait_for(lambda: all(len(segments(root, "mirror", each)) > 4 for each in STREAMS))
             both.close()
             yield root
@@ -247,3 +247,27 @@ def test_a_segment_of_another_camera_is_found(copied: Path, level: str) -> None:
     assert [each for each, comparison in comparisons.items() if comparison.tracks[0].verdict != Verdict.COMPARED] == [
         begun(path)
     ]
+
+
+# Profiles of scripted_camera.py: stamps that run twice as fast, are ten hours ahead at times, or go back every ten
+# seconds. Each stream repeats itself after ten seconds.
+ODD = ("twice", "stray", "saw")
+
+
+@pytest.mark.slow
+def test_cameras_with_odd_clocks_are_proven(home: Path) -> None:
+    """Whatever a camera's stamps do, all that the mirror has is found in the primary."""
+    camera = ScriptedCamera(log=home / "camera.log")
+    camera.plug_in()
+    try:
+        with contextlib.ExitStack() as both:
+            for side, ffmpeg in (("primary", DEBIAN), ("mirror", NEWEST)):
+                for name in ODD:
+                    both.enter_context(recorded(ffmpeg, camera.url(name), home / side / name, 2))
+            wait_for(lambda: all(len(segments(home, "mirror", name)) > 12 for name in ODD))
+    finally:
+        camera.unplug()
+    for name in ODD:
+        found = Found(compare(home, name))
+        assert found.packets("differ") == found.packets("only_mirror") == 0, name
+        assert found.identical() == packets_of(home, "mirror", name)
