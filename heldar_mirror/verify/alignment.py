@@ -10,12 +10,10 @@ All of this takes n log n, whatever the values are.
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Sequence
-from itertools import pairwise, repeat
-from operator import itemgetter
-from typing import NamedTuple
+from itertools import pairwise
 
-from heldar_mirror.sides.recorded import PacketTrack
+from heldar_mirror.verify.chain import Block, heaviest_chain
+from heldar_mirror.verify.streams import Stream
 
 # So many sizes in a row are unique in real footage.
 RUN = 8
@@ -34,70 +32,6 @@ FAR_RUN = 16
 PIECE = 256
 
 Places = dict[bytes, list[int]]
-
-
-class Block(NamedTuple):
-    """Packets with equal values, within one file of either side: the first of the mirror and the primary, and how many.
-
-    From its first to its last packet the clocks of the two files don't move against each other.
-    """
-
-    mirror: int
-    primary: int
-    packets: int
-
-
-class Stream(NamedTuple):
-    """One track of files that follow each other: of one file of the mirror, or of some of the primary.
-
-    `seconds` says when each packet begins, by its file's name. `sizes` has four bytes for each, and `digests` has 32,
-    or is empty. `starts` has the first packet of each file, and the number of all packets at the end.
-    """
-
-    sizes: bytes
-    digests: bytes
-    seconds: "array[float]"
-    starts: list[int]
-
-    def length(self) -> int:
-        """Return the number of packets."""
-        return len(self.seconds)
-
-    def end_of_file(self, packet: int) -> int:
-        """Return where the file ends that holds a packet."""
-        return self.starts[bisect_right(self.starts, packet)]
-
-    def start_of_file(self, packet: int) -> int:
-        """Return where the file begins that holds a packet."""
-        return self.starts[bisect_right(self.starts, packet) - 1]
-
-
-NOTHING = Stream(b"", b"", array("d"), [0, 0])
-
-
-def spacing(track: PacketTrack) -> float:
-    """Return the usual time between two packets of a track, in seconds."""
-    return sorted(track.durations)[len(track) // 2] / track.timescale if len(track) else 0.0
-
-
-def streamed(begun: int, track: PacketTrack) -> Stream:
-    """Return the stream of a track of one file, which begins at a Unix time by its name."""
-    seconds = array("d", (begun + time / track.timescale for time in track.times))
-    if track.handler == "soun" and len(track) > 1:
-        # ffmpeg writes the first packet of each track at the file's very beginning, though sound begins a little before
-        # or after it. Sound keeps its pace, so the second packet says when the first one is.
-        seconds[0] = seconds[1] - spacing(track)
-    return Stream(track.sizes.tobytes(), track.digests, seconds, [0, len(seconds)])
-
-
-def joined(files: Sequence[Stream | None]) -> Stream:
-    """Return the streams of files that follow each other as one. A file may lack the track."""
-    found = [each or NOTHING for each in files]
-    seconds, starts = array("d"), [0]
-    for each in found:
-        seconds += each.seconds
-        starts.append(len(seconds))
-    return Stream(b"".join(each.sizes for each in found), b"".join(each.digests for each in found), seconds, starts)
 
 
 def align(mirror: Stream, primary: Stream, tolerance: float, *, by_digests: bool = False) -> list[Block]:
@@ -293,35 +227,3 @@ def _near(places: list[int], seconds: "array[float]", at: float) -> list[int]:
     begin = bisect_left(places, bisect_left(seconds, at - NEAR_SECONDS))
     end = bisect_left(places, bisect_right(seconds, at + NEAR_SECONDS))
     return places[begin : min(end, begin + 2)]
-
-
-def heaviest_chain(blocks: list[Block]) -> list[Block]:
-    """Return those blocks, in the order of both sides, that have the most packets together.
-
-    The blocks are in the order of the mirror, and none overlaps another one there.
-    """
-    if all(one.primary + one.packets <= other.primary for one, other in pairwise(blocks)):
-        return blocks
-    ends = sorted({block.primary + block.packets for block in blocks})
-    # A Fenwick tree: for all ends up to some place, the heaviest chain (its packets, and its last block).
-    tree: list[tuple[int, int]] = list(repeat((0, -1), len(ends) + 1))
-    before: list[int] = []
-    heaviest = (0, -1)
-    for number, block in enumerate(blocks):
-        at, best = bisect_right(ends, block.primary), (0, -1)
-        while at:
-            best = max(best, tree[at], key=itemgetter(0))
-            at &= at - 1
-        before.append(best[1])
-        own = best[0] + block.packets, number
-        heaviest = max(heaviest, own, key=itemgetter(0))
-        at = bisect_left(ends, block.primary + block.packets) + 1
-        while at < len(tree):
-            tree[at] = max(tree[at], own, key=itemgetter(0))
-            at += at & -at
-    chain: list[Block] = []
-    number = heaviest[1]
-    while number >= 0:
-        chain.append(blocks[number])
-        number = before[number]
-    return chain[::-1]

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, Protocol
 from heldar_mirror.errors import UnreadableError
 from heldar_mirror.footage.names import segment_name
 from heldar_mirror.sides.recorded import Identity, Packets
-from heldar_mirror.verify.alignment import Stream, spacing, streamed
+from heldar_mirror.verify.streams import Stream, spacing, streamed
 
 
 class Kept(NamedTuple):
@@ -74,6 +74,7 @@ class Files:
 
     def __init__(self, camera_id: str, side: Side) -> None:
         self._camera_id, self._side = camera_id, side
+        self.begun = side.begun
         self._kept: OrderedDict[int, Content] = OrderedDict()
         self._hashed: OrderedDict[int, Content] = OrderedDict()
 

@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from heldar_mirror.footage.spans import Spans
-from heldar_mirror.verify.alignment import Block, Stream
+from heldar_mirror.verify.chain import Block
 from heldar_mirror.verify.comparison import Run, TrackComparison, Verdict
 from heldar_mirror.verify.pairing import Match, compare_packets, runs_of
+from heldar_mirror.verify.streams import Stream
 
 
 class Unread(NamedTuple):

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
-from heldar_mirror.verify.alignment import Block, Stream, heaviest_chain
+from heldar_mirror.verify.chain import Block, heaviest_chain
 from heldar_mirror.verify.comparison import Jump, Run, TrackComparison, Verdict
+from heldar_mirror.verify.streams import Stream
 
 # The clocks of two sessions may move against each other by some hundredths, as each hears of the camera's clock.
 JUMP_SECONDS = 0.5

@@ -4,8 +4,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from heldar_mirror.verify.alignment import NOTHING, Block, Stream, align, is_varied
+from heldar_mirror.verify.alignment import align, is_varied
+from heldar_mirror.verify.chain import Block
 from heldar_mirror.verify.files import Key
+from heldar_mirror.verify.streams import NOTHING, Stream
 
 # For each file of the primary in a window: by how many seconds its times are ahead of the mirror's, if it is known.
 Shifts = list[float | None]
@@ -88,7 +90,8 @@ def _found(key: Key, tracks: Tracks, hashed: Callable[[], Tracks] | None) -> lis
     if not blocks and hashed and mirror.seconds and primary.seconds and not is_varied(mirror):
         both = hashed()
         ours, theirs = both.mirror.get(key, NOTHING), both.primary.get(key, NOTHING)
-        blocks = _blocks(ours, theirs, tracks.tolerances[key], by_digests=True)
+        if ours.length() == mirror.length() and theirs.length() == primary.length():  # so that all could be read
+            blocks = _blocks(ours, theirs, tracks.tolerances[key], by_digests=True)
     return blocks
 
 
