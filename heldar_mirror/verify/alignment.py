@@ -96,9 +96,21 @@ class _Aligner:
             if place is None:
                 packet += 1
             else:
-                found += self._forward(packet, place, count, self._primary.length())
+                found += self._without_chance(self._forward(packet, place, count, self._primary.length()))
                 packet = found[-1].mirror + found[-1].packets
         return self._grown(heaviest_chain(found))
+
+    def _without_chance(self, blocks: list[Block]) -> list[Block]:
+        """Leave out a first block of too few values, from which the clocks move within a file.
+
+        It stands beside a lost packet, and is equal to that one by chance. Its time says which packet it is. But the
+        time of a file's first packet is not to be trusted.
+        """
+        first = blocks[0]
+        mirror, primary = _ends(first)
+        inside = first.mirror > 0 and self._primary.start_of_file(first.primary) < first.primary
+        moves = len(blocks) > 1 and primary < self._primary.end_of_file(first.primary)
+        return blocks[1:] if inside and moves and not self._goes_on(first.mirror, mirror) else blocks
 
     def _match(self, packet: int, ours: list[int], theirs: list[int]) -> int | None:
         """Return which packet of the primary begins the same run as one of the mirror, if there is but one."""

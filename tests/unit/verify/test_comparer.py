@@ -7,7 +7,7 @@ from random import Random
 from typing import NamedTuple
 
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from support.made_packets import (
     BEGUN,
@@ -111,6 +111,8 @@ CHANGES = {
 
 
 @settings(max_examples=40, phases=PHASES)
+# The packet before the lost one has its size, so a run of equal sizes begins one packet too early.
+@example(382, aac, [("lost", 0, 0)])
 @given(
     st.integers(0, 1000),
     st.sampled_from([aac, pcm]),
