@@ -6,6 +6,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from itertools import zip_longest
 from operator import sub
 from statistics import median
 from typing import NamedTuple
@@ -80,6 +81,13 @@ class Reader:
         )
 
 
+class Pair(NamedTuple):
+    """The readers of both sides."""
+
+    primary: Reader
+    mirror: Reader
+
+
 class PacketLooker(AbstractContextManager["PacketLooker"]):
     """Looks at segments by their packets: at sizes and times, or with `hashed` at the digests as well."""
 
@@ -98,9 +106,8 @@ class PacketLooker(AbstractContextManager["PacketLooker"]):
         Raises VolumeError, which is a HungError if a volume does not answer.
         """
         names = around(self._names[camera_id], segments)
-        primary, mirror = Reader(self._primary), Reader(self._mirror)
-        ends = [_end(mirror, camera_id, names.mirror, number) for number in range(len(names.mirror))]
-        sides = (primary, names.primary), (mirror, names.mirror, ends)
+        pair = Pair(Reader(self._primary), Reader(self._mirror))
+        sides = (pair.primary, names.primary), (pair.mirror, names.mirror, _ends(pair.mirror, camera_id, names.mirror))
         comparer = Comparer(camera_id, *sides, hashed=self._hashed)
         alone = _by_segment(comparer.alone(), names.mirror)
         spent = 0
@@ -108,14 +115,10 @@ class PacketLooker(AbstractContextManager["PacketLooker"]):
             if is_expired(names, segment.begun):
                 judged = NOTHING
             else:
-                kept = Kept(
-                    max(names.kept.primary, *(following(names.primary, each) for each in primary.gone), 0),
-                    max(names.kept.mirror, *(following(names.mirror, each) for each in mirror.gone), 0),
-                )
-                judged = _judged(comparer, segment.begun, kept, alone.get(segment.begun, []))
-            if segment.begun not in mirror.gone:
+                judged = _judged(comparer, segment.begun, names, pair, alone.get(segment.begun, []))
+            if segment.begun not in pair.mirror.gone:
                 look = Look(segment.begun, int(time.time()), judged.outcome, encode(judged.findings))
-                read = primary.read + mirror.read
+                read = pair.primary.read + pair.mirror.read
                 yield Looked(look, segment.size, read - spent, judged.counts)
                 spent = read
 
@@ -139,25 +142,37 @@ def following(begun: "array[int]", segment: int) -> float:
     return begun[number] if number < len(begun) else segment + 1
 
 
-def _judged(comparer: Comparer, segment: int, kept: Kept, alone: Sequence[int]) -> Judged:
+def _judged(comparer: Comparer, segment: int, names: Names, pair: Pair, alone: Sequence[int]) -> Judged:
+    before = len(pair.primary.gone)
     try:
-        return judge(comparer.compare(segment), kept, alone)
+        comparison = comparer.compare(segment)
     except UnreadableError as error:
-        return unreadable(segment, str(error))
+        # A file that goes while it is read counts as changed.
+        return NOTHING if len(pair.primary.gone) > before else unreadable(segment, str(error))
+    # What went meanwhile was the oldest.
+    kept = Kept(
+        max(names.kept.primary, *(following(names.primary, each) for each in pair.primary.gone), 0),
+        max(names.kept.mirror, *(following(names.mirror, each) for each in pair.mirror.gone), 0),
+    )
+    return judge(comparison, kept, alone)
 
 
-def _end(mirror: Reader, camera_id: str, begun: "array[int]", number: int) -> float:
-    """Return when a file ends. It is read only where the next one begins later than usual."""
+def _ends(mirror: Reader, camera_id: str, begun: "array[int]") -> list[float]:
+    """Return when files end. That is read only where the next one begins later than usual."""
     usual = median(map(sub, begun[1:], begun)) if len(begun) > 1 else 0
-    after = begun[number + 1] if number + 1 < len(begun) else math.inf
-    if after <= begun[number] + usual + LATE_SECONDS:
-        return after
+    ends: list[float] = []
+    for each, after in zip_longest(begun, begun[1:], fillvalue=math.inf):
+        late = after > each + usual + LATE_SECONDS
+        ends.append(each + _length(mirror, camera_id, int(each), usual) if late else after)
+    return ends
+
+
+def _length(mirror: Reader, camera_id: str, begun: int, usual: float) -> float:
     try:
-        tracks = [track for track in mirror.packets(camera_id, begun[number]).tracks if track]
+        tracks = [track for track in mirror.packets(camera_id, begun).tracks if track]
     except UnreadableError:
-        return begun[number] + usual
-    lengths = ((track.times[-1] + track.durations[-1]) / track.timescale for track in tracks)
-    return begun[number] + max(lengths, default=0.0)
+        return usual
+    return max(((track.times[-1] + track.durations[-1]) / track.timescale for track in tracks), default=0.0)
 
 
 def _by_segment(alone: Sequence[int], mirror: "array[int]") -> dict[int, list[int]]:
