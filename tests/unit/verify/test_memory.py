@@ -149,29 +149,33 @@ def test_a_camera_can_be_forgotten(state: State) -> None:
 )
 def test_it_stays_in_step_whatever_happens(tmp_path_factory: pytest.TempPathFactory, events: list[object]) -> None:
     """What it says of each segment is what a plain table would say."""
-    model: dict[int, tuple[int, Outcome] | None] = {}
+    model: dict[int, Outcome | None] = {}
+    proofs: dict[int, int] = {}
     with opened_memory(State(tmp_path_factory.mktemp("state"))) as memory:
         for event in events:
             if isinstance(event, list):
                 model = {begun: model.get(begun) for begun in event}
+                proofs = {begun: at for begun, at in proofs.items() if begun in model}
                 stock(memory, "gate", *sorted(model))
             elif isinstance(event, tuple) and event[0] in model:
                 begun, looked, outcome = event
-                model[begun] = looked, outcome
+                model[begun] = outcome
+                if outcome is not Outcome.NOTHING_THERE:  # which leaves a proof as it is
+                    proofs.pop(begun, None)
+                if outcome is Outcome.PROVEN:
+                    proofs[begun] = looked
                 note(memory, "gate", begun, looked, outcome, "bad" if outcome >= Outcome.UNREADABLE else "")
-        looks = [each for each in model.values() if each]
-        proven = [looked for looked, outcome in looks if outcome is Outcome.PROVEN]
-        bad = sorted(begun for begun, look in model.items() if look and look[1] >= Outcome.UNREADABLE)
+        bad = sorted(begun for begun, outcome in model.items() if outcome is not None and outcome >= Outcome.UNREADABLE)
         assert [begun for _, begun, _ in memory.findings(ALL)] == bad
         assert sorted(begun for _, begun, _ in due(memory)) == sorted(model)
         if model:
             standing = memory.standings(ALL)["gate"]
             assert (standing.segments, standing.proven, standing.unreadable + standing.different) == (
                 len(model),
-                len(proven),
+                len(proofs),
                 len(bad),
             )
-            assert standing.oldest == min(proven, default=None)
+            assert standing.oldest == min(proofs.values(), default=None)
 
 
 def test_it_is_for_one_process_and_one_user(state: State) -> None:
