@@ -123,10 +123,10 @@ class Lister:
         if segment := backlog.next_missing():
             self._hash(root, *segment)
         elif self._to_seal:
-            camera_id, oldest = self._to_seal
+            self._flush(root)
+            if self._to_seal:
+                self._writer.seal(root, *self._to_seal)
             self._to_seal = None
-            if camera_id not in self._flush(root):
-                self._writer.seal(root, camera_id, oldest)
         elif due := backlog.due(self._monotonic()):
             self._flush(root)
             begun = self.lookout.look(root, due)
@@ -167,4 +167,6 @@ class Lister:
         failed = self._writer.flush(root)
         for camera_id in failed:
             self.lookout.backlog.look_at(camera_id, self._monotonic() + RETRY_SECONDS)
+        if self._to_seal and self._to_seal[0] in failed:
+            self._to_seal = None
         return failed

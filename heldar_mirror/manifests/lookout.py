@@ -13,6 +13,7 @@ from heldar_mirror.manifests.backlog import LOOK_SECONDS, Backlog
 from heldar_mirror.manifests.closings import Closings, LostError
 from heldar_mirror.manifests.form import DIRECTORY
 from heldar_mirror.manifests.reading import camera_ids, listed
+from heldar_mirror.manifests.writer import manifests_of
 from heldar_mirror.proc.mounts import NETWORK_FILE_SYSTEMS, mount_of
 from heldar_mirror.volume.listing import camera_directories, camera_directory, is_recorders_directory, list_footage
 
@@ -83,6 +84,7 @@ class Lookout:
             self.backlog.forget(camera_id)
             self._unwatched.discard(camera_id)
             self._problems.pop(camera_id, None)
+            self._problems.pop(manifests_of(camera_id), None)
         known = {*self.backlog.cameras, *self.new}
         self.new += (name for name in names if name not in known and is_recorders_directory(root, name))
         if now >= self._gone_at:

@@ -24,6 +24,11 @@ OF_THE_VOLUME = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 Digests = list[tuple[int, bytes]]
 
 
+def manifests_of(camera_id: str) -> str:
+    """Return the subject of problems with a camera's manifests."""
+    return f"manifests of {camera_id}"
+
+
 @dataclass
 class Writer:
     """Writes manifests. `problems` gets what is wrong, by its subject. `wall` returns Unix seconds."""
@@ -75,7 +80,7 @@ class Writer:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             with opened_store(root, self.settings.umask) as store:
                 for camera_id, write in writes.items():
-                    about = f"manifests of {camera_id}"
+                    about = manifests_of(camera_id)
                     try:
                         write(store, camera_id)
                     except OSError as error:

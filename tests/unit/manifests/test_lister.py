@@ -20,6 +20,7 @@ from heldar_mirror.footage.names import segment_name
 from heldar_mirror.manifests import backlog, hashing, lister, lookout, writer
 from heldar_mirror.manifests.closings import Closings
 from heldar_mirror.manifests.form import DIRECTORY
+from heldar_mirror.manifests.store import Store
 from heldar_mirror.recorder.volume import LOCK, MARKER
 from heldar_mirror.volume.room import Room
 
@@ -386,9 +387,34 @@ def test_a_file_in_the_way_of_one_camera_costs_that_camera_alone(listed: Listed)
     listed.run()
     assert listed.listed("hall") == names(NOW, NOW + 60)
     assert listed.published[-1][0].startswith(f"cannot write the manifests of gate: {path}: expected a plain file")
+    # A problem of a camera without a directory is none.
+    listed.camera().rename(listed.home / "away")
+    listed.run(lookout.TICK_SECONDS)
+    assert listed.published[-1] == []
+    (listed.home / "away").rename(listed.root / "gate")
     path.rmdir()
     listed.run(writer.RETRY_SECONDS)
     assert listed.listed() == names(NOW, NOW + 60, NOW + 120)
+    assert listed.published[-1] == []
+
+
+def test_a_day_that_could_not_be_listed_is_not_sealed(listed: Listed, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = NOW - 3 * 86_400
+    listed.put(old, old + 60, NOW)
+    original = Store.append
+
+    def fail(self: Store, camera_id: str, sums: list[tuple[int, bytes]], now: float) -> None:
+        original(self, camera_id, [each for each in sums if each[0] != old + 60], now)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(Store, "append", fail)
+    listed.run()
+    assert listed.listed() == names(old, NOW)
+    assert {name.partition(".")[2] for name in names_of(listed)} == {"open"}
+    monkeypatch.undo()
+    listed.run(writer.RETRY_SECONDS)
+    assert listed.listed() == names(old, old + 60, NOW)
+    assert sorted(name.partition(".")[2] for name in names_of(listed)) == ["SHA256SUMS", "open"]
     assert listed.published[-1] == []
 
 
