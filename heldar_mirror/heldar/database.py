@@ -125,7 +125,7 @@ def _read(path: Path, query: Query[T], given: Sequence[object]) -> T:
             if not before.wal:
                 check_alone(fd)
             if not before.wal or os.fstat(fd).st_size == 0:  # SQLite deletes the `-wal` of an empty database
-                return _query(path, "immutable=1", query, given)
+                return _query(path, "mode=ro&immutable=1", query, given)
             if before.shm:
                 # readonly_shm, since SQLite would write the `-shm` otherwise, which belongs to Heldar.
                 return _query(path, "mode=ro&readonly_shm=1", query, given)

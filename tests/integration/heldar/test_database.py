@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import math
 import os
+import queue
 import re
 import shutil
 import signal
@@ -29,7 +30,9 @@ from support.users import (
     python_for_all,
     run_as,
 )
-from support.waiting import processes_of, wait_for
+from support.waiting import PATIENCE_SECONDS, processes_of, wait_for
+from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.observers import Observer
 
 from heldar_mirror.errors import DatabaseError
 from heldar_mirror.heldar.cameras import COLUMNS
@@ -578,3 +581,24 @@ def test_dry_run_as_another_user_says_that_the_database_is_not_his_to_read() -> 
         result = mirror.run_as(STRANGER_UID, "reconcile", "--dry-run", code=4)
         assert f"cannot read the cameras in {mirror.database.path}" in result.stderr
         assert "must be readable to this user" in result.stderr
+
+
+def test_the_database_is_not_opened_for_writing(mirror: Mirror) -> None:
+    """So it can't come to exist anew, owned by us, if it is removed at the wrong moment."""
+    written: queue.Queue[str] = queue.Queue()
+
+    class Handler(FileSystemEventHandler):
+        def on_closed(self, event: FileSystemEvent) -> None:
+            written.put(os.fsdecode(event.src_path))
+
+    mirror.database.add("gate")
+    observer = Observer()
+    observer.schedule(Handler(), str(mirror.database.path.parent))
+    observer.start()
+    try:
+        assert read_cameras(mirror.database.path)
+        (mirror.database.path.parent / "end").write_text("")
+        assert written.get(timeout=PATIENCE_SECONDS) == str(mirror.database.path.parent / "end")
+    finally:
+        observer.stop()
+        observer.join()
