@@ -4,6 +4,7 @@ import json
 import os
 import select
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ READER = (*PYTHON, "-m", "heldar_mirror.sides.reader")
 
 # A child that is killed ends at once, unless it is stuck in a call that no signal ends.
 END_SECONDS = 1.0
+
+# So often it is looked within a child's patience whether it has used the processor.
+LOOKS = 20
 
 # Killed children that did not end. They are kept here, so that Python does not complain about them.
 _stuck: "list[subprocess.Popen[bytes]]" = []
@@ -75,13 +79,7 @@ class Child:
 
     def _wait(self) -> None:
         """Wait until the child has written something. Raises TimeoutError if it hangs."""
-        waiting = select.poll()
-        waiting.register(self._output, select.POLLIN)
-        spent = self._spent()
-        while not waiting.poll(self._patience * 1000):
-            before, spent = spent, self._spent()
-            if spent == before:
-                raise TimeoutError
+        wait_for_output(self._output, self._patience, self._spent)
 
     def _spent(self) -> tuple[str, ...]:
         """Return the processor time that the child has used, and whether it waits for a processor now."""
@@ -91,3 +89,19 @@ class Child:
             return ()
         # A child that only waits for a processor does not hang: then no two of these are equal.
         return (*fields[11:13], os.urandom(8).hex() if fields[0] == "R" else "")
+
+
+def wait_for_output(fd: int, patience: float, spent: Callable[[], object]) -> None:
+    """Wait until something can be read from a pipe.
+
+    Raises TimeoutError if what `spent` returns stays the same for `patience` seconds. It is called several times in
+    them, so that an end is not noticed much later because something was done at their beginning.
+    """
+    waiting = select.poll()
+    waiting.register(fd, select.POLLIN)
+    last, idle = spent(), 0
+    while not waiting.poll(patience * 1000 / LOOKS):
+        before, last = last, spent()
+        idle = idle + 1 if last == before else 0
+        if idle == LOOKS:
+            raise TimeoutError
