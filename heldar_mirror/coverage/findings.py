@@ -21,8 +21,8 @@ from heldar_mirror.sides.recorded import Recorded
 # after the other, of all cameras. It deletes a file that is not in its index after an hour.
 INDEXING_SECONDS = 300.0
 
-# Heldar has the length from ffprobe, in which it may differ by some frames from the one that packets give, and cuts a
-# row short where the next one begins, by whole seconds.
+# Heldar has the length from ffprobe, in which it may differ by some frames from the one that packets give. Where it
+# cuts a row short, it has whole seconds.
 LENGTH_SECONDS = 2.0
 
 # A file that is shorter is never indexed.
@@ -93,9 +93,12 @@ def findings(
 
 def _differences(place: Place, disk: Recorded, rows: Iterable[IndexedSegment]) -> Iterator[Difference]:
     settled = place.now - INDEXING_SECONDS
-    # Heldar cuts a row short where the next segment begins.
-    cut = map(min, disk.ends, itertools.chain(disk.begun[1:], [math.inf]))
-    ends = {begun: end for begun, end in zip(disk.begun, cut, strict=True) if place.holds(begun)}
+    # Heldar cuts a row short where a segment begins that it indexes later. It may or may not be the next one: their
+    # order may be another than that of their names, after the clock was set back or a recording was restored.
+    cuts = map(min, disk.ends, itertools.chain(disk.begun[1:], [math.inf]))
+    ends = {
+        begun: (cut, end) for begun, cut, end in zip(disk.begun, cuts, disk.ends, strict=True) if place.holds(begun)
+    }
     unindexed = dict(ends)
     for path, begin, end in rows:
         directory, _, name = path.rpartition("/")
@@ -108,12 +111,13 @@ def _differences(place: Place, disk: Recorded, rows: Iterable[IndexedSegment]) -
                 yield Difference(FindingKind.NOT_ON_DISK, path, begin, end)
         else:
             unindexed.pop(begun, None)
-            differs = abs(end - ends[begun]) > LENGTH_SECONDS and begun not in disk.unread
-            if differs and max(end, ends[begun]) <= settled:
-                yield Difference(FindingKind.LENGTH_DIFFERS, path, begin, max(end, ends[begun]))
-    for begun, end in unindexed.items():
-        if begun not in disk.unread and end <= settled and end - begun > SHORTEST_SECONDS:
-            yield Difference(FindingKind.NOT_INDEXED, place.path(begun), begun, end)
+            cut, whole = ends[begun]
+            differs = not cut - LENGTH_SECONDS <= end <= whole + LENGTH_SECONDS and begun not in disk.unread
+            if differs and max(end, whole) <= settled:
+                yield Difference(FindingKind.LENGTH_DIFFERS, path, begin, max(end, whole))
+    for begun, (cut, _) in unindexed.items():
+        if begun not in disk.unread and cut <= settled and cut - begun > SHORTEST_SECONDS:
+            yield Difference(FindingKind.NOT_INDEXED, place.path(begun), begun, cut)
 
 
 def _begin(difference: Difference) -> float:

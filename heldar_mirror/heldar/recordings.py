@@ -66,7 +66,7 @@ def read_index(path: Path, camera_id: str, since: float, until: float) -> Index:
     while rows := ask(path, WHAT, queries.segments, camera_id, times, after, SLICE_ROWS):
         for _, name, start, end in rows:
             try:
-                segment = IndexedSegment(_text(name), _time(start), _time(end))
+                segment = IndexedSegment(_text(name), *_span(start, end))
             except ValueError as error:
                 unusable, reason = unusable + 1, reason or f"its {error}"
                 continue
@@ -113,6 +113,13 @@ def _text(path: object) -> str:
     if not isinstance(path, str):
         raise ValueError(f"path is {ascii(path)[:40]}, expected a text")
     return path
+
+
+def _span(start: object, end: object) -> tuple[float, float]:
+    begin, until = _time(start), _time(end)
+    if until < begin:
+        raise ValueError(f"end_time, {ascii(end)[:40]}, is before its start_time, {ascii(start)[:40]}")
+    return begin, until
 
 
 def _time(text: object) -> float:

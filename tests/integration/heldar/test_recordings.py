@@ -130,6 +130,7 @@ def test_rows_that_can_not_be_used_are_counted(database: Database, slices: Calla
     for number, value in enumerate([None, "later", 7]):
         add_row(database, 10 + number, start_time=start, end_time=value)
     add_row(database, 20, start_time=start, end_time=end, path=b"/odd/path")
+    add_row(database, 21, start_time=end, end_time=start)
     database.execute(
         "INSERT INTO segments (id, path, camera_id, start_time, end_time) "
         "VALUES ('x', 'x', 'gate', CAST(? AS TEXT), ?)",
@@ -140,9 +141,9 @@ def test_rows_that_can_not_be_used_are_counted(database: Database, slices: Calla
     sizes = slices(1)
     found = read_index(database.path, "gate", SINCE, SINCE + HOUR)
     assert [segment.begin - SINCE for segment in found.segments] == [0, 60, 120]
-    assert found.unusable == 7  # those that may be in the span
+    assert found.unusable == 8  # those that may be in the span
     assert found.reason.startswith("its ")
-    assert sum(sizes) == 10
+    assert sum(sizes) == 11
     assert read_ends(database.path, "gate") == Ends(SINCE, "/odd/1", 4)
 
 

@@ -68,6 +68,19 @@ def test_a_row_that_says_a_wrong_length_is_found() -> None:
     ]
 
 
+@pytest.mark.parametrize("end", [640, 645, 700])
+def test_overlapping_segments_may_be_cut_or_whole(end: int) -> None:
+    """After the clock was set back, a row is cut short only by what Heldar has indexed later."""
+    assert not found([row(600, end - 600), row(640)], disk(600, 640, seconds=100), Place((600, 640), 10_000, DIRECTORY))
+
+
+@pytest.mark.parametrize("end", [637, 703])
+def test_overlapping_segments_have_a_wrong_length_beyond_that(end: int) -> None:
+    (finding,) = found([row(600, end - 600), row(640, 100)], disk(600, 640, seconds=100))
+    assert finding.kind is FindingKind.LENGTH_DIFFERS
+    assert finding.first == path(600)
+
+
 @pytest.mark.parametrize("odd", ["/old/recordings/gate/19700101_001000.mp4", f"{DIRECTORY}/clip.mp4", "x.mp4", ""])
 def test_a_row_with_a_path_elsewhere_is_told_apart(odd: str) -> None:
     """Whether that file is there was not looked at."""
