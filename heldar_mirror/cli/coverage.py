@@ -28,6 +28,9 @@ SCREEN_CAMERAS = 20
 
 MIN_BAR = 10
 
+# Shorter sums are left out. With a retention of 24 hours, as long as the default span, there are some.
+SHOWN_SECONDS = 1.0
+
 # The exit code after Ctrl-C, as a shell has it.
 INTERRUPTED = 130
 
@@ -229,7 +232,7 @@ def _notes(report: CoverageReport) -> Iterator[str]:
         (f"not counted as a gap, since shorter than {report.min_gap:g} s", holes),
         ("could not be read", unsure),
     ):
-        if parts := [f"{name}: {shown_span(seconds)}" for name, seconds in sums.items() if seconds]:
+        if parts := [f"{name}: {shown_span(seconds)}" for name, seconds in sums.items() if seconds >= SHOWN_SECONDS]:
             yield f"{title}: {'; '.join(parts)}"
 
 

@@ -54,6 +54,7 @@ def gather(settings: Settings, asked: Sequence[str], whole: Span, min_gap: float
         rows = HeldarsRows(settings, whole, time.time(), report.problems)
         directories = {*primary.directories, *mirror.directories}
         camera_ids = choose(asked, rows.mirrored if rows.is_read else directories, rows.in_table, directories)
+        report.problems += rows.row_problems(camera_ids, all_mirrored=not asked)
         files = indexed = 0
         for done, read in enumerate(_read(camera_ids, rows, primary.side, mirror.side, whole)):
             progress(read.camera_id, done, len(camera_ids))

@@ -4,13 +4,13 @@ What can't be read is a problem, once, and the rows that would come after it are
 to a database that hangs takes long.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
-from heldar_mirror.coverage.reasons import is_full, may_be_gone, outside_schedules, reasons
+from heldar_mirror.coverage.reasons import SCHEDULED_MODES, is_full, may_be_gone, outside_schedules, reasons
 from heldar_mirror.coverage.timeline import Reasons, Span
 from heldar_mirror.errors import DatabaseError
 from heldar_mirror.footage.spans import Spans
@@ -18,7 +18,7 @@ from heldar_mirror.heldar import tables
 from heldar_mirror.heldar.cameras import CameraError, Row, camera_id, should_mirror, shown_id
 from heldar_mirror.heldar.primary import Limits, PrimaryCamera, parse_limits, parse_primary_camera, parse_zone
 from heldar_mirror.heldar.recordings import Ends, Index, Size, read_ends, read_index, read_sizes
-from heldar_mirror.heldar.schedules import Schedule, parse_schedules
+from heldar_mirror.heldar.schedules import parse_schedules
 from heldar_mirror.settings import Settings
 
 # The usual length of a segment where the camera's row does not say it.
@@ -35,6 +35,13 @@ class Indexed:
     ends: Ends | None = None
 
 
+class _OddRow(NamedTuple):
+    """What is wrong with a row of `cameras`."""
+
+    problem: str
+    may_be_mirrored: bool
+
+
 class HeldarsRows:
     """What Heldar's database says. `is_read` is whether the table of cameras could be read."""
 
@@ -46,6 +53,8 @@ class HeldarsRows:
         self._problems = problems
         self._is_lost = False
         self._cameras: dict[str, PrimaryCamera] = {}
+        # What is wrong with rows, by what they call their camera.
+        self._odd: dict[str, _OddRow] = {}
         self.mirrored: set[str] = set()
         self.in_table: set[str] = set()
         rows = self._ask(tables.read_recorded_cameras)
@@ -53,9 +62,9 @@ class HeldarsRows:
         for row in rows or []:
             self._add(row)
         self._runtime_settings = self._ask(tables.read_runtime_settings) or []
-        schedules, odd = parse_schedules(self._ask(tables.read_schedules) or [])
-        self._schedules: dict[str, list[Schedule]] = schedules
-        self._problems += (f"camera {name}: {problem}" for name, problem in odd.items())
+        rows_of_schedules = self._ask(tables.read_schedules)
+        self._schedules, self._odd_schedules = parse_schedules(rows_of_schedules or [])
+        self._has_schedules = rows_of_schedules is not None
 
     def _add(self, row: Row) -> None:
         try:
@@ -65,11 +74,18 @@ class HeldarsRows:
             if camera.is_mirrored:
                 self.mirrored.add(camera.id)
         except CameraError as error:
-            self._problems.append(f"camera {shown_id(row)}: {error}")
+            self._odd[shown_id(row)] = _OddRow(str(error), may_be_mirrored=_may_be_mirrored(row))
             with suppress(CameraError):
                 self.in_table.add(camera_id(row))
                 if should_mirror(row):
                     self.mirrored.add(camera_id(row))
+
+    def row_problems(self, camera_ids: Container[str], *, all_mirrored: bool) -> Iterator[str]:
+        """Yield what is wrong with the rows of cameras, and with `all_mirrored` also with others that may be mirrored:
+        those without a usable id, or with flags that say neither yes nor no."""
+        for name, row in self._odd.items():
+            if name in camera_ids or (all_mirrored and row.may_be_mirrored):
+                yield f"camera {name}: {row.problem}"
 
     def segment_seconds(self, name: str) -> int:
         """Return how long a camera's segments usually are."""
@@ -94,13 +110,23 @@ class HeldarsRows:
         return reasons(camera, self._now, gone_before, self._outside_schedules(camera))
 
     def _outside_schedules(self, camera: PrimaryCamera) -> Spans:
-        try:
-            zone = parse_zone(self._runtime_settings, self._settings.primary_timezone)
-        except ValueError as error:
-            if camera.mode != "continuous" and (problem := f"{error}, so its schedules can't be told"):
-                self._problems.append(problem)
-            return Spans()
+        """Return for which times the primary does not record a camera, or none if its schedules are not known."""
+        zone = None
+        if camera.mode in SCHEDULED_MODES:
+            try:
+                zone = parse_zone(self._runtime_settings, self._settings.primary_timezone)
+            except ValueError as error:
+                return self._unknown_schedules(f"{error}, so its schedules can't be told")
+            if problem := self._odd_schedules.get(camera.id):
+                return self._unknown_schedules(f"camera {camera.id}: {problem}")
+            if not self._has_schedules:
+                return Spans()
         return outside_schedules(camera, self._schedules.get(camera.id, ()), self._whole, zone)
+
+    def _unknown_schedules(self, problem: str) -> Spans:
+        if problem not in self._problems:
+            self._problems.append(problem)
+        return Spans()
 
     @cached_property
     def _limits(self) -> Limits:
@@ -120,3 +146,10 @@ class HeldarsRows:
                 self._is_lost = True
                 self._problems.append(str(error))
         return None
+
+
+def _may_be_mirrored(row: Row) -> bool:
+    try:
+        return should_mirror(row)
+    except CameraError:
+        return True

@@ -21,6 +21,9 @@ CAP_SEGMENTS = 4
 # For the floor of free space it deletes at least 20 at once, and sweeps only every few minutes.
 FLOOR_SEGMENTS = 40
 
+# The modes in which Heldar looks at a camera's schedules.
+SCHEDULED_MODES = {"scheduled", "scheduled_event"}
+
 
 def reasons(camera: PrimaryCamera, now: float, gone_before: float | None, not_wanted: Spans) -> Reasons:
     """Return for which times which reason holds for a camera.
@@ -44,7 +47,7 @@ def outside_schedules(camera: PrimaryCamera, schedules: Iterable[Schedule], whol
     since, until = whole
     if camera.mode == "event":
         return Spans([whole])
-    if camera.mode not in {"scheduled", "scheduled_event"}:
+    if camera.mode not in SCHEDULED_MODES:
         return Spans()
     opened = windows(schedules, since - OPENING_SECONDS, until, zone).spans
     wanted = [(begin + OPENING_SECONDS, end) for begin, end in opened if end - begin > OPENING_SECONDS]

@@ -273,6 +273,49 @@ def test_an_unusable_row_and_files_that_are_no_recordings(sides: Mirror) -> None
     assert f"damaged: 1 of the mirror's files, such as {files[5].name}: " in report["cameras"][0]["notes"][0]
 
 
+def test_rows_of_other_cameras_do_not_matter(sides: Mirror) -> None:
+    """Only what is wrong with a row of a camera that was asked for, or may be mirrored, is reported."""
+    sides.database.add("odd", retention_hours="many", mirror_enabled=0)
+    sides.database.add("../x", mirror_enabled=0)
+    schedule(sides, "gate", "25:00")
+    assert coverage(sides)["well"]
+    sides.database.add("../y")
+    sides.database.add("unclear", mirror_enabled=7)
+    assert [problem.split(":")[0] for problem in coverage(sides, code=8)["problems"]] == [
+        "camera ../y",
+        "camera unclear",
+    ]
+    assert coverage(sides, "yard", "gate")["well"]
+    assert "camera odd: retention_hours is 'many'" in coverage(sides, "odd", code=1)["problems"][0]
+
+
+def schedule(mirror: Mirror, camera_id: str, begin: str) -> None:
+    """Let the primary record a camera for an hour of each day."""
+    mirror.database.execute(
+        "INSERT INTO camera_schedules (id, camera_id, time_start, time_end) VALUES (?, ?, ?, '01:00')",
+        *(f"{camera_id} {begin}", camera_id, begin),
+    )
+
+
+@pytest.mark.parametrize("trouble", ["row", "table", "zone"])
+def test_schedules_that_are_not_known_explain_nothing(sides: Mirror, trouble: str) -> None:
+    """What is missing may have been wanted. It is said once."""
+    for camera_id in ("gate", "yard"):
+        sides.database.update(camera_id, record_mode="scheduled")
+        shutil.rmtree(primary_root(sides) / camera_id)
+    sides.database.execute("DELETE FROM segments")
+    if trouble == "row":
+        schedule(sides, "gate", "25:00")
+        schedule(sides, "yard", "99:99")
+    elif trouble == "table":
+        sides.database.execute("ALTER TABLE camera_schedules RENAME COLUMN days TO weeks")
+    else:
+        sides.database.execute("INSERT INTO settings (key, value) VALUES ('default_timezone', 'Nowhere/Land')")
+    report = coverage(sides, code=1)
+    assert gaps(report) == gaps(report, "yard") == [("only mirror", 0, 600)]
+    assert len(report["problems"]) == (2 if trouble == "row" else 1)
+
+
 @as_root
 def test_a_user_who_may_not_read_the_primary() -> None:
     """What can't be read is not taken for missing, and it is said who must be able to read it."""
