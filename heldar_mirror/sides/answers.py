@@ -126,7 +126,11 @@ class Answers:
     def _directory(self, camera_id: str) -> Iterator[int]:
         if not CAMERA_ID.fullmatch(camera_id):
             raise OSError("no camera is called so")
-        with camera_directory(self._root, camera_id) as directory:
+        with ExitStack() as stack:
+            try:
+                directory = stack.enter_context(camera_directory(self._root, camera_id))
+            except NotADirectoryError as error:
+                raise OSError(error.errno, "it is no directory, or a link, which is not followed") from None
             yield directory
 
     @contextmanager

@@ -152,6 +152,10 @@ def test_a_camera_that_is_not_mirrored_or_was_deleted(sides: Mirror) -> None:
     assert [camera["camera_id"] for camera in coverage(sides)["cameras"]] == []
     assert "there is no camera to look at" in sides.run("coverage", *SPAN).stdout
     assert totals(coverage(sides, "gate")) == {"both": 600}
+    (sides.root / "gate").rename(sides.home / "elsewhere")
+    (sides.root / "gate").symlink_to(sides.home / "elsewhere")
+    (problem,) = coverage(sides, "gate", code=8)["cameras"][0]["problems"]
+    assert problem.endswith("/gate: it is no directory, or a link, which is not followed")
     shutil.rmtree(sides.root / "yard")
     assert gaps(coverage(sides, "yard", code=1), "yard") == [("only primary", 0, 600)]
 
@@ -164,6 +168,18 @@ def test_what_is_recorded_now(sides: Mirror) -> None:
     report = json.loads(sides.run("coverage", "--json", "--since", "8m").stdout)
     assert report["well"]
     assert report["until"] > now
+
+
+def test_a_hole_before_what_is_recorded_now(sides: Mirror) -> None:
+    """A hole before the newest segment is one, also if the span ends in it."""
+    now = int(time.time()) // 10 * 10
+    times = [*range(now - 600, now - 60, SEGMENT_SECONDS), *range(now - 20, now, SEGMENT_SECONDS)]
+    for camera_id in ("gate", "yard"):
+        record_both(sides, camera_id, times)
+    report = json.loads(
+        sides.run("coverage", "gate", "--json", "--since", "8m", "--until", utc(now - 30), code=1).stdout
+    )
+    assert totals(report)["neither"] == 30
 
 
 @as_root

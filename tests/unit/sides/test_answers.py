@@ -249,7 +249,7 @@ def test_what_is_in_a_cameras_place(asked: Asked) -> None:
     (asked.root / "gate").symlink_to("elsewhere")
     (asked.root / "yard").write_bytes(b"")
     for camera_id in ("gate", "yard"):
-        with pytest.raises(OSError, match=r"Not a directory|Too many levels"):
+        with pytest.raises(OSError, match="it is no directory, or a link"):
             asked.answers.names(camera_id, **EVER)
     assert asked.answers.cameras() == ({"cameras": ["elsewhere"]}, [])
 
