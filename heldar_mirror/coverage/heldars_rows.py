@@ -124,8 +124,7 @@ class HeldarsRows:
         return outside_schedules(camera, self._schedules.get(camera.id, ()), self._whole, zone)
 
     def _unknown_schedules(self, problem: str) -> Spans:
-        if problem not in self._problems:
-            self._problems.append(problem)
+        self._tell(problem)
         return Spans()
 
     @cached_property
@@ -144,8 +143,13 @@ class HeldarsRows:
                 return read(self._database, *args)
             except DatabaseError as error:
                 self._is_lost = True
-                self._problems.append(str(error))
+                self._tell(str(error))
         return None
+
+    def _tell(self, problem: str) -> None:
+        """Report a problem once, of whichever camera it is found, and in whichever thread."""
+        if problem not in self._problems:
+            self._problems.append(problem)
 
 
 def _may_be_mirrored(row: Row) -> bool:
