@@ -162,7 +162,7 @@ def recordings(draw: st.DrawFn) -> list[Segment]:
     return found
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(recordings(), st.booleans())
 def test_ends_of_simulated_recordings(segments: list[Segment], copied: bool) -> None:
     """An end is right to a second or two. Only a silence that ends a session can be taken for recorded."""
