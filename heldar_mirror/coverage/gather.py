@@ -131,9 +131,12 @@ def _cover(read: Read, rows: HeldarsRows, free: int | None, report: CoverageRepo
         covered.hidden[name] = sum(end - begin for begin, end in blips(whole, known[name], report.min_gap))
         if found.side_problem and found.side_problem not in report.problems:
             report.problems.append(found.side_problem)
-    index = read.indexed.index
+    index, ends = read.indexed.index, read.indexed.ends
+    unusable = "of its rows in Heldar's index can't be used"
     if index and index.unusable:
-        covered.problems.append(f"{index.unusable:,} of its rows in Heldar's index can't be used: {index.reason}")
+        covered.problems.append(f"{index.unusable:,} {unusable}: {index.reason}")
+    if ends and ends.odd:
+        covered.problems.append(f"{ends.odd:,} {unusable}: its start_time is no time")
     return covered
 
 
@@ -142,5 +145,4 @@ def _findings(read: Read, rows: HeldarsRows, whole: Span) -> list[Finding]:
     if index is None or ends is None or disk is None:
         return []
     place = Place(whole, read.primary.read_at, directory_of(read.camera_id, ends.newest))
-
     return findings(place, disk, index.segments, lambda: (rows.indexed(read.camera_id).index or index).segments)

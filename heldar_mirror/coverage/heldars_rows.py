@@ -134,7 +134,7 @@ class HeldarsRows:
 
     @cached_property
     def _sizes(self) -> dict[str, Size] | None:
-        return self._ask(read_sizes, lambda _rows: None)
+        return self._ask(read_sizes)
 
     def _ask(self, read: Callable[..., T], *args: object) -> T | None:
         """Return what is read of the database, or None if it can't be read."""

@@ -5,7 +5,6 @@ read in slices, each in a transaction of its own. Between two slices Heldar may 
 """
 
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -42,8 +41,11 @@ class Index(NamedTuple):
 
 
 class Ends(NamedTuple):
-    """When the oldest segment of a camera that is not locked begins, and the path of its newest one, as far as there
-    are such. `odd` is how many of its rows have no time in `start_time`."""
+    """When the oldest segment of a camera that is not locked begins (Unix seconds), and the path of its newest one.
+
+    Each is None if there is none. `odd` is how many of the camera's rows have a `start_time` that is no time at all, so
+    that they are in no span.
+    """
 
     oldest: float | None
     newest: str | None
@@ -88,19 +90,15 @@ def read_ends(path: Path, camera_id: str) -> Ends:
     return Ends(oldest, newest if isinstance(newest, str) else None, odd)
 
 
-def read_sizes(path: Path, progress: Callable[[int], None]) -> dict[str, Size]:
-    """Return the sizes of all cameras in the index. `progress` is called with the number of rows that are read.
-
-    Raises DatabaseError.
-    """
+def read_sizes(path: Path) -> dict[str, Size]:
+    """Return the sizes of all cameras in the index. Raises DatabaseError."""
     sizes: dict[str, Size] = {}
-    after = done = 0
+    after = 0
     while rows := ask(path, WHAT, queries.segment_sizes, after, SLICE_ROWS):
         for camera_id, count, total, last in rows:
             segments, size = sizes.get(str(camera_id), (0, 0.0))
             sizes[str(camera_id)] = Size(segments + count, size + total)
-            after, done = max(after, last), done + count
-        progress(done)
+            after = max(after, last)
     return sizes
 
 
