@@ -8,12 +8,12 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def ahead(items: Iterable[T], size: int = 1) -> Iterator[T]:
-    """Yield the items, which are made in a thread of their own, at most `size` and the one in the making in advance.
+def ahead(items: Iterable[T]) -> Iterator[T]:
+    """Yield the items, which are made in a thread of their own: one is in the making while one waits to be taken.
 
     An error that ends the making is raised here. The thread ends with the process: what it is stuck in is left alone.
     """
-    made: Queue[tuple[T] | BaseException | None] = Queue(size)
+    made: Queue[tuple[T] | BaseException | None] = Queue(1)
 
     def make() -> None:
         try:
