@@ -8,7 +8,7 @@ import pytest
 from click import unstyle
 from support.hostile import HOSTILE, is_harmless
 
-from heldar_mirror.cli.coverage import LISTED, coverage_lines
+from heldar_mirror.cli.coverage_lines import LISTED, coverage_lines
 from heldar_mirror.cli.lines import shown
 from heldar_mirror.coverage.report import CameraCoverage, CoverageReport, Finding, FindingKind
 from heldar_mirror.coverage.timeline import Reason, State, Stretch
