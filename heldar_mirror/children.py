@@ -1,4 +1,4 @@
-"""The environment and the Python that child processes are started with.
+"""What child processes are started with: the Python, how they end with us, their priority, and the environment.
 
 They get a list of variables and not all that we have: see "Children get a list of variables" in docs/decisions.md.
 """
@@ -12,6 +12,14 @@ NEEDED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "HOME", "XDG_STA
 
 # This Python looks for modules neither in the working directory nor in the user's own site directory.
 PYTHON = (sys.executable, "-I")
+
+# Linux sends a child the signal when the thread that has started it ends, even if the child is too busy to notice that.
+TERM_WITH_US = ("setpriv", "--pdeathsig", "TERM", "--")
+KILL_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
+
+# Whoever records, watches or plays comes first: for the processor, and for a disk whose scheduler knows idle processes.
+# `-t` has a refusal ignored, and `nice` does without one.
+AT_LOW_PRIORITY = ("ionice", "-t", "-c", "3", "nice", "-n", "19")
 
 
 def child_environment() -> dict[str, str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from heldar_mirror.children import PYTHON
+from heldar_mirror.children import PYTHON, TERM_WITH_US
 from heldar_mirror.errors import DatabaseError, MirrorError, StateError, SupervisordError
 from heldar_mirror.foreground.attendant import accompany
 from heldar_mirror.foreground.orphans import reap_orphans
@@ -119,8 +119,8 @@ def _run(configuration: Path, settings: Settings, say: Callable[[str], None]) ->
     notify_socket = os.environ.get("NOTIFY_SOCKET")
     child = subprocess.Popen(
         [
-            *["setpriv", "--pdeathsig", "TERM", "--"],
-            *[*PYTHON, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(configuration)],
+            *(*TERM_WITH_US, *PYTHON),
+            *["-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(configuration)],
         ],
         env=environment_with_settings() | {"HELDAR_MIRROR_SPECS_DIR": str(settings.specs_dir)},
         stdin=subprocess.DEVNULL,

@@ -18,12 +18,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from heldar_mirror.children import PYTHON, child_environment
+from heldar_mirror.children import KILL_WITH_US, PYTHON, child_environment
 from heldar_mirror.heldar.queries import QUERIES
 from heldar_mirror.heldar.sqlite_files import connect
 
-# The reader dies with the thread that waits for it.
-COMMAND = ("setpriv", "--pdeathsig", "KILL", "--", *PYTHON, "-m", "heldar_mirror.heldar.read_in_place")
+COMMAND = (*KILL_WITH_US, *PYTHON, "-m", "heldar_mirror.heldar.read_in_place")
 
 T = TypeVar("T")
 

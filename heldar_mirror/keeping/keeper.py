@@ -12,8 +12,6 @@ RESTART_SECONDS = 1.0
 # A child that was asked to end gets this long. On a volume that hangs it may not end.
 END_SECONDS = 5.0
 
-# `setpriv` ends the child when the watcher dies, even if the child is too busy to notice that its input has ended.
-DIE_WITH_US = ("setpriv", "--pdeathsig", "TERM", "--")
 OUR_COMMAND = (*PYTHON, "-m", "heldar_mirror")
 
 

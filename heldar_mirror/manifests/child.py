@@ -3,16 +3,14 @@
 import select
 from collections.abc import Callable, Sequence
 
-from heldar_mirror.keeping.keeper import DIE_WITH_US, OUR_COMMAND, RESTART_SECONDS, Keeper
+from heldar_mirror.children import AT_LOW_PRIORITY, TERM_WITH_US
+from heldar_mirror.keeping.keeper import OUR_COMMAND, RESTART_SECONDS, Keeper
 from heldar_mirror.keeping.protocol import LaterLines, encode_settings, publish
 from heldar_mirror.manifests.lister import Lister
 from heldar_mirror.manifests.settings import ManifestSettings
 from heldar_mirror.settings import Settings
 
-# Whoever records, watches or reads comes first: for the processor, and for a disk whose scheduler knows idle processes.
-# `-t` has a refusal ignored, and `nice` does without one.
-AT_LOW_PRIORITY = ("ionice", "-t", "-c", "3", "nice", "-n", "19")
-COMMAND = (*DIE_WITH_US, *AT_LOW_PRIORITY, *OUR_COMMAND, "keep-manifests")
+COMMAND = (*TERM_WITH_US, *AT_LOW_PRIORITY, *OUR_COMMAND, "keep-manifests")
 
 # After an event so long is waited for further ones, since each turn has the volume proven.
 GATHER_SECONDS = 1.0

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import jinja2
 
+from heldar_mirror.children import TERM_WITH_US
 from heldar_mirror.proc.recorders import RECORDER
 from heldar_mirror.programs.launch_spec import GENERATION, spec_path
 from heldar_mirror.settings import Settings
@@ -65,7 +66,7 @@ def parse_names(text: str) -> frozenset[str]:
 
 def python_command(*args: str) -> str:
     """Return a command, quoted for supervisord, that runs Python with `args` and ends it if supervisord dies."""
-    return command_line("setpriv", "--pdeathsig", "TERM", "--", PYTHON, *args)
+    return command_line(*TERM_WITH_US, PYTHON, *args)
 
 
 def command_line(*args: str) -> str:

@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
+from heldar_mirror.children import TERM_WITH_US
 from heldar_mirror.errors import MirrorError
-from heldar_mirror.keeping.keeper import DIE_WITH_US, OUR_COMMAND, RESTART_SECONDS, Keeper
+from heldar_mirror.keeping.keeper import OUR_COMMAND, RESTART_SECONDS, Keeper
 from heldar_mirror.keeping.protocol import LaterLines, encode_settings, publish
 from heldar_mirror.proc.processes import parent_and_user
 from heldar_mirror.proc.recorders import Ours, ours
@@ -15,7 +16,7 @@ from heldar_mirror.pruning.pruner import make_pruner
 from heldar_mirror.pruning.settings import PruningSettings
 from heldar_mirror.settings import Settings
 
-COMMAND = (*DIE_WITH_US, *OUR_COMMAND, "prune", "--forever")
+COMMAND = (*TERM_WITH_US, *OUR_COMMAND, "prune", "--forever")
 
 
 # The child's end.

@@ -8,13 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from heldar_mirror.children import PYTHON, child_environment
+from heldar_mirror.children import AT_LOW_PRIORITY, KILL_WITH_US, PYTHON, child_environment
 from heldar_mirror.sides.protocol import Frame, FrameReader, write_all
 
-# The child dies with the thread that has started it.
-GUARD = ("setpriv", "--pdeathsig", "KILL", "--")
-# The lowest priority for the disk, where its scheduler knows any, and for the processor.
-IDLE = ("ionice", "--class", "idle", "nice", "-n", "19")
 READER = (*PYTHON, "-m", "heldar_mirror.sides.reader")
 
 # A child that is killed ends at once, unless it is stuck in a call that no signal ends.
@@ -37,7 +33,7 @@ class Child:
         _stuck[:] = [child for child in _stuck if child.poll() is None]
         self._patience = patience
         self._process = subprocess.Popen(
-            [*GUARD, *(IDLE if idle else ()), *READER, str(root), volume],
+            [*KILL_WITH_US, *(AT_LOW_PRIORITY if idle else ()), *READER, str(root), volume],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd="/",

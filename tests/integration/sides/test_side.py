@@ -189,7 +189,7 @@ def test_a_child_that_always_fails(home: Path, monkeypatch: pytest.MonkeyPatch, 
 
 def test_no_child_can_be_started(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """That is an error with its reason."""
-    monkeypatch.setattr(child, "GUARD", ("/nowhere",))
+    monkeypatch.setattr(child, "KILL_WITH_US", ("/nowhere",))
     with Side("mirror", home) as asked, pytest.raises(UnreadableError, match=r"no process can be started .*nowhere"):
         asked.cameras()
 
