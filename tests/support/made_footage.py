@@ -87,6 +87,14 @@ def settings_of(mirror: Mirror, **changes: Any) -> Settings:
     return replace(load_settings(mirror.env), **changes)
 
 
+def adopt(mirror: Mirror) -> None:
+    """Make the mirror root that of the mirror, as its first start does."""
+    mirror.root.mkdir(exist_ok=True)
+    settings = settings_of(mirror)
+    prepare(settings)
+    adopt_volume(settings, take_over=True)
+
+
 def pruner_of(mirror: Mirror, *, dry_run: bool = False, progress: Progress = no_progress, **changes: Any) -> Pruner:
     """Return a pruner of a mirror, with `changes` to its settings."""
     whole = settings_of(mirror, **changes)
@@ -129,9 +137,7 @@ def mounted_volume(mirror: Mirror, kind: str, size: int = 400, options: str = ""
         args = ["-o", f"loop{options}", str(image)]
     subprocess.run(["mount", *args, str(mirror.root)], check=True)
     try:
-        settings = settings_of(mirror)
-        prepare(settings)
-        adopt_volume(settings, take_over=True)
+        adopt(mirror)
         yield mirror.root
     finally:
         subprocess.run(["umount", "--lazy", str(mirror.root)], check=True)

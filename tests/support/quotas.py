@@ -8,22 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from heldar_mirror.reconcile.adopt import adopt_volume
-from heldar_mirror.state.directory import prepare
-from support.made_footage import MIB, settings_of
+from support.made_footage import MIB, adopt
 from support.mirror import Mirror
 from support.mounts import mounted, tmpfs, unmount
 
 
 def run(*command: object) -> None:
     subprocess.run([str(part) for part in command], check=True, capture_output=True)
-
-
-def adopt(mirror: Mirror) -> None:
-    """Make what is mounted at the mirror root the mirror's."""
-    settings = settings_of(mirror)
-    prepare(settings)
-    adopt_volume(settings, take_over=True)
 
 
 @contextlib.contextmanager

@@ -3,9 +3,11 @@
 import hashlib
 import re
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from heldar_mirror.packets.index import hash_packets
+from heldar_mirror.packets.tracks import Track
 from heldar_mirror.recorder.leftovers import is_stub
 from heldar_mirror.recorder.segments import SEGMENT_NAME
 from support.mirror import Mirror
@@ -42,8 +44,16 @@ def wait_until_grown(mirror: Mirror, *camera_ids: str) -> None:
     wait_for(lambda: all(len(mirror.segments(name)) > counts[name] + 2 for name in camera_ids))
 
 
+def digests_of(fd: int, tracks: Sequence[Track]) -> list[list[bytes]]:
+    """Return the hashes of the packets of each track, as we find them."""
+    found: list[list[bytes]] = [[] for _ in tracks]
+    for number, digest in hash_packets(fd, tracks):
+        found[number].append(digest)
+    return found
+
+
 def packets(segments: Iterable[Path]) -> list[str]:
-    """Return the hash of each video packet of the segments, in order."""
+    """Return the hash of each video packet of the segments, in order, as ffmpeg finds them."""
     found = []
     for segment in segments:
         command = ["ffmpeg", "-v", "error", "-i", str(segment), "-map", "0:v", "-c", "copy"]

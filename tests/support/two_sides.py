@@ -11,9 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from heldar_mirror.footage.names import segment_name
-from heldar_mirror.reconcile.adopt import adopt_volume
-from heldar_mirror.state.directory import prepare
-from support.made_footage import begun_of, settings_of
+from support.made_footage import begun_of
 from support.mirror import Mirror
 from support.waiting import COMMAND_SECONDS
 
@@ -29,14 +27,6 @@ def recording() -> bytes:
         command = ["ffmpeg", "-v", "error", *source, "-c:v", "libx264", "-g", "5", *form]
         subprocess.run(command, check=True, timeout=COMMAND_SECONDS)
         return Path(directory, "one.mp4").read_bytes()
-
-
-def adopt(mirror: Mirror) -> None:
-    """Make the mirror root that of the mirror, as its first start does."""
-    mirror.root.mkdir(exist_ok=True)
-    settings = settings_of(mirror)
-    prepare(settings)
-    adopt_volume(settings, take_over=True)
 
 
 def primary_root(mirror: Mirror) -> Path:

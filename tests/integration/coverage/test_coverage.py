@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 from support.hostile import HOSTILE, is_harmless
-from support.made_footage import snapshot
+from support.made_footage import adopt, snapshot
 from support.mirror import Mirror
 from support.mounts import bindfs_volume, hung, mounted, waits_for_fuse
-from support.two_sides import SEGMENT_SECONDS, adopt, primary_root, record_both
+from support.two_sides import SEGMENT_SECONDS, primary_root, record_both
 from support.users import STRANGER_UID, MirrorForAll, as_root, new_mirror
 from support.waiting import processes_of, wait_for
 

@@ -4,15 +4,14 @@ import os
 import subprocess
 import time
 from collections import defaultdict
-from collections.abc import Sequence
 from pathlib import Path
 
 import imageio_ffmpeg
 import pytest
+from support.recordings import digests_of
 from support.waiting import COMMAND_SECONDS
 
-from heldar_mirror.packets.index import hash_packets, read_length, read_packets
-from heldar_mirror.packets.tracks import Track
+from heldar_mirror.packets.index import read_length, read_packets
 
 FFMPEGS = {"debian": "ffmpeg", "newest": imageio_ffmpeg.get_ffmpeg_exe()}
 
@@ -53,14 +52,6 @@ def record(ffmpeg: str, source: Path, form: str, directory: Path) -> list[Path]:
     name = "%03d.mp4" if form == "ours" else "whole.mp4"
     run(ffmpeg, "-v", "error", "-i", str(source), "-c", "copy", *FORMS[form], str(directory / name))
     return sorted(directory.glob("*.mp4"))
-
-
-def digests_of(fd: int, tracks: Sequence[Track]) -> list[list[bytes]]:
-    """Return the hashes of the packets of each track."""
-    digests: list[list[bytes]] = [[] for _ in tracks]
-    for number, digest in hash_packets(fd, tracks):
-        digests[number].append(digest)
-    return digests
 
 
 def by_framehash(ffmpeg: str, path: Path) -> dict[int, list[Row]]:

@@ -13,6 +13,7 @@ import pytest
 from support.made_mp4 import box, moov, recording, trak
 from support.mirror import Mirror
 from support.mounts import bindfs_volume, hung, tmpfs, unmount
+from support.recordings import digests_of
 from support.recordings import packets as packets_by_ffmpeg
 from support.running import kill
 from support.users import STRANGER_UID, as_root, python_for_all, run_as
@@ -20,7 +21,7 @@ from support.waiting import COMMAND_SECONDS, processes_of, wait_for
 
 from heldar_mirror.errors import GoneError, HungError, UnreadableError, VolumeError
 from heldar_mirror.footage.names import segment_name
-from heldar_mirror.packets.index import hash_packets, read_packets
+from heldar_mirror.packets.index import read_packets
 from heldar_mirror.sides import child, side
 from heldar_mirror.sides.side import Side
 
@@ -107,9 +108,7 @@ def test_the_packets_of_a_real_recording(home: Path, source: list[Path]) -> None
     path = put(home, BEGUN, source[0].read_bytes())
     with path.open("rb") as file:
         tracks, _ = read_packets(file.fileno())
-        digests = [bytearray(), bytearray()]
-        for number, digest in hash_packets(file.fileno(), tracks):
-            digests[number] += digest
+        digests = digests_of(file.fileno(), tracks)
     with Side("mirror", home, idle=True) as asked:
         found, index = asked.hashes("gate", BEGUN), asked.packets("gate", BEGUN)
         digest, identity = asked.sha256("gate", BEGUN)
@@ -123,7 +122,7 @@ def test_the_packets_of_a_real_recording(home: Path, source: list[Path]) -> None
         for each in (ours, track):
             assert (each.sizes, each.times, each.durations) == (theirs.sizes, theirs.times, theirs.durations)
             assert each.keyframes == theirs.keyframes
-        assert (ours.digests, track.digests) == (bytes(hashes), b"")
+        assert (ours.digests, track.digests) == (b"".join(hashes), b"")
     assert len(found.tracks[0]) == len(packets_by_ffmpeg([path]))
 
 

@@ -5,7 +5,7 @@ import os
 import struct
 import tracemalloc
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import chain
 
 import pytest
@@ -30,24 +30,17 @@ from support.made_mp4 import (
     u32,
     u64,
 )
+from support.recordings import digests_of
 
 from heldar_mirror.packets import index, walk
 from heldar_mirror.packets.boxes import Damage
-from heldar_mirror.packets.index import Index, Length, hash_packets, read_length, read_packets
+from heldar_mirror.packets.index import Index, Length, read_length, read_packets
 from heldar_mirror.packets.tracks import Packet, Track
 
 
 def index_of(content: bytes) -> Index:
     with opened(content) as fd:
         return read_packets(fd)
-
-
-def digests_of(fd: int, tracks: Sequence[Track]) -> list[list[bytes]]:
-    """The hashes of the packets of each track."""
-    digests: list[list[bytes]] = [[] for _ in tracks]
-    for number, digest in hash_packets(fd, tracks):
-        digests[number].append(digest)
-    return digests
 
 
 def length_of(content: bytes) -> Length:

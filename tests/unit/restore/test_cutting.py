@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import accumulate
 
@@ -27,9 +27,10 @@ from support.made_mp4 import (
     u32,
     u64,
 )
+from support.recordings import digests_of
 
-from heldar_mirror.packets.index import hash_packets, read_length, read_packets
-from heldar_mirror.packets.tracks import Packet, Track
+from heldar_mirror.packets.index import read_length, read_packets
+from heldar_mirror.packets.tracks import Packet
 from heldar_mirror.restore import copying
 from heldar_mirror.restore.cutting import write_file
 from heldar_mirror.restore.joining import Part, Plan, plan_file
@@ -54,14 +55,6 @@ def written(plan: Plan) -> Iterator[int]:
         yield out
 
 
-def digests_of(fd: int, tracks: Sequence[Track], packets: Sequence[range]) -> list[list[bytes]]:
-    """Return the hashes of packets, by track."""
-    digests: list[list[bytes]] = [[] for _ in tracks]
-    for number, digest in hash_packets(fd, tracks):
-        digests[number].append(digest)
-    return [each[own.start : own.stop] for each, own in zip(digests, packets, strict=True)]
-
-
 def packets_of(source: Source, chosen: range) -> list[range]:
     held = source.layout.fragments[chosen.start : chosen.stop]
     return [range(one.start, last.stop) for one, last in zip(held[0].packets, held[-1].packets, strict=True)]
@@ -71,7 +64,7 @@ def check_written(plan: Plan, out: int) -> None:
     """The new file has exactly the packets of its parts, bit for bit, at the times of the plan."""
     tracks, damage = read_packets(out)
     assert damage is None
-    digests = digests_of(out, tracks, [range(len(track)) for track in tracks])
+    digests = digests_of(out, tracks)
     for number, track in enumerate(tracks):
         expected: list[Packet] = []
         hashes: list[bytes] = []
@@ -79,7 +72,8 @@ def check_written(plan: Plan, out: int) -> None:
             own = packets_of(part.source, part.chosen)
             packets = list(part.source.layout.tracks[number])[own[number].start : own[number].stop]
             expected += [each._replace(offset=0, time=each.time + shifts[number]) for each in packets]
-            hashes += digests_of(part.source.fd, part.source.layout.tracks, own)[number]
+            theirs = digests_of(part.source.fd, part.source.layout.tracks)[number]
+            hashes += theirs[own[number].start : own[number].stop]
         assert [each._replace(offset=0) for each in track] == expected
         assert digests[number] == hashes
 

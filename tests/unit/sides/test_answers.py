@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.made_mp4 import SYNC, TWO_TRACKS, box, full, moof, moov, recording, tfhd, trak, u32, u64
+from support.recordings import digests_of
 
 from heldar_mirror.footage.names import segment_name
-from heldar_mirror.packets.index import hash_packets, read_packets
+from heldar_mirror.packets.index import read_packets
 from heldar_mirror.sides import hashing, limits
 from heldar_mirror.sides.answers import Answers
 from heldar_mirror.sides.limits import TooCostlyError, limited_cpu
@@ -158,9 +159,7 @@ def test_packets_and_their_digests(asked: Asked) -> None:
     path = asked.put(1000, content)
     with path.open("rb") as file:
         tracks, _ = read_packets(file.fileno())
-        digests = [b"", b""]
-        for number, digest in hash_packets(file.fileno(), tracks):
-            digests[number] += digest
+        digests = list(map(b"".join, digests_of(file.fileno(), tracks)))
     columns = [
         [each.sizes.tobytes(), each.times.tobytes(), each.durations.tobytes(), each.keyframes] for each in tracks
     ]
