@@ -3,7 +3,7 @@
 import os
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from itertools import islice
 
@@ -34,30 +34,30 @@ class _Hours(dict[str, "int | None"]):
 _hours = _Hours()
 
 
-def begun_of(name: str) -> int | None:
-    """Return the same as `segment_begun`, several times as fast where many names are of the same hours."""
-    seconds = _SECONDS.get(name[11:])
-    hour = None if seconds is None else _hours[name[:11]]
-    return None if seconds is None or hour is None else hour + seconds
+def begun_in(entries: "Iterable[os.DirEntry[str]]") -> list[int]:
+    """Return when the segments among some entries begin (Unix seconds). Only regular files count.
+
+    The names are read as `segment_begun` does it, several times as fast where many are of the same hours.
+    """
+    return [
+        hour + seconds
+        for entry in entries
+        if (seconds := _SECONDS.get((name := entry.name)[11:])) is not None
+        and (hour := _hours[name[:11]]) is not None
+        and entry.is_file(follow_symlinks=False)
+    ]
 
 
 def list_segments(directory: int, progress: Callable[[], None]) -> "array[int]":
     """Return when the segments in an open directory begin, by their names (Unix seconds), in order.
 
-    Only regular files count. Raises OSError, also if the directory does not come to an end.
+    Raises OSError, also if the directory does not come to an end.
     """
     found: list[int] = []
     entries = 0
     with os.scandir(directory) as scan:
         while some := list(islice(scan, ENTRIES)):
-            # This is `begun_of` without its call.
-            found += [
-                hour + seconds
-                for entry in some
-                if (seconds := _SECONDS.get((name := entry.name)[11:])) is not None
-                and (hour := _hours[name[:11]]) is not None
-                and entry.is_file(follow_symlinks=False)
-            ]
+            found += begun_in(some)
             entries += len(some)
             if entries > MAX_ENTRIES:
                 raise OSError(f"it has more than {MAX_ENTRIES} entries")

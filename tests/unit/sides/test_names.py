@@ -2,7 +2,9 @@
 
 import os
 from array import array
+from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import example, given
@@ -10,10 +12,25 @@ from hypothesis import strategies as st
 
 from heldar_mirror.footage.names import segment_begun, segment_name
 from heldar_mirror.sides import names
-from heldar_mirror.sides.names import begun_of, list_segments, span_of
+from heldar_mirror.sides.names import begun_in, list_segments, span_of
 
 DAY = 86_400
 LAST = 253_402_300_799  # the last second of the year 9999
+
+
+@dataclass
+class Entry:
+    """A regular file in a directory."""
+
+    name: str
+
+    def is_file(self, *, follow_symlinks: bool) -> bool:
+        return not follow_symlinks
+
+
+def begun_of(name: str) -> int | None:
+    """When the segment of a name begins, or None if it is no segment's."""
+    return next(iter(begun_in([cast("os.DirEntry[str]", Entry(name))])), None)
 
 
 def listed(directory: Path) -> list[int]:
