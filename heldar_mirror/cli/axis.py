@@ -63,13 +63,10 @@ def _clock_ticks(scale: Scale, step: int) -> Iterator[tuple[float, str]]:
         local = datetime.fromtimestamp(at, scale.zone)
         past = local.hour * 3600 + local.minute * 60 + local.second
         if past % step == 0:
-            yield (
-                at,
-                f"{local:%m-%d}" if past == 0 and step >= 60 else f"{local:{'%H:%M' if step >= 60 else '%H:%M:%S'}}",
-            )
-        at += (
-            step - past % step
-        )  # after a jump of the clock this is too far or not far enough, and the next one is right
+            form = "%H:%M:%S" if step < 60 else "%H:%M" if past else "%m-%d"
+            yield at, f"{local:{form}}"
+        # If the clock jumps meanwhile this is too far or not far enough, and the next one is right.
+        at += step - past % step
 
 
 def _days(scale: Scale, step: int) -> Iterator[date]:

@@ -26,7 +26,7 @@ COMMANDS = {
     "watch": "Follow the cameras table; supervisord runs this.",
 }
 
-# No person runs these, so that `--help` says nothing of them.
+# No person runs these, so `--help` leaves them out.
 HIDDEN = ("keep-manifests",)
 
 EXIT_CODES = """\b

@@ -99,7 +99,7 @@ def _mirror(settings: Settings) -> Side:
 def _read(
     camera_ids: Sequence[str], rows: HeldarsRows, primary: Side | None, mirror: Side | None, whole: Span
 ) -> Iterator[Read]:
-    """Yield what is read of each camera. Each side is read in a thread, some cameras ahead."""
+    """Yield what is read of each camera. Each side is read in a thread, a camera or two ahead."""
     seconds = {camera_id: rows.segment_seconds(camera_id) for camera_id in camera_ids}
 
     def read_side(side: Side | None) -> Iterator[Found]:

@@ -1,8 +1,7 @@
 """The packets of an mp4 file: where each lies, when it is shown, and its hash.
 
-The boxes and fields are those of ISO/IEC 14496-12, under the names that they have there. Read are fragments (`moof`),
-as our recorder and Heldar's write them, and the sample tables of a plain mp4 file (`stbl`). A sample of the standard is
-called a packet here, as ffmpeg does. Edit lists are not applied, and unknown boxes are skipped.
+A file consists of fragments (`moof`), as our recorder and Heldar's write it, or has sample tables (`stbl`).
+A sample of the standard is called a packet here, as in ffmpeg. Edit lists are not applied; unknown boxes are skipped.
 
 Nothing in a file is trusted: whatever it says costs bounded memory and time, and ends in a `Damage`.
 """
