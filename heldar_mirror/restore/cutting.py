@@ -19,7 +19,7 @@ def write_file(plan: Plan, out: int, progress: Progress = no_progress) -> int:
     for part, later in zip(plan.parts, plan.shifts, strict=True):
         source, tracks = part.source, part.source.layout.tracks
         shifts = {track.id: shift for track, shift in zip(tracks, later, strict=True)}
-        for fragment in source.layout.fragments[part.chosen.start : part.chosen.stop]:
+        for fragment in part.fragments():
             number += 1
             content = read_bytes(source.fd, fragment.moof.offset, fragment.moof.end)
             try:

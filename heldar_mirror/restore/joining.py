@@ -5,6 +5,7 @@ from fractions import Fraction
 from math import floor
 from typing import NamedTuple
 
+from heldar_mirror.packets.layout import Fragment
 from heldar_mirror.packets.tracks import Track
 from heldar_mirror.restore.source import Source, UncuttableError
 
@@ -24,6 +25,10 @@ class Part(NamedTuple):
     source: Source
     chosen: range
     begun: float
+
+    def fragments(self) -> list[Fragment]:
+        """Return the fragments."""
+        return self.source.layout.fragments[self.chosen.start : self.chosen.stop]
 
 
 class Plan(NamedTuple):
@@ -81,7 +86,7 @@ def _check_fits(first: Source, part: Part) -> None:
 
 def _packets(part: Part) -> list[range]:
     """Return the numbers of the packets of a part, for each track."""
-    fragments = part.source.layout.fragments[part.chosen.start : part.chosen.stop]
+    fragments = part.fragments()
     if not fragments:
         return [range(0)] * len(part.source.layout.tracks)
     return [range(a.start, b.stop) for a, b in zip(fragments[0].packets, fragments[-1].packets, strict=True)]
@@ -97,5 +102,4 @@ def _span(track: Track, own: range) -> tuple[Fraction, Fraction] | None:
 
 
 def _size(part: Part) -> int:
-    fragments = part.source.layout.fragments[part.chosen.start : part.chosen.stop]
-    return sum(fragment.mdat.end - fragment.moof.offset for fragment in fragments)
+    return sum(fragment.mdat.end - fragment.moof.offset for fragment in part.fragments())

@@ -113,7 +113,7 @@ def hashes(ffmpeg: str, path: Path, *, cut: bool = False) -> dict[int, list[str]
 def expected(ffmpeg: str, part: Part) -> dict[int, list[str]]:
     """Return the hash of each packet of a part, by stream."""
     whole = hashes(ffmpeg, Path(part.source.path), cut=part.source.layout.damage is not None)
-    held = part.source.layout.fragments[part.chosen.start : part.chosen.stop]
+    held = part.fragments()
     return {
         number: [whole[number][packet] for fragment in held for packet in fragment.packets[number]]
         for number in whole

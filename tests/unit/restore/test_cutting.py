@@ -55,8 +55,8 @@ def written(plan: Plan) -> Iterator[int]:
         yield out
 
 
-def packets_of(source: Source, chosen: range) -> list[range]:
-    held = source.layout.fragments[chosen.start : chosen.stop]
+def packets_of(part: Part) -> list[range]:
+    held = part.fragments()
     return [range(one.start, last.stop) for one, last in zip(held[0].packets, held[-1].packets, strict=True)]
 
 
@@ -64,18 +64,17 @@ def check_written(plan: Plan, out: int) -> None:
     """The new file has exactly the packets of its parts, bit for bit, at the times of the plan."""
     tracks, damage = read_packets(out)
     assert damage is None
-    digests = digests_of(out, tracks)
-    for number, track in enumerate(tracks):
-        expected: list[Packet] = []
-        hashes: list[bytes] = []
-        for part, shifts in zip(plan.parts, plan.shifts, strict=True):
-            own = packets_of(part.source, part.chosen)
-            packets = list(part.source.layout.tracks[number])[own[number].start : own[number].stop]
-            expected += [each._replace(offset=0, time=each.time + shifts[number]) for each in packets]
-            theirs = digests_of(part.source.fd, part.source.layout.tracks)[number]
-            hashes += theirs[own[number].start : own[number].stop]
-        assert [each._replace(offset=0) for each in track] == expected
-        assert digests[number] == hashes
+    expected: list[list[Packet]] = [[] for _ in tracks]
+    hashes: list[list[bytes]] = [[] for _ in tracks]
+    for part, shifts in zip(plan.parts, plan.shifts, strict=True):
+        theirs = part.source.layout.tracks
+        digests = digests_of(part.source.fd, theirs)
+        for number, own in enumerate(packets_of(part)):
+            packets = list(theirs[number])[own.start : own.stop]
+            expected[number] += [each._replace(offset=0, time=each.time + shifts[number]) for each in packets]
+            hashes[number] += digests[number][own.start : own.stop]
+    assert [[each._replace(offset=0) for each in track] for track in tracks] == expected
+    assert digests_of(out, tracks) == hashes
 
 
 def check_length(plan: Plan, out: int) -> None:
