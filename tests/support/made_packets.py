@@ -3,6 +3,7 @@
 import hashlib
 import math
 from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -51,11 +52,12 @@ def in_order(packets: list[Made]) -> list[Made]:
 
 
 def video(random: Random, number: int) -> int:
-    return random.randrange(30_000, 60_000) if number % 50 == 0 else random.randrange(500, 9_000)
+    # This is several times as fast as `randrange`, and there are many packets.
+    return int(random.uniform(30_000, 60_000) if number % 50 == 0 else random.uniform(500, 9_000))
 
 
 def aac(random: Random, number: int) -> int:
-    return random.randrange(300, 360)
+    return int(random.uniform(300, 360))
 
 
 def pcm(random: Random, number: int) -> int:
@@ -125,11 +127,15 @@ class MadeSide:
 
 
 def cut(packets: Sequence[Made], at: Sequence[float], named: Callable[[float], float] = lambda time: time) -> MadeSide:
-    """Return a side whose files are cut at these times. `named` gives the time by which a file is named."""
+    """Return a side whose files are cut at these times. `named` gives the time by which a file is named.
+
+    The packets are in order.
+    """
     side = MadeSide()
     edges = [*sorted(at), float("inf")]
+    times = [packet.at for packet in packets]
     for begin, end in pairwise(edges):
-        own = [packet for packet in packets if begin <= packet.at < end]
+        own = list(packets[bisect_left(times, begin) : bisect_left(times, end)])
         name = int(BEGUN + named(begin))
         if own and name not in side.files:
             side.files[name] = own
