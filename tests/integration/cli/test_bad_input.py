@@ -151,7 +151,8 @@ def running() -> Iterator[Mirror]:
     """A mirror that runs, with the strange but good cameras, on a table that accepts anything."""
     with new_mirror() as mirror:
         lenient = re.sub(r" NOT NULL| CHECK *\([^)]*\)", "", SCHEMA)
-        mirror.database.execute(f"DROP TABLE cameras; DROP TABLE segments; {lenient}")
+        drops = "".join(f"DROP TABLE {table}; " for table in re.findall(r"CREATE TABLE (\w+)", SCHEMA))
+        mirror.database.execute(drops + lenient)
         mirror.env["HELDAR_SECRET_KEY"] = base64.b64encode(KEY).decode()
         mirror.env["HELDAR_MIRROR_SPECS_DIR"] = str(mirror.state / "specs")
         for camera_id, columns in GOOD_COLUMNS.items():
