@@ -17,10 +17,11 @@ import click
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 sys.path.insert(0, str(Path(__file__).parent.parent / "script"))
-from listing import SEGMENT_SECONDS, find, make_tree, timed
+from listing import SEGMENT_SECONDS, a_day_ago, find, make_tree, timed
 from measure import Figure, record
+from support.made_footage import adopt
 from support.mirror import Mirror
-from support.two_sides import adopt, primary_root, shown
+from support.two_sides import primary_root, shown
 from support.users import new_mirror
 
 from heldar_mirror.footage.names import segment_begun
@@ -78,8 +79,9 @@ def main(cameras: int, days: int) -> None:
     segments = days * 1440
     with new_mirror() as mirror:
         adopt(mirror)
+        last = a_day_ago()
         for root in (primary_root(mirror), mirror.root):
-            make_tree(root, cameras, segments)
+            make_tree(root, cameras, segments, last)
         make_index(mirror)
         coverage = Coverage(mirror, days)
         looks: list[Callable[[], object]] = [partial(find, mirror.home), coverage]

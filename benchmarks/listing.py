@@ -24,12 +24,16 @@ RUNS = 5
 AIM_LISTING = 2.0
 
 
-def make_tree(root: Path, cameras: int, segments: int) -> None:
-    """Make directories of sparse segments, one per minute, each written until the next one begins.
+def a_day_ago() -> int:
+    """Return the beginning of a minute a day ago."""
+    return int(time.time()) // SEGMENT_SECONDS * SEGMENT_SECONDS - 86_400
+
+
+def make_tree(root: Path, cameras: int, segments: int, last: int) -> None:
+    """Make directories of sparse segments, one per minute until `last`, each written until the next one begins.
 
     Cameras begin their segments in different seconds, and each is silent for a while once a day.
     """
-    last = int(time.time()) // SEGMENT_SECONDS * SEGMENT_SECONDS - 86_400
     for camera in range(cameras):
         directory = root / f"cam{camera:04}"
         directory.mkdir(parents=True)
@@ -93,7 +97,7 @@ def main(cameras: int, days: int) -> None:
     segments = days * 1440
     total = cameras * segments
     with new_home() as home:
-        make_tree(home / "side", cameras, segments)
+        make_tree(home / "side", cameras, segments, a_day_ago())
         listing = Listing(home / "side")
         looks: list[Callable[[], object]] = [partial(find, home / "side"), listing.names, listing.ends]
         for look in looks:  # so that everything is in the cache
