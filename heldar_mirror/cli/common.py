@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterable
 from contextlib import nullcontext
+from typing import TextIO
 
 import click
 
@@ -86,4 +87,9 @@ def show(lines: Iterable[str]) -> None:
 
 def width() -> int:
     """Return how many columns wide a table may be."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPE_WIDTH
+    return shutil.get_terminal_size().columns if is_terminal(sys.stdout) else PIPE_WIDTH
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Return whether standard output or standard error is a terminal. Either is None if it was closed for us."""
+    return stream is not None and stream.isatty()

@@ -6,7 +6,7 @@ import time
 
 import click
 
-from heldar_mirror.cli.common import become_user, settings_if_on, show, width
+from heldar_mirror.cli.common import become_user, is_terminal, settings_if_on, show, width
 from heldar_mirror.cli.coverage_lines import LISTED, coverage_lines
 from heldar_mirror.coverage.choice import UnknownCameraError
 from heldar_mirror.coverage.gather import gather
@@ -67,7 +67,7 @@ def command(  # noqa: PLR0913 - one for each option
     settings = settings_if_on(as_json=as_json)
     become_user(settings)
     try:
-        with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        with Progress(console=Console(stderr=True), transient=True, disable=not is_terminal(sys.stderr)) as bar:
             task = bar.add_task("")
 
             def progress(what: str, done: int, total: int) -> None:

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import click
 
-from heldar_mirror.cli.common import become_user, log, settings_if_on, show, width
+from heldar_mirror.cli.common import become_user, is_terminal, log, settings_if_on, show, width
 from heldar_mirror.cli.lines import style
 from heldar_mirror.cli.table import aligned
 from heldar_mirror.keeping.protocol import receive_settings
@@ -39,7 +39,7 @@ def command(*, dry_run: bool, as_json: bool, forever: bool) -> None:
 
     settings = settings_if_on(as_json=as_json)
     become_user(settings)
-    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+    with Progress(console=Console(stderr=True), transient=True, disable=not is_terminal(sys.stderr)) as bar:
         task = bar.add_task("")
 
         def progress(what: str, done: int, total: int) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from heldar_mirror.cli.common import become_user, settings_if_on, show, width
+from heldar_mirror.cli.common import become_user, is_terminal, settings_if_on, show, width
 from heldar_mirror.cli.lines import style
 from heldar_mirror.cli.table import aligned
 from heldar_mirror.errors import HungError
@@ -186,7 +186,7 @@ def run(settings: Settings, request: Request) -> Report:
     with suppress(OSError):  # what is forbidden there is set already, as by systemd
         os.nice(19)
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f}%"), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not is_terminal(sys.stderr)) as bar:
         task = bar.add_task("", total=1.0)
         return Verify(settings, request, lambda what, done: bar.update(task, description=what, completed=done)).run()
 

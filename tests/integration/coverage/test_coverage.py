@@ -16,7 +16,7 @@ from support.mirror import Mirror
 from support.mounts import bindfs_volume, hung, mounted, waits_for_fuse
 from support.two_sides import SEGMENT_SECONDS, primary_root, record_both
 from support.users import STRANGER_UID, MirrorForAll, as_root, new_mirror
-from support.waiting import processes_of, wait_for
+from support.waiting import COMMAND_SECONDS, processes_of, wait_for
 
 HOUR = 3600
 
@@ -374,6 +374,17 @@ def test_wrong_usage(sides: Mirror, args: tuple[str, ...], message: str) -> None
     assert message in result.stderr
     assert is_harmless(result.stderr, breaks="\n")
     assert not result.stdout
+
+
+@pytest.mark.parametrize("closed", [1, 2])
+def test_a_closed_output(sides: Mirror, closed: int) -> None:
+    """The exit code is that of what was found all the same."""
+    command = ["sh", "-c", f'exec "$@" {closed}>&-', "sh", *sides.command("coverage", *SPAN)]
+    result = subprocess.run(
+        command, env=sides.env, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert ("no gap in 2 cameras" in result.stdout) == (closed == 2)
 
 
 def test_mirroring_is_off(mirror: Mirror) -> None:
