@@ -30,9 +30,11 @@ SHORTEST_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
-class Place:
-    """What of a camera is compared: the segments that begin in `whole`, as they were at `now`. `directory` is where
-    Heldar records them now, as it calls it, or None if that is not known."""
+class Compared:
+    """What of a camera is compared: the segments that begin in `whole`, as they were at `now` (Unix seconds).
+
+    `directory` is where Heldar records them now, as Heldar calls it, or None if that is not known.
+    """
 
     whole: Span
     now: float
@@ -64,7 +66,7 @@ def directory_of(camera_id: str, newest: str | None) -> str | None:
 
 
 def findings(
-    place: Place,
+    compared: Compared,
     disk: Recorded,
     rows: Iterable[IndexedSegment],
     read_again: Callable[[], Iterable[IndexedSegment]],
@@ -74,9 +76,9 @@ def findings(
     The rows must have been read before the disk. While both are read, Heldar may index and delete segments. So if they
     differ, the rows are read again, and only what differs from both readings counts.
     """
-    found = set(_differences(place, disk, rows))
+    found = set(_differences(compared, disk, rows))
     if found:
-        found &= set(_differences(place, disk, read_again()))
+        found &= set(_differences(compared, disk, read_again()))
     kinds = {kind: sorted((each for each in found if each.kind is kind), key=_begin) for kind in FindingKind}
     return [
         Finding(
@@ -91,23 +93,23 @@ def findings(
     ]
 
 
-def _differences(place: Place, disk: Recorded, rows: Iterable[IndexedSegment]) -> Iterator[Difference]:
-    settled = place.now - INDEXING_SECONDS
+def _differences(compared: Compared, disk: Recorded, rows: Iterable[IndexedSegment]) -> Iterator[Difference]:
+    settled = compared.now - INDEXING_SECONDS
     # Heldar cuts a row short where a segment begins that it indexes later. It may or may not be the next one: their
     # order may be another than that of their names, after the clock was set back or a recording was restored.
     cuts = map(min, disk.ends, itertools.chain(disk.begun[1:], [math.inf]))
     ends = {
-        begun: (cut, end) for begun, cut, end in zip(disk.begun, cuts, disk.ends, strict=True) if place.holds(begun)
+        begun: (cut, end) for begun, cut, end in zip(disk.begun, cuts, disk.ends, strict=True) if compared.holds(begun)
     }
     unindexed = dict(ends)
     for path, begin, end in rows:
         directory, _, name = path.rpartition("/")
-        begun = segment_begun(name) if directory == place.directory else None
+        begun = segment_begun(name) if directory == compared.directory else None
         if begun is None:
-            if place.holds(begin):
+            if compared.holds(begin):
                 yield Difference(FindingKind.ELSEWHERE, path, begin, end)
         elif begun not in ends:
-            if place.holds(begun) and end <= settled:
+            if compared.holds(begun) and end <= settled:
                 yield Difference(FindingKind.NOT_ON_DISK, path, begin, end)
         else:
             unindexed.pop(begun, None)
@@ -117,7 +119,7 @@ def _differences(place: Place, disk: Recorded, rows: Iterable[IndexedSegment]) -
                 yield Difference(FindingKind.LENGTH_DIFFERS, path, begin, max(end, whole))
     for begun, (cut, _) in unindexed.items():
         if begun not in disk.unread and cut <= settled and cut - begun > SHORTEST_SECONDS:
-            yield Difference(FindingKind.NOT_INDEXED, place.path(begun), begun, cut)
+            yield Difference(FindingKind.NOT_INDEXED, compared.path(begun), begun, cut)
 
 
 def _begin(difference: Difference) -> float:

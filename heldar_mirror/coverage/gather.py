@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from heldar_mirror.coverage.ahead import ahead
 from heldar_mirror.coverage.choice import choose
-from heldar_mirror.coverage.findings import Place, directory_of, findings
+from heldar_mirror.coverage.findings import Compared, directory_of, findings
 from heldar_mirror.coverage.heldars_rows import HeldarsRows, Indexed
 from heldar_mirror.coverage.one_side import Found, known_of, notes_of, problems_of, read_cameras, with_advice
 from heldar_mirror.coverage.report import CameraCoverage, CoverageReport, Finding
@@ -144,5 +144,5 @@ def _findings(read: Read, rows: HeldarsRows, whole: Span) -> list[Finding]:
     index, ends, disk = read.indexed.index, read.indexed.ends, read.primary.recorded
     if index is None or ends is None or disk is None:
         return []
-    place = Place(whole, read.primary.read_at, directory_of(read.camera_id, ends.newest))
-    return findings(place, disk, index.segments, lambda: (rows.indexed(read.camera_id).index or index).segments)
+    compared = Compared(whole, read.primary.read_at, directory_of(read.camera_id, ends.newest))
+    return findings(compared, disk, index.segments, lambda: (rows.indexed(read.camera_id).index or index).segments)

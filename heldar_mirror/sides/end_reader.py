@@ -37,10 +37,10 @@ class EndReader:
         `progress` is called after each of them.
         """
         kept, ends = array("q"), array("d")
-        shown = range(wanted.start, self._settled(wanted))
-        reached = self._begun[shown.stop] if shown.stop < len(self._begun) else 0
+        seen = range(wanted.start, self._settled(wanted))
+        reached = self._begun[seen.stop] if seen.stop < len(self._begun) else 0
         evidence = Evidence(self._segment_seconds, STUB_BYTES, reached)
-        for index in reversed(shown):
+        for index in reversed(seen):
             begun, following = self._begun[index], self._begun[index + 1] if index + 1 < len(self._begun) else None
             with suppress(FileNotFoundError):
                 written = self._written(begun)

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heldar_mirror.coverage.findings import INDEXING_SECONDS, Place, directory_of, findings
+from heldar_mirror.coverage.findings import INDEXING_SECONDS, Compared, directory_of, findings
 from heldar_mirror.coverage.report import Finding, FindingKind
 from heldar_mirror.footage.names import segment_name
 from heldar_mirror.heldar.recordings import IndexedSegment
 from heldar_mirror.sides.recorded import Recorded
 
 DIRECTORY = "/data/recordings/gate"
-PLACE = Place((600, 6000), 10_000, DIRECTORY)
+COMPARED = Compared((600, 6000), 10_000, DIRECTORY)
 
 
 def path(begun: int) -> str:
@@ -31,9 +31,9 @@ def disk(*begun: int, seconds: float = 60.0, **more: object) -> Recorded:
     return made
 
 
-def found(rows: Iterable[IndexedSegment], on_disk: Recorded, place: Place = PLACE) -> list[Finding]:
+def found(rows: Iterable[IndexedSegment], on_disk: Recorded, compared: Compared = COMPARED) -> list[Finding]:
     rows = list(rows)
-    return findings(place, on_disk, rows, lambda: rows)
+    return findings(compared, on_disk, rows, lambda: rows)
 
 
 def test_an_index_that_says_what_is_on_the_disk_has_no_findings() -> None:
@@ -43,7 +43,7 @@ def test_an_index_that_says_what_is_on_the_disk_has_no_findings() -> None:
         pytest.fail("the rows are read again")
 
     times = range(0, 9000, 60)
-    assert not findings(PLACE, disk(*times, seconds=60.5), [row(begun, 59.9) for begun in times], refuse)
+    assert not findings(COMPARED, disk(*times, seconds=60.5), [row(begun, 59.9) for begun in times], refuse)
 
 
 def test_what_is_on_one_side_alone_is_found() -> None:
@@ -71,7 +71,9 @@ def test_a_row_that_says_a_wrong_length_is_found() -> None:
 @pytest.mark.parametrize("end", [640, 645, 700])
 def test_overlapping_segments_may_be_cut_or_whole(end: int) -> None:
     """After the clock was set back, a row is cut short only by what Heldar has indexed later."""
-    assert not found([row(600, end - 600), row(640)], disk(600, 640, seconds=100), Place((600, 640), 10_000, DIRECTORY))
+    assert not found(
+        [row(600, end - 600), row(640)], disk(600, 640, seconds=100), Compared((600, 640), 10_000, DIRECTORY)
+    )
 
 
 @pytest.mark.parametrize("end", [637, 703])
@@ -91,7 +93,7 @@ def test_a_row_with_a_path_elsewhere_is_told_apart(odd: str) -> None:
 
 def test_what_heldar_may_be_indexing_is_no_finding() -> None:
     """Nor is a file too short to be indexed, one that can't be read, or what begins outside of the span."""
-    young = Place((600, 6000), 5000, DIRECTORY)
+    young = Compared((600, 6000), 5000, DIRECTORY)
     begun = 5000 - int(INDEXING_SECONDS)
     assert not found([row(begun)], disk(begun - 30), young)
     assert not found([row(begun, 10)], disk(begun), young)
@@ -103,8 +105,8 @@ def test_what_heldar_may_be_indexing_is_no_finding() -> None:
 
 def test_what_changes_while_both_are_read_is_no_finding() -> None:
     """Heldar indexes a file after its rows were read, and deletes one after its row was read."""
-    assert not findings(PLACE, disk(660), [row(600)], lambda: [row(660)])
-    (finding,) = findings(PLACE, disk(), [row(600), row(660)], lambda: [row(660), row(720)])
+    assert not findings(COMPARED, disk(660), [row(600)], lambda: [row(660)])
+    (finding,) = findings(COMPARED, disk(), [row(600), row(660)], lambda: [row(660), row(720)])
     assert (finding.count, finding.first) == (1, path(660))
 
 
