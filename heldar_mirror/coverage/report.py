@@ -7,12 +7,13 @@ from enum import Enum
 from typing import Any
 
 from heldar_mirror.coverage.timeline import Reason, State, Stretch
+from heldar_mirror.errors import UnreadableError
 
 # The version of the JSON. It rises if a field changes its meaning or goes; new fields may come without that.
 VERSION = 1
 
-# What it means for the exit code.
-WELL, GAPS, UNREAD = 0, 1, 8
+# The exit codes of the command.
+WELL, GAPS, UNREAD = 0, 1, UnreadableError.exit_code
 
 UNSURE = (State.AT_LEAST_PRIMARY, State.AT_LEAST_MIRROR, State.UNKNOWN)
 
