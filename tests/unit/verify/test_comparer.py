@@ -140,6 +140,20 @@ def test_each_change_is_found(seed: int, sound: Size, changes: list[tuple[str, i
         assert sum(found[name, handler] for handler in TIMESCALES) == expected[name]
 
 
+@pytest.mark.parametrize("hashed", [True, False])
+def test_a_packet_that_is_there_twice_near_the_beginning(*, hashed: bool) -> None:
+    """If the one before it has its size, a run may begin with the copy, and seem to match one packet earlier."""
+    primary, mirror = two_sides()
+    first = mirror.files[mirror.begun()[1]]
+    before, packet = [each for each in first if each.handler == "soun"][4:6]
+    equal = replace(packet, size=before.size)
+    for own in (*primary.files.values(), *mirror.files.values()):
+        own[:] = [equal if each == packet else each for each in own]
+    first.insert(first.index(equal), equal)
+    found = counts(compared(primary, mirror, hashed=hashed))
+    assert (found["differ", "soun"], found["only_primary", "soun"], found["only_mirror", "soun"]) == (0, 0, 1)
+
+
 @pytest.mark.parametrize("sound", [aac, pcm])
 @pytest.mark.parametrize("hashed", [True, False])
 def test_sizes_show_what_is_lost(sound: Size, *, hashed: bool) -> None:
@@ -327,7 +341,7 @@ def test_the_offset_of_the_clocks(offset: float) -> None:
 @pytest.mark.parametrize("hashed", [True, False])
 def test_each_file_is_compared_alone_as_among_others(*, hashed: bool) -> None:
     """A file gives the same, whatever was compared before it."""
-    primary, mirror = two_sides(seconds=300, every=30)
+    primary, mirror = two_sides(seconds=200, every=30)
     del primary.files[primary.begun()[3]]
     mirror.files[mirror.begun()[4]][100:200] = []
     together = comparer(primary, mirror, hashed=hashed)
@@ -354,7 +368,7 @@ def test_a_file_that_is_changed_while_it_is_read() -> None:
     assert comparer(primary, mirror).compare(mirror.begun()[2]).proven()
 
 
-@settings(max_examples=16, phases=PHASES)
+@settings(max_examples=12, phases=PHASES)
 @given(st.integers(0, 1000), st.sampled_from([3, 10, 30, 60]))
 def test_the_surroundings_suffice(seed: int, every: int) -> None:
     """With only those files that `surroundings` names, a file gives the same as with all."""
@@ -367,7 +381,7 @@ def test_the_surroundings_suffice(seed: int, every: int) -> None:
     for begun in random.sample(mirror.begun(), len(mirror.files) // 8):
         del mirror.files[begun]
     whole = comparer(primary, mirror, hashed=False)
-    for begun in random.sample(mirror.begun(), min(3, len(mirror.files))):
+    for begun in random.sample(mirror.begun(), min(2, len(mirror.files))):
         theirs, ours = surroundings(primary.begun(), mirror.begun(), begun, begun)
         some = Comparer(
             CAMERA,
