@@ -409,13 +409,13 @@ def check_sound(content: bytes) -> None:
 def test_every_field_with_every_hostile_number() -> None:
     """Numbers of 0, 1, 2^31 and 2^64 - 1 at any byte of a fragment give a right file or none."""
     content = recording(fragments=[(9, 2), (4,)], mfra=False)
-    numbers = [b"\0", u32(0), u32(1), u32(1 << 31), u64((1 << 64) - 1)]
+    numbers = [u32(0), u32(1), u32(1 << 31), u64((1 << 64) - 1)]
     for at in range(content.index(b"moof") - 4, len(content)):
         for number in numbers:
             check_sound(content[:at] + number + content[at + len(number) :])
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(st.integers(0, 10_000), st.binary(min_size=1, max_size=8)), max_size=5), st.integers(0))
 @example([], 0)
 def test_random_damage(changes: list[tuple[int, bytes]], cut: int) -> None:
