@@ -2,6 +2,9 @@
 
 from heldar_mirror.recorder.log import printable
 
+# The exit code of a command that Ctrl-C has ended, as a shell has it.
+INTERRUPTED = 130
+
 
 class MirrorError(Exception):
     """An error for a person. It says what failed, where, what was expected and the next step, and holds no secret.

@@ -11,10 +11,8 @@ from heldar_mirror.cli.coverage_lines import LISTED, coverage_lines
 from heldar_mirror.coverage.choice import UnknownCameraError
 from heldar_mirror.coverage.gather import gather
 from heldar_mirror.coverage.timeline import MIN_GAP_SECONDS
+from heldar_mirror.errors import INTERRUPTED
 from heldar_mirror.footage.times import UTC, TimeError, parse_length, parse_span
-
-# The exit code after Ctrl-C, as a shell has it.
-INTERRUPTED = 130
 
 
 def length(_context: click.Context, _parameter: click.Parameter, text: str) -> float:

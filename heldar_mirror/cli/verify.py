@@ -16,7 +16,7 @@ import click
 from heldar_mirror.cli.common import become_user, is_terminal, settings_if_on, show, width
 from heldar_mirror.cli.lines import style
 from heldar_mirror.cli.table import aligned
-from heldar_mirror.errors import HungError
+from heldar_mirror.errors import INTERRUPTED, HungError
 from heldar_mirror.footage.names import segment_name
 from heldar_mirror.footage.times import UTC, TimeError, Zone, parse_length, parse_span, shown_time
 from heldar_mirror.manifests.check import IsSigned
@@ -38,7 +38,7 @@ from heldar_mirror.verify.findings import (
 )
 from heldar_mirror.verify.memory import Scope
 from heldar_mirror.verify.outcomes import Level
-from heldar_mirror.verify.report import INTERRUPTED, Report
+from heldar_mirror.verify.report import Report
 from heldar_mirror.verify.run import End
 from heldar_mirror.verify.verify import Request, Verify
 from heldar_mirror.volume.apart import check_apart

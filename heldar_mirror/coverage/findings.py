@@ -69,16 +69,17 @@ def findings(
     compared: Compared,
     disk: Recorded,
     rows: Iterable[IndexedSegment],
-    read_again: Callable[[], Iterable[IndexedSegment]],
+    read_again: Callable[[], Iterable[IndexedSegment] | None],
 ) -> list[Finding]:
     """Return how the index differs from the disk, one finding for each kind.
 
     The rows must have been read before the disk. While both are read, Heldar may index and delete segments. So if they
-    differ, the rows are read again, and only what differs from both readings counts.
+    differ, the rows are read again, and only what differs from both readings counts: nothing if the second one fails.
     """
     found = set(_differences(compared, disk, rows))
     if found:
-        found &= set(_differences(compared, disk, read_again()))
+        again = read_again()
+        found &= set() if again is None else set(_differences(compared, disk, again))
     kinds = {kind: sorted((each for each in found if each.kind is kind), key=_begin) for kind in FindingKind}
     return [
         Finding(

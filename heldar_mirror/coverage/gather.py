@@ -17,6 +17,7 @@ from heldar_mirror.coverage.one_side import Found, known_of, notes_of, problems_
 from heldar_mirror.coverage.report import CameraCoverage, CoverageReport, Finding
 from heldar_mirror.coverage.timeline import Span, blips, timeline
 from heldar_mirror.errors import MirrorError, VolumeError
+from heldar_mirror.heldar.recordings import IndexedSegment
 from heldar_mirror.settings import Settings
 from heldar_mirror.sides.side import Side
 from heldar_mirror.state.volumes import remembered_volume
@@ -144,5 +145,10 @@ def _findings(read: Read, rows: HeldarsRows, whole: Span) -> list[Finding]:
     index, ends, disk = read.indexed.index, read.indexed.ends, read.primary.recorded
     if index is None or ends is None or disk is None:
         return []
+
+    def read_again() -> list[IndexedSegment] | None:
+        again = rows.indexed(read.camera_id).index
+        return again.segments if again else None
+
     compared = Compared(whole, read.primary.read_at, directory_of(read.camera_id, ends.newest))
-    return findings(compared, disk, index.segments, lambda: (rows.indexed(read.camera_id).index or index).segments)
+    return findings(compared, disk, index.segments, read_again)

@@ -1,6 +1,7 @@
 """The child process that keeps manifests for the watcher: how the watcher keeps it, and what it does."""
 
 import select
+import signal
 from collections.abc import Callable, Sequence
 
 from heldar_mirror.children import AT_LOW_PRIORITY, TERM_WITH_US
@@ -21,6 +22,7 @@ GATHER_SECONDS = 1.0
 
 def run_child(settings: ManifestSettings) -> None:
     """List segments until standard input ends. Raises BrokenPipeError if nobody reads standard output."""
+    signal.signal(signal.SIGIO, signal.SIG_IGN)  # as `has_writer` expects
     lister, lines = Lister(settings, publish), LaterLines(0, lambda _: None)
     while True:
         rest = lister.turn()

@@ -11,7 +11,8 @@ JOIN_SECONDS = 2.0
 TICK_SECONDS = 0.01
 # Linux writes to the disk what a file was given at the latest half a minute ago, but its mtime may be there before.
 SETTLED_SECONDS = 60.0
-# A file that was written so lately may still be open: at a low bitrate, the primary's ffmpeg writes this seldom.
+# A file that was written so lately may still be open: the primary's ffmpeg writes 256 KiB at a time, which takes so
+# long at 17 kbit/s.
 OPEN_SECONDS = 120.0
 
 

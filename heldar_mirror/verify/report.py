@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from heldar_mirror.errors import INTERRUPTED, UnreadableError
 from heldar_mirror.verify.findings import Finding, Kind, to_json
 from heldar_mirror.verify.memory import Standing
 from heldar_mirror.verify.outcomes import Level
@@ -13,7 +14,7 @@ from heldar_mirror.verify.run import End
 VERSION = 1
 
 # What it means for the exit code.
-WELL, DIFFERENCES, UNREAD, INTERRUPTED = 0, 1, 8, 130
+WELL, DIFFERENCES, UNREAD = 0, 1, UnreadableError.exit_code
 
 
 @dataclass

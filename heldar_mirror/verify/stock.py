@@ -9,8 +9,8 @@ from heldar_mirror.sides.recorded import Files
 from heldar_mirror.verify.memory import Stocked
 from heldar_mirror.verify.windows import SKEW_SECONDS
 
-# The newest segment of a side is being recorded, unless nobody has written to it for so long. At a low bitrate, ffmpeg
-# writes every few minutes.
+# The newest segment of a side is being recorded, unless nobody has written to it for so long. The primary's
+# ffmpeg writes 256 KiB at a time, which takes so long at 3.5 kbit/s. Nothing is lost by waiting.
 OPEN_SECONDS = 600
 # A file of the primary that was written so long after its end was changed, or came late.
 LATE_SECONDS = 60

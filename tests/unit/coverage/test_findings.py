@@ -106,6 +106,7 @@ def test_what_heldar_may_be_indexing_is_no_finding() -> None:
 def test_what_changes_while_both_are_read_is_no_finding() -> None:
     """Heldar indexes a file after its rows were read, and deletes one after its row was read."""
     assert not findings(COMPARED, disk(660), [row(600)], lambda: [row(660)])
+    assert not findings(COMPARED, disk(660), [row(600)], lambda: None), "the second reading failed"
     (finding,) = findings(COMPARED, disk(), [row(600), row(660)], lambda: [row(660), row(720)])
     assert (finding.count, finding.first) == (1, path(660))
 
