@@ -111,6 +111,8 @@ def command(  # noqa: PLR0913 - one for each option
     settings = settings_if_on(as_json=as_json)
     if level == "names" and (budget or older_than):
         raise click.UsageError("--level names looks at all each time: expected no --budget and no --older-than")
+    if public_key and level != "files":
+        raise click.UsageError(f"--level {level} checks no signature: expected --level files with --public-key")
     become_user(settings)
     zone = UTC if utc else None
     now = time.time()
@@ -212,17 +214,19 @@ def report_lines(report: Report, settings: Settings, zone: Zone, width: int) -> 
 
 
 def finding_lines(report: Report, settings: Settings, zone: Zone) -> Iterator[str]:
-    """Yield a line for each thing that is wrong."""
+    """Yield a line for each thing that is wrong. Those of manifests come first, since they explain many others."""
+    for camera in report.cameras:
+        yield from (f"{settings.mirror_root}/{DIRECTORY}/{camera.camera_id}/{flaw}" for flaw in camera.flaws)
     for camera in report.cameras:
         for findings in camera.findings.values():
             yield from (finding_line(camera.camera_id, finding, settings, zone) for finding in findings)
-        yield from (f"{settings.mirror_root}/{DIRECTORY}/{camera.camera_id}/{flaw}" for flaw in camera.flaws)
 
 
 def standing_lines(report: Report) -> Iterator[str]:
     """Yield how far the mirror is proven, and what this run did."""
     if not report.bytes:
-        yield style("no segment of the mirror is of that time, or none is closed yet", bold=True)
+        none = "no segment of the mirror is of that time, or none is closed yet"
+        yield style("nothing can be said" if report.problems else none, bold=True)
         return
     yield style(
         f"{report.proven:.1%} of {shown_size(report.bytes)} are proven"
@@ -237,8 +241,8 @@ def standing_lines(report: Report) -> Iterator[str]:
         yield f"a whole round takes {report.runs:.1f} runs like this one"
     nothing = sum(camera.standing.nothing_there for camera in report.cameras)
     if nothing:
-        why = "no manifest lists them" if report.level is Level.FILES else "the primary has deleted that time"
-        yield f"{nothing:,} segments can't be compared: {why}"
+        why = "no manifest lists that" if report.level is Level.FILES else "the primary has nothing of that time"
+        yield f"{nothing:,} segment{'s' * (nothing != 1)} can't be compared: {why}"
     for camera in report.cameras:
         if camera.standing.unrelated and not camera.standing.proven:
             yield f"{camera.camera_id}: not comparable, since no packet is the same: it may encode for each reader"

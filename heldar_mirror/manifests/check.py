@@ -156,8 +156,9 @@ def _links(sealed: Sequence[Sealed | None]) -> Iterator[Finding]:
         if one.heading is None:
             yield Finding(Flaw.DAMAGED, str(one.name), f"it was changed since it was sealed: {one.damage}")
         if before and one.name.number > before.name.number + 1:
-            lost = f"{before.name.number + 1} to {one.name.number - 1}"
-            yield Finding(Flaw.LOST, str(one.name), f"those before it, {lost}, are not there")
+            first, last = before.name.number + 1, one.name.number - 1
+            lost = f"numbers {first} to {last} are" if first < last else f"number {first} is"
+            yield Finding(Flaw.LOST, str(one.name), f"{lost} not there")
         elif before and one.heading and one.heading.previous != Link(str(before.name), before.digest):
             yield Finding(
                 Flaw.BROKEN_LINK, str(one.name), f"it names another hash for {before.name}: one of the two was changed"
@@ -176,6 +177,11 @@ def _signatures(sealed: Sequence[Sealed | None]) -> Iterator[Finding]:
             unsigned = "" if one.signed else unsigned or str(one.name)
     if unsigned:
         yield Finding(Flaw.NOT_SIGNED, unsigned, "no manifest from this one on has a signature that fits")
+
+
+def is_empty(chain: Chain) -> bool:
+    """Return whether a camera has no manifest at all, not even one that can't be read."""
+    return not (chain.sealed or chain.listed or chain.unreadable)
 
 
 def unlisted(chain: Chain, present: Sequence[int], until: float) -> "array[int]":

@@ -1,6 +1,7 @@
 """Proving the files of the mirror by its own manifests. The primary is not asked."""
 
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from functools import cached_property
@@ -9,7 +10,7 @@ from heldar_mirror.errors import DatabaseError, GoneError, UnreadableError
 from heldar_mirror.footage.spans import Spans
 from heldar_mirror.heldar.retention import parse_locks
 from heldar_mirror.heldar.tables import read_locked
-from heldar_mirror.manifests.check import Chain, IsSigned, check_chain, missing, unlisted
+from heldar_mirror.manifests.check import Chain, Flaw, IsSigned, check_chain, is_empty, missing, unlisted
 from heldar_mirror.manifests.form import DIRECTORY, SIGNATURE_SUFFIX, parse_open_name, parse_sealed_name
 from heldar_mirror.manifests.reading import File
 from heldar_mirror.settings import Settings
@@ -22,6 +23,11 @@ from heldar_mirror.verify.stock import Doubt, comparable
 
 # A segment is listed within a minute of its end. A watcher that was down may be behind.
 LISTED_SECONDS = 3600
+
+NO_MANIFEST = (
+    "no manifest is there, though some segments are more than an hour old: were they removed, or does no watcher run? "
+    "See heldar-mirror status"
+)
 
 
 class ByManifests(AbstractContextManager["ByManifests"]):
@@ -48,6 +54,8 @@ class ByManifests(AbstractContextManager["ByManifests"]):
         chain = check_chain(camera_id, read_manifests(self._mirror, camera_id), 0, self._is_signed)
         self._problems += [f"{camera_id}: cannot read the manifest {text}" for text in chain.unreadable]
         self.flaws[camera_id] = [f"{each.about}: {each.flaw.value}: {each.text}" for each in chain.findings]
+        if self._settings.manifests and is_empty(chain) and bisect_left(mirror.begun, now - LISTED_SECONDS):
+            self.flaws[camera_id].append(f"{Flaw.LOST.value}: {NO_MANIFEST}")
         self.found[camera_id] = list(self._of_segments(camera_id, chain, mirror.begun, now - LISTED_SECONDS))
         return comparable(mirror, None, now), []
 

@@ -56,8 +56,12 @@ TAKE_STOCK = (
     WHERE size != excluded.size OR modified != excluded.modified""",
 )
 
-# When a segment is proven, by the outcome of a look. It stays so if the primary has deleted that time since.
-PROVEN = dict.fromkeys(Outcome, "NULL") | {Outcome.PROVEN: ":looked", Outcome.NOTHING_THERE: "proven"}
+# When a segment is proven, by the outcome of a look. It stays so if the primary has deleted that time since. Manifests
+# outlive what they list, so without them nothing is proven any more.
+PROVEN = dict.fromkeys(Outcome, "NULL") | {
+    Outcome.PROVEN: ":looked",
+    Outcome.NOTHING_THERE: f"CASE WHEN level != {Level.FILES:d} THEN proven END",
+}
 
 TURN = f"CASE WHEN outcome >= {Outcome.UNREADABLE:d} THEN 0 WHEN looked IS NULL THEN 1 ELSE 2 END"
 

@@ -112,3 +112,16 @@ def test_a_manifest_that_can_t_be_read_is_a_problem(listed: Mirror) -> None:
     assert "hall: cannot read the manifest" in report["problems"][0]
     assert cameras["gate"]["proven"] == 10
     assert cameras["hall"]["nothing_there"] == 10
+
+
+@pytest.mark.parametrize("lost", [".manifests", ".manifests/hall"])
+def test_manifests_that_were_removed_as_a_whole_are_found(listed: Mirror, lost: str) -> None:
+    """What they proved is no longer proven."""
+    check(listed)
+    shutil.rmtree(listed.root / lost)
+    _, cameras = check(listed, "--older-than", "1h", code=1)
+    assert "no manifest is there" in cameras["hall"]["flaws"][0]
+    assert cameras["gate"]["well"] == (lost != ".manifests")
+    _, cameras = check(listed, code=1)
+    assert cameras["hall"]["proven"] == 0
+    check(listed, HELDAR_MIRROR_MANIFESTS="false")

@@ -142,7 +142,7 @@ def test_manifests_that_are_gone_are_named(root: Root) -> None:
         path(root, number).unlink()
     [finding] = check(root).findings
     assert (finding.flaw, finding.about) == (Flaw.LOST, path(root, 5).name)
-    assert "those before it, 3 to 4, are not there" in finding.text
+    assert "numbers 3 to 4 are not there" in finding.text
 
 
 def test_a_chain_that_begins_anew_is_found(root: Root) -> None:
