@@ -81,6 +81,11 @@ class Beside:
         kept = Kept(*(files.begun[0] if files.begun else math.inf for files in (primary, mirror)))
         try:
             oldest = read_ends(self._settings.database, camera_id).oldest or 0.0
+            if oldest and not primary.begun:
+                path = self._settings.recordings_dir / camera_id
+                raise UnreadableError(
+                    f"the primary's {path} has no segment, though Heldar's index has some: see heldar-mirror coverage"
+                )
             keep_seconds = self._policies.get(camera_id, Policy()).keep_seconds
         except DatabaseError as error:
             self._problems.append(str(error))

@@ -3,8 +3,13 @@
 from array import array
 from bisect import bisect_right
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
+from heldar_mirror.errors import DatabaseError
+from heldar_mirror.heldar.cameras import CameraError, camera_id, should_mirror
+from heldar_mirror.heldar.tables import read_recorded_cameras
+from heldar_mirror.settings import Settings
 from heldar_mirror.sides.recorded import Files
 from heldar_mirror.verify.memory import Stocked
 from heldar_mirror.verify.windows import SKEW_SECONDS
@@ -55,7 +60,19 @@ def doubts(mirror: "array[int]", primary: Files) -> Iterator[Doubt]:
 
 def asked(camera_ids: Collection[str], present: Collection[str]) -> list[str]:
     """Return the cameras to look at: those that are named, or all. Raises LookupError for one that is not there."""
-    for camera_id in camera_ids:
-        if camera_id not in present:
-            raise LookupError(camera_id)
+    for each in camera_ids:
+        if each not in present:
+            raise LookupError(each)
     return sorted(set(camera_ids)) or sorted(present)
+
+
+def absent(settings: Settings, present: Collection[str]) -> Iterator[str]:
+    """Yield what is wrong with cameras that are to be mirrored and have no directory in the mirror."""
+    with suppress(DatabaseError):  # it is asked for more than this, and what keeps it from answering is told then
+        for row in read_recorded_cameras(settings.database):
+            with suppress(CameraError):  # the watcher tells of it
+                if should_mirror(row) and camera_id(row) not in present:
+                    yield (
+                        f"{camera_id(row)}: {settings.mirror_root}/{camera_id(row)} is not there, though this camera "
+                        "is to be mirrored: see heldar-mirror status"
+                    )

@@ -24,7 +24,7 @@ from heldar_mirror.verify.outcomes import Level
 from heldar_mirror.verify.plan import order
 from heldar_mirror.verify.report import CameraReport, Report, Spent
 from heldar_mirror.verify.run import Done, End, Looker, Run
-from heldar_mirror.verify.stock import Doubt, asked
+from heldar_mirror.verify.stock import Doubt, absent, asked
 
 # What is done, and which share of it, from 0 to 1.
 Progress = Callable[[str, float], None]
@@ -132,6 +132,8 @@ class Verify:
     def _cameras(self, present: Collection[str]) -> Iterator[str]:
         """Yield the cameras that are asked for, until it is interrupted. Raises LookupError for one that is missing."""
         camera_ids = asked(self._request.camera_ids, present)
+        if not self._request.camera_ids:
+            self._problems += absent(self._settings, present)
         for number, camera_id in enumerate(camera_ids):
             if self._request.interrupted.is_set():
                 break

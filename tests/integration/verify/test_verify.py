@@ -11,6 +11,7 @@ import pytest
 from support.made_footage import begun_of, snapshot
 from support.mirror import Mirror
 from support.two_copies import SEGMENT_SECONDS, count_packets, drop, flip, verify
+from support.two_sides import index
 
 
 def lines(mirror: Mirror, *args: str, code: int) -> list[str]:
@@ -159,6 +160,8 @@ def test_only_the_cameras_and_times_that_are_named_are_looked_at(mirror: Mirror)
     assert "nowhere: the mirror has no camera" in mirror.run("verify", "nowhere", code=2).stderr
     for wrong in (("--budget", "10"), ("--since", "tomorrow"), ("--older-than", "x"), ("--level", "all")):
         mirror.run("verify", *wrong, code=2)
+    for more in (("--public-key", "x"), ("--level", "names", "--budget", "1m")):
+        mirror.run("verify", *more, code=2)
 
 
 def test_what_is_being_recorded_is_left_out(mirror: Mirror) -> None:
@@ -200,6 +203,27 @@ def test_a_primary_that_is_gone_is_no_proof(mirror: Mirror) -> None:
     (problem,) = report["problems"]
     assert f"cannot read the primary's recordings in {recordings}" in problem
     assert report["proven"] == 1
+
+
+def test_segments_that_the_primary_has_lost_were_not_deleted_in_its_turn(mirror: Mirror) -> None:
+    """Heldar's index still has them."""
+    index(mirror, primary(mirror, "gate"))
+    for path in primary(mirror, "gate"):
+        path.unlink()
+    report, cameras = verify(mirror, code=8)
+    assert "recordings/gate has no segment, though Heldar's index has some" in report["problems"][0]
+    assert cameras["hall"]["proven"] == cameras["hall"]["segments"]
+
+
+@pytest.mark.parametrize("level", ["names", "packets", "files"])
+def test_a_camera_whose_directory_is_gone_is_a_problem(mirror: Mirror, level: str) -> None:
+    """If it is to be mirrored."""
+    shutil.rmtree(mirror.root / "gate")
+    report, cameras = verify(mirror, "--level", level, code=8, HELDAR_MIRROR_MANIFESTS="false")
+    assert f"gate: {mirror.root}/gate is not there" in report["problems"][0]
+    assert list(cameras) == ["hall"]
+    mirror.database.update("gate", mirror_enabled=0)
+    assert verify(mirror, "--level", level, HELDAR_MIRROR_MANIFESTS="false")[0]["problems"] == []
 
 
 def test_a_mirror_that_is_gone_is_an_error(mirror: Mirror) -> None:
