@@ -14,6 +14,7 @@ from heldar_mirror.packets.index import Length, read_length
 from heldar_mirror.recorder.files import open_plain
 from heldar_mirror.sides.ends import CUT_SECONDS, SETTLED_SECONDS, Evidence, Written, end_of, may_be_open
 from heldar_mirror.sides.limits import TooCostlyError, limited_cpu
+from heldar_mirror.sides.recorded import NOTHING_RECORDED
 from heldar_mirror.volume.listing import STUB_BYTES
 
 
@@ -94,7 +95,7 @@ class EndReader:
         if damage and not (damage.cut and is_open):
             self.damaged[begun] = shown(damage)
         elif length.end <= length.begin and not is_open:
-            self.damaged[begun] = "nothing was recorded in it"
+            self.damaged[begun] = NOTHING_RECORDED
 
 
 @contextmanager

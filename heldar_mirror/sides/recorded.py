@@ -4,6 +4,9 @@ from array import array
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+# What is wrong with a stub.
+NOTHING_RECORDED = "nothing was recorded in it"
+
 
 @dataclass
 class Recorded:

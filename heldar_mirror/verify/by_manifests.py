@@ -1,6 +1,7 @@
 """Proving the files of the mirror by its own manifests. The primary is not asked."""
 
 import time
+from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -10,7 +11,7 @@ from heldar_mirror.errors import DatabaseError, GoneError, UnreadableError
 from heldar_mirror.footage.spans import Spans
 from heldar_mirror.heldar.retention import parse_locks
 from heldar_mirror.heldar.tables import read_locked
-from heldar_mirror.manifests.check import Chain, Flaw, IsSigned, check_chain, is_empty, missing, unlisted
+from heldar_mirror.manifests.check import Flaw, IsSigned, check_chain, is_empty, missing, unlisted
 from heldar_mirror.manifests.form import DIRECTORY, SIGNATURE_SUFFIX, parse_open_name, parse_sealed_name
 from heldar_mirror.manifests.reading import File
 from heldar_mirror.settings import Settings
@@ -20,6 +21,7 @@ from heldar_mirror.verify.findings import NOTHING, Finding, Judged, Kind, compar
 from heldar_mirror.verify.memory import Look, Stocked
 from heldar_mirror.verify.run import Looked
 from heldar_mirror.verify.stock import Doubt, comparable
+from heldar_mirror.volume.listing import STUB_BYTES
 
 # A segment is listed within a minute of its end. A watcher that was down may be behind.
 LISTED_SECONDS = 3600
@@ -51,25 +53,26 @@ class ByManifests(AbstractContextManager["ByManifests"]):
     def take_stock(self, camera_id: str, mirror: Files) -> tuple[Iterator[Stocked], Iterable[Doubt]]:
         """Check a camera's manifests, and return which of its segments may be looked at. Raises MirrorError."""
         now = time.time()
+        until, found = now - LISTED_SECONDS, self.found.setdefault(camera_id, [])
         chain = check_chain(camera_id, read_manifests(self._mirror, camera_id), 0, self._is_signed)
         self._problems += [f"{camera_id}: cannot read the manifest {text}" for text in chain.unreadable]
         self.flaws[camera_id] = [f"{each.about}: {each.flaw.value}: {each.text}" for each in chain.findings]
-        if self._settings.manifests and is_empty(chain) and bisect_left(mirror.begun, now - LISTED_SECONDS):
-            self.flaws[camera_id].append(f"{Flaw.LOST.value}: {NO_MANIFEST}")
-        self.found[camera_id] = list(self._of_segments(camera_id, chain, mirror.begun, now - LISTED_SECONDS))
+        if self._settings.manifests:
+            # A stub is not listed, and may lie there for long if it is the newest.
+            sized = zip(mirror.begun, mirror.sizes, strict=True)
+            to_list = array("q", (begun for begun, size in sized if size > STUB_BYTES))
+            if is_empty(chain) and bisect_left(to_list, until):
+                self.flaws[camera_id].append(f"{Flaw.LOST.value}: {NO_MANIFEST}")
+            if not chain.unreadable:
+                found += [Finding(Kind.UNLISTED, "mirror", begun) for begun in unlisted(chain, to_list, until)]
+        if self._locks is not None:
+            locks = self._locks.get(camera_id, Spans())
+            found += [Finding(Kind.MISSING, "mirror", begun) for begun in missing(chain, mirror.begun, until, locks)]
         return comparable(mirror, None, now), []
 
     def looker(self) -> "FileLooker":
         """Return what looks at segments."""
         return FileLooker(self._make_mirror())
-
-    def _of_segments(self, camera_id: str, chain: Chain, present: Sequence[int], until: float) -> Iterator[Finding]:
-        if self._settings.manifests and not chain.unreadable:
-            for begun in unlisted(chain, present, until):
-                yield Finding(Kind.UNLISTED, "mirror", begun)
-        if self._locks is not None:
-            for begun in missing(chain, present, until, self._locks.get(camera_id, Spans())):
-                yield Finding(Kind.MISSING, "mirror", begun)
 
     @cached_property
     def _locks(self) -> dict[str, Spans] | None:

@@ -13,7 +13,7 @@ from statistics import median
 
 from heldar_mirror.coverage.timeline import MIN_GAP_SECONDS, Reasons, State, Stretch, known, timeline
 from heldar_mirror.footage.spans import Spans
-from heldar_mirror.sides.recorded import Recorded
+from heldar_mirror.sides.recorded import NOTHING_RECORDED, Recorded
 from heldar_mirror.sides.side import Side
 from heldar_mirror.units import shown_span
 from heldar_mirror.verify.beside import Beside
@@ -39,7 +39,9 @@ def by_names(camera_id: str, scope: Scope, beside: Beside, mirror: Side) -> Came
         return CameraReport(camera_id, _standing(segments, [], len(segments)), Counter({LOOKED_AT: len(segments)}))
     usual = float(median(map(sub, names.mirror[1:], names.mirror))) if len(names.mirror) > 1 else 0.0
     primary, ours = (side.recorded(camera_id, begin, end, usual) for side in (beside.primary, mirror))
-    stretches = timeline((begin, end), known(primary, usual), known(ours, usual), Reasons(), MIN_GAP_SECONDS)
+    times = timeline((begin, end), known(primary, usual), known(ours, usual), Reasons(), MIN_GAP_SECONDS)
+    # After an outage of the camera, one side may begin or end a little before the other.
+    stretches = [each for each in times if each.end - each.begin >= MIN_GAP_SECONDS]
     findings: dict[int, list[Finding]] = {}
     for finding in [*_of_files("primary", primary), *_of_files("mirror", ours), *_of_times(stretches, names)]:
         findings.setdefault(finding.begun, []).append(finding)
@@ -63,7 +65,8 @@ def _standing(segments: Sequence[Stocked], proven: Sequence[Stocked], nothing_th
 
 
 def _of_files(side: str, recorded: Recorded) -> Iterator[Finding]:
-    for kind, files in ((Kind.UNREADABLE, recorded.unread), (Kind.DAMAGED, recorded.damaged)):
+    damaged = {begun: reason for begun, reason in recorded.damaged.items() if reason != NOTHING_RECORDED}
+    for kind, files in ((Kind.UNREADABLE, recorded.unread), (Kind.DAMAGED, damaged)):
         yield from (Finding(kind, side, begun, reason=reason) for begun, reason in files.items())
 
 

@@ -114,6 +114,14 @@ def test_a_manifest_that_can_t_be_read_is_a_problem(listed: Mirror) -> None:
     assert cameras["hall"]["nothing_there"] == 10
 
 
+def test_a_stub_is_in_no_manifest(listed: Mirror) -> None:
+    """It may lie there for long, if nothing was recorded since."""
+    last = listed.segments("hall")[-1]
+    stub = last.with_name(segment_name(begun_of(last) + 9))
+    stub.write_bytes(last.read_bytes().partition(b"moof")[0][:-4])
+    assert check(listed)[1]["hall"]["well"]
+
+
 @pytest.mark.parametrize("lost", [".manifests", ".manifests/hall"])
 def test_manifests_that_were_removed_as_a_whole_are_found(listed: Mirror, lost: str) -> None:
     """What they proved is no longer proven."""

@@ -7,6 +7,8 @@ from support.made_footage import begun_of
 from support.mirror import Mirror
 from support.two_copies import SEGMENT_SECONDS, verify
 
+from heldar_mirror.footage.names import segment_name
+
 
 def test_two_recordings_of_the_same_times_are_proven(mirror: Mirror) -> None:
     """Whatever their files hold. Nothing is remembered."""
@@ -47,3 +49,14 @@ def test_only_a_span_is_looked_at(mirror: Mirror) -> None:
     mirror.segments("gate")[2].unlink()
     since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(begun_of(mirror.segments("gate")[4])))
     assert verify(mirror, "gate", "--level", "names", "--since", since)[0]["proven"] == 1
+
+
+def test_an_outage_of_the_camera_is_no_difference(mirror: Mirror) -> None:
+    """Though both sides don't begin and end at the same moment, and a stub may remain."""
+    for path in [*mirror.segments("gate")[3:7], *sorted((mirror.home / "recordings/gate").iterdir())[4:8]]:
+        path.unlink()
+    before = mirror.segments("gate")[2]
+    stub = before.with_name(segment_name(begun_of(before) + 6))
+    stub.write_bytes(before.read_bytes().partition(b"moof")[0][:-4])
+    report, _ = verify(mirror, "gate", "--level", "names")
+    assert report["proven"] == 1
