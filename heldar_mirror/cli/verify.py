@@ -194,8 +194,14 @@ def run(settings: Settings, request: Request) -> Report:
 
 
 def report_lines(report: Report, settings: Settings, zone: Zone, width: int) -> Iterator[str]:
-    """Yield a table of what was looked at, then all findings that stand, and how far the mirror is proven."""
+    """Yield a table of what was looked at, then all findings that stand, and how far the mirror is proven.
+
+    If the table would be too wide, it has no columns of zeros.
+    """
     columns = COLUMNS_OF.get(report.level, COLUMNS)
+    if len("  ".join(["camera", *(name for name, _ in columns), "proven"])) > width:
+        counted = set().union(*(camera.counts for camera in report.cameras))
+        columns = tuple(column for column in columns if column[1] in {LOOKED_AT, *counted})
     rows = []
     for camera in report.cameras:
         standing = camera.standing
@@ -205,7 +211,7 @@ def report_lines(report: Report, settings: Settings, zone: Zone, width: int) -> 
     head = ("camera", *(name for name, _ in columns), "proven")
     ill = {camera.camera_id for camera in report.cameras if not camera.well}
     yield from aligned(head, "<" + ">" * (len(head) - 1), rows, width, ill)
-    lines = list(finding_lines(report, settings, zone))
+    lines = list(dict.fromkeys(finding_lines(report, settings, zone)))  # a file may concern several segments
     yield from (style(line, "red") for line in lines[:MOST_LINES])
     if len(lines) > MOST_LINES:
         yield style(f"and {len(lines) - MOST_LINES:,} more: see --json", "red")
@@ -245,7 +251,7 @@ def standing_lines(report: Report) -> Iterator[str]:
         yield f"{nothing:,} segment{'s' * (nothing != 1)} can't be compared: {why}"
     for camera in report.cameras:
         if camera.standing.unrelated and not camera.standing.proven:
-            yield f"{camera.camera_id}: not comparable, since no packet is the same: it may encode for each reader"
+            yield f"{camera.camera_id}: not comparable, since packets are not the same: it may encode for each reader"
 
 
 def finding_line(camera_id: str, finding: Finding, settings: Settings, zone: Zone) -> str:

@@ -27,7 +27,7 @@ from heldar_mirror.volume.listing import STUB_BYTES
 LISTED_SECONDS = 3600
 
 NO_MANIFEST = (
-    "no manifest is there, though some segments are more than an hour old: were they removed, or does no watcher run? "
+    "none is there, though some segments are more than an hour old: were they removed, or does no watcher run? "
     "See heldar-mirror status"
 )
 
@@ -62,7 +62,7 @@ class ByManifests(AbstractContextManager["ByManifests"]):
             sized = zip(mirror.begun, mirror.sizes, strict=True)
             to_list = array("q", (begun for begun, size in sized if size > STUB_BYTES))
             if is_empty(chain) and bisect_left(to_list, until):
-                self.flaws[camera_id].append(f"{Flaw.LOST.value}: {NO_MANIFEST}")
+                self.flaws[camera_id].append(f"*.SHA256SUMS: {Flaw.LOST.value}: {NO_MANIFEST}")
             if not chain.unreadable:
                 found += [Finding(Kind.UNLISTED, "mirror", begun) for begun in unlisted(chain, to_list, until)]
         if self._locks is not None:

@@ -128,7 +128,7 @@ def test_manifests_that_were_removed_as_a_whole_are_found(listed: Mirror, lost: 
     check(listed)
     shutil.rmtree(listed.root / lost)
     _, cameras = check(listed, "--older-than", "1h", code=1)
-    assert "no manifest is there" in cameras["hall"]["flaws"][0]
+    assert "*.SHA256SUMS: lost: none is there" in cameras["hall"]["flaws"][0]
     assert cameras["gate"]["well"] == (lost != ".manifests")
     _, cameras = check(listed, code=1)
     assert cameras["hall"]["proven"] == 0

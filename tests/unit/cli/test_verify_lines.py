@@ -30,8 +30,8 @@ def camera(*findings: Finding, flaws: tuple[str, ...] = (), **standing: int) -> 
     )
 
 
-def lines(found: Report) -> list[str]:
-    return list(report_lines(found, settings(HELDAR_MIRROR_RECORDINGS_DIR="/mnt/mirror"), UTC, 200))
+def lines(found: Report, width: int = 200) -> list[str]:
+    return list(report_lines(found, settings(HELDAR_MIRROR_RECORDINGS_DIR="/mnt/mirror"), UTC, width))
 
 
 def test_a_finding_is_a_line_with_its_path_and_its_time() -> None:
@@ -49,6 +49,19 @@ def test_a_finding_is_a_line_with_its_path_and_its_time() -> None:
     )
     assert "/mnt/mirror/gate/20261128_210640.mp4: damaged: expected a box, at byte 7" in text
     assert "/mnt/mirror/.manifests/gate/000041_2026-11-28.SHA256SUMS: lost" in text.splitlines()[2]
+
+
+def test_a_finding_of_several_segments_is_one_line() -> None:
+    """As of a file of the primary that can't be read."""
+    one = Finding(Kind.UNREADABLE, "primary", BEGUN, reason="Permission denied")
+    assert sum("Permission denied" in line for line in lines(report(camera(one, one)))) == 1
+
+
+def test_a_narrow_terminal_shows_no_columns_of_zeros() -> None:
+    """Those that say something are shown in any case."""
+    wide, narrow = (lines(report(camera()), width)[0] for width in (200, 80))
+    assert "only primary" in wide
+    assert "looked at  identical  proven" in narrow
 
 
 def test_it_says_how_far_it_is() -> None:
