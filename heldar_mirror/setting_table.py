@@ -126,7 +126,8 @@ SETTINGS = (
         "HELDAR_MIRROR_USER",
         "mirror",
         kinds.user,
-        meaning="`up`, `reconcile` and `status`, if started as root, go on as this user, and so do the recorders",
+        meaning="the user that the recorders run as. Commands that root starts go on as this user, unless the mirror "
+        "joins a supervisord",
     ),
     Setting(
         "HELDAR_MIRROR_STATE_DIR",

@@ -40,6 +40,7 @@ Exit codes:
   6  the mirror root is not the volume that it should be
   7  the state directory can't be used
   8  recordings can't be read
+  130  Ctrl-C ended it
 """
 
 
