@@ -95,7 +95,7 @@ def packets(mirror: Mirror) -> Figure:
         ours.append(cost(mirror.command("verify"), mirror.env).cpu)
     size = sum(path.stat().st_size for path in files)
     what = f"`verify --level packets` of {len(files)} files, {size / 1e9:.1f} GB on both sides"
-    return Figure(16, what, "CPU-s", ours, "one `ffmpeg -f framehash` a file", theirs, AIM_PACKETS)
+    return Figure(19, what, "CPU-s", ours, "one `ffmpeg -f framehash` a file", theirs, AIM_PACKETS)
 
 
 def whole_files(mirror: Mirror) -> Figure:
@@ -107,7 +107,7 @@ def whole_files(mirror: Mirror) -> Figure:
         ours.append(cost(mirror.command("verify", "--level", "files"), mirror.env).seconds)
     size = sum(path.stat().st_size for path in mirror.root.glob("cam*/*.mp4"))
     what = f"`verify --level files` of {size / 1e9:.1f} GB"
-    return Figure(17, what, "s", ours, "`sha256sum -c`", theirs, AIM_FILES)
+    return Figure(19, what, "s", ours, "`sha256sum -c`", theirs, AIM_FILES)
 
 
 def plan(total: int) -> tuple[Figure, ...]:
@@ -131,9 +131,9 @@ def plan(total: int) -> tuple[Figure, ...]:
     found, seconds, _, memory = zip(*costs[1:], strict=True)
     what = f"the plan of {total:,} segments"
     return (
-        Figure(18, what, "s", seconds, "`find -printf` of size and time", found),
-        Figure(18, f"{what}, memory", "MiB", memory),
-        Figure(18, f"{what}, what is remembered", "MiB", [remembered / 2**20]),
+        Figure(19, what, "s", seconds, "`find -printf` of size and time", found),
+        Figure(19, f"{what}, memory", "MiB", memory),
+        Figure(19, f"{what}, what is remembered", "MiB", [remembered / 2**20]),
     )
 
 
