@@ -602,7 +602,7 @@ STEPS = ["record", "stop", "leave", "name", "prune", "turn", "work", "tick", "lo
 
 
 @given(st.lists(st.sampled_from([*STEPS, "record", "record", "work"]), max_size=30))
-@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_happens_each_closed_segment_is_listed_once(
     tmp_path_factory: pytest.TempPathFactory, steps: list[str]
 ) -> None:

@@ -415,7 +415,7 @@ def test_every_field_with_every_hostile_number() -> None:
             check_sound(content[:at] + number + content[at + len(number) :])
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(st.integers(0, 10_000), st.binary(min_size=1, max_size=8)), max_size=5), st.integers(0))
 @example([], 0)
 def test_random_damage(changes: list[tuple[int, bytes]], cut: int) -> None:

@@ -77,7 +77,7 @@ def number(packets: set[Made], handler: str) -> int:
     return sum(packet.handler == handler for packet in packets)
 
 
-@settings(max_examples=25, phases=PHASES)
+@settings(max_examples=15, phases=PHASES)
 @given(sides())
 def test_what_was_not_changed_is_identical(both: tuple[MadeSide, MadeSide]) -> None:
     """Wherever two recordings are cut, the packets that both have are identical, and the others are of one side."""
@@ -110,7 +110,7 @@ CHANGES = {
 }
 
 
-@settings(max_examples=25, phases=PHASES)
+@settings(max_examples=15, phases=PHASES)
 # The packet before the lost one has its size, so a run of equal sizes begins one packet too early.
 @example(19, aac, [("lost", 0, 0)])
 @given(
