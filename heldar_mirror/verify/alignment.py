@@ -101,16 +101,20 @@ class _Aligner:
         return self._grown(heaviest_chain(found))
 
     def _without_chance(self, blocks: list[Block]) -> list[Block]:
-        """Leave out a first block of too few values, from which the clocks move within a file.
+        """Leave out a first block of too few values that is equal by chance: it stands beside a lost packet.
 
-        It stands beside a lost packet, and is equal to that one by chance. Its time says which packet it is. But the
-        time of a file's first packet is not to be trusted.
+        The clocks seem to move after it, within a file. But its last packet of one side is at the time of the packet
+        before that of the other side, by the clocks of the next block.
         """
         first = blocks[0]
         mirror, primary = _ends(first)
-        inside = first.mirror > 0 and self._primary.start_of_file(first.primary) < first.primary
+        inside = first.mirror > 0 and first.primary > self._primary.start_of_file(first.primary)
         moves = len(blocks) > 1 and primary < self._primary.end_of_file(first.primary)
-        return blocks[1:] if inside and moves and not self._goes_on(first.mirror, mirror) else blocks
+        if not (inside and moves) or self._goes_on(first.mirror, mirror):
+            return blocks
+        stood = self._shift(blocks[1].mirror, blocks[1].primary)
+        earlier = (mirror - 1, primary - 2), (mirror - 2, primary - 1)
+        return blocks[1:] if any(abs(self._shift(*each) - stood) <= self._tolerance for each in earlier) else blocks
 
     def _match(self, packet: int, ours: list[int], theirs: list[int]) -> int | None:
         """Return which packet of the primary begins the same run as one of the mirror, if there is but one."""

@@ -211,7 +211,11 @@ def test_ctrl_c(mirror: Mirror) -> None:
         with (
             hung(server),
             subprocess.Popen(
-                mirror.command("coverage"), env=mirror.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+                # Who runs the tests in the background may have them ignore SIGINT.
+                ["env", "--default-signal=INT", *mirror.command("coverage")],
+                env=mirror.env,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
             ) as process,
         ):
             wait_for(lambda: any(map(waits_for_fuse, processes_of(reader))))
