@@ -96,25 +96,9 @@ class _Aligner:
             if place is None:
                 packet += 1
             else:
-                found += self._without_chance(self._forward(packet, place, count, self._primary.length()))
+                found += self._forward(packet, place, count, self._primary.length())
                 packet = found[-1].mirror + found[-1].packets
         return self._grown(heaviest_chain(found))
-
-    def _without_chance(self, blocks: list[Block]) -> list[Block]:
-        """Leave out a first block of too few values that is equal by chance: it stands beside a lost packet.
-
-        The clocks seem to move after it, within a file. But its last packet of one side is at the time of the packet
-        before that of the other side, by the clocks of the next block.
-        """
-        first = blocks[0]
-        mirror, primary = _ends(first)
-        inside = first.mirror > 0 and first.primary > self._primary.start_of_file(first.primary)
-        moves = len(blocks) > 1 and primary < self._primary.end_of_file(first.primary)
-        if not (inside and moves) or self._goes_on(first.mirror, mirror):
-            return blocks
-        stood = self._shift(blocks[1].mirror, blocks[1].primary)
-        earlier = (mirror - 1, primary - 2), (mirror - 2, primary - 1)
-        return blocks[1:] if any(abs(self._shift(*each) - stood) <= self._tolerance for each in earlier) else blocks
 
     def _match(self, packet: int, ours: list[int], theirs: list[int]) -> int | None:
         """Return which packet of the primary begins the same run as one of the mirror, if there is but one."""
