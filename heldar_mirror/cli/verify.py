@@ -45,7 +45,7 @@ from heldar_mirror.volume.apart import check_apart
 
 # More threads would only compete for the disks.
 MOST_JOBS = 4
-# So many lines of findings are printed. `--json` has all.
+# The list of findings ends after so many lines; `--json` has all of them.
 MOST_LINES = 200
 
 # No time is later.

@@ -1,6 +1,6 @@
 """The outcome of `coverage`: what was found for each camera, in total and one by one. Pure; times are Unix seconds."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -161,7 +161,7 @@ class CoverageReport:
 
 
 def _totals(stretches: Iterable[Stretch]) -> dict[State, float]:
-    totals: Counter[State] = Counter()
+    totals: defaultdict[State, float] = defaultdict(float)
     for begin, end, state, _ in stretches:
-        totals[state] += end - begin  # type: ignore[assignment]  # a Counter adds floats just as well
+        totals[state] += end - begin
     return dict(totals)
