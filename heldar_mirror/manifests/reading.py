@@ -6,11 +6,12 @@ can be is not read.
 
 import os
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from heldar_mirror.errors import GoneError, UnreadableError
 from heldar_mirror.footage.names import CAMERA_ID
 from heldar_mirror.manifests.form import (
     DIRECTORY,
@@ -148,29 +149,31 @@ def listed(root: int, camera_id: str, since: int) -> "array[int]":
     return array("q", sorted(set(begun)))
 
 
-def read_all_of(root: int, camera_id: str) -> Iterator[File]:
+def read_all_of(entries: Callable[[], Iterable[str]], content: Callable[[str], bytes]) -> Iterator[File]:
     """Yield a camera's manifests: the sealed ones as they follow on each other, then the open ones.
 
-    What is listed when this begins is in one of them, even if a manifest is sealed meanwhile. `root` is a descriptor of
-    the mirror root. Raises OSError if the directory can't be read.
+    `entries` returns the names in the camera's directory of manifests, and `content` what is in the file of a name.
+    They raise GoneError if it is not there, and UnreadableError if it can't be read. This raises the latter only if it
+    is the directory, and passes on any other error. What is listed when this begins is in one of the manifests, even if
+    one is sealed meanwhile.
     """
     try:
-        with opened_camera(root, camera_id) as camera:
-            open_ones = [_file(camera, open_name(day)) for day in find(camera).open_days]
-            for name in find(camera).sealed:
-                yield _file(camera, str(name))
-            yield from open_ones
-    except FileNotFoundError:
-        return
+        # The open ones first: one that is sealed meanwhile is then among the sealed ones.
+        open_ones = [_file(content, name) for name in entries() if parse_open_name(name)]
+        sealed = sorted(name for each in entries() if (name := parse_sealed_name(each)))
+    except GoneError:
+        return  # nothing was listed yet
+    yield from (_file(content, str(name)) for name in sealed)
+    yield from open_ones
 
 
-def _file(camera: int, name: str) -> File:
+def _file(read: Callable[[str], bytes], name: str) -> File:
     try:
-        content, signature = content_of(camera, name), None
-        with suppress(FileNotFoundError):
-            signature = content_of(camera, name + SIGNATURE_SUFFIX)
-    except FileNotFoundError:
+        content, signature = read(name), None
+        with suppress(GoneError):
+            signature = read(name + SIGNATURE_SUFFIX)
+    except GoneError:
         return File(name, is_gone=True)
-    except OSError as error:
-        return File(name, error=str(error.strerror))
+    except UnreadableError as error:
+        return File(name, error=str(error))
     return File(name, content, signature)

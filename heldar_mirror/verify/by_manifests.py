@@ -5,15 +5,15 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
-from functools import cached_property
+from functools import cached_property, partial
 
 from heldar_mirror.errors import DatabaseError, GoneError, UnreadableError
 from heldar_mirror.footage.spans import Spans
 from heldar_mirror.heldar.retention import parse_locks
 from heldar_mirror.heldar.tables import read_locked
 from heldar_mirror.manifests.check import Flaw, IsSigned, check_chain, is_empty, missing, unlisted
-from heldar_mirror.manifests.form import DIRECTORY, SIGNATURE_SUFFIX, parse_open_name, parse_sealed_name
-from heldar_mirror.manifests.reading import File
+from heldar_mirror.manifests.form import DIRECTORY
+from heldar_mirror.manifests.reading import File, read_all_of
 from heldar_mirror.settings import Settings
 from heldar_mirror.sides.recorded import Files
 from heldar_mirror.sides.side import Side
@@ -116,24 +116,5 @@ class FileLooker(AbstractContextManager["FileLooker"]):
 
 
 def read_manifests(mirror: Side, camera_id: str) -> Iterator[File]:
-    """Yield a camera's manifests in the order that `check_chain` expects. Raises UnreadableError and VolumeError."""
-
-    def read(name: str) -> File:
-        try:
-            content, signature = mirror.content(DIRECTORY, camera_id, name), None
-            with suppress(GoneError):
-                signature = mirror.content(DIRECTORY, camera_id, name + SIGNATURE_SUFFIX)
-        except GoneError:
-            return File(name, is_gone=True)
-        except UnreadableError as error:
-            return File(name, error=str(error))
-        return File(name, content, signature)
-
-    try:
-        # The open ones first: one that is sealed meanwhile is then among the sealed ones.
-        open_ones = [read(name) for name in mirror.entries(DIRECTORY, camera_id) if parse_open_name(name)]
-        names = [name for each in mirror.entries(DIRECTORY, camera_id) if (name := parse_sealed_name(each))]
-    except GoneError:
-        return  # nothing was listed yet
-    yield from (read(str(name)) for name in sorted(names))
-    yield from open_ones
+    """Return a camera's manifests as `read_all_of` does. Raises UnreadableError and VolumeError."""
+    return read_all_of(partial(mirror.entries, DIRECTORY, camera_id), partial(mirror.content, DIRECTORY, camera_id))

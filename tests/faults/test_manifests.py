@@ -10,7 +10,6 @@ from support.users import as_root
 
 from heldar_mirror.manifests.check import check_chain
 from heldar_mirror.manifests.form import day_of, sha256
-from heldar_mirror.manifests.reading import read_all_of
 
 pytestmark = [as_root, pytest.mark.slow]
 
@@ -26,7 +25,7 @@ def test_manifests_are_kept_on(mirror: Mirror, case: str) -> None:
                 store.seal("gate", at, sha256)
         names = [f"{number:06}_{day_of(NOON + (number - 1) * DAY)}.SHA256SUMS" for number in (1, 2, 3)]
         assert root.names() == sorted([f"{day_of(NOON + 3 * DAY)}.open", *names, *(f"{name}.sig" for name in names)])
-        chain = check_chain("gate", read_all_of(root.fd, "gate"), 0, lambda content, found: found == sha256(content))
+        chain = check_chain("gate", root.read(), 0, lambda content, found: found == sha256(content))
         assert (chain.findings, chain.unreadable, len(chain.listed)) == ([], [], 8)
         paths = [f".manifests/gate/{name}" for name in names]
         subprocess.run(["sha256sum", "-c", "--strict", "--quiet", *paths], cwd=mirror.root, check=True)

@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from heldar_mirror.errors import GoneError, UnreadableError
 from heldar_mirror.footage.names import segment_name
 from heldar_mirror.manifests.form import DIRECTORY
+from heldar_mirror.manifests.reading import File, read_all_of
 from heldar_mirror.manifests.store import Store, opened_store
+from heldar_mirror.sides.answers import Answers
 
 DAY = 86400
 # Noon of a day.
@@ -37,6 +40,21 @@ class Root:
         """The names of a camera's manifests, in order."""
         return sorted(path.name for path in self.manifests(camera_id).iterdir())
 
+    def read(self, camera_id: str = "gate") -> Iterator[File]:
+        """The manifests of a camera, as `read_all_of` yields them."""
+        answers, path = Answers(self.fd, lambda: None), [DIRECTORY, camera_id]
+
+        def entries() -> list[str]:
+            with errors_of_a_side():
+                names: list[str] = answers.entries(path)[0]["names"]
+                return names
+
+        def content(name: str) -> bytes:
+            with errors_of_a_side():
+                return bytes(answers.content([*path, name])[1][0])
+
+        return read_all_of(entries, content)
+
     def put(self, *begun: int, camera_id: str = "gate", content: bytes = b"") -> list[tuple[int, bytes]]:
         """Put segments of a camera there. Return when each began, and its SHA-256."""
         sums = []
@@ -46,6 +64,17 @@ class Root:
             path.write_bytes(content or f"{camera_id} {each}".encode())
             sums.append((each, hashlib.sha256(path.read_bytes()).digest()))
         return sums
+
+
+@contextmanager
+def errors_of_a_side() -> Iterator[None]:
+    """Raise Linux's errors as a `Side` does."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise GoneError(error.strerror) from error
+    except OSError as error:
+        raise UnreadableError(error.strerror) from error
 
 
 @contextmanager

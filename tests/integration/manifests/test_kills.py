@@ -15,7 +15,6 @@ from support.manifests import DAY, NOON, Root, made_root
 from heldar_mirror.footage.names import segment_name
 from heldar_mirror.manifests.check import Chain, check_chain
 from heldar_mirror.manifests.form import DIRECTORY, day_of
-from heldar_mirror.manifests.reading import read_all_of
 from heldar_mirror.manifests.signature import is_signed
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
@@ -54,7 +53,7 @@ def work(root: Root) -> None:
 
 
 def check(root: Root) -> Chain:
-    return check_chain("gate", read_all_of(root.fd, "gate"), 0, partial(is_signed, key=KEY.public_key()))
+    return check_chain("gate", root.read(), 0, partial(is_signed, key=KEY.public_key()))
 
 
 @pytest.mark.parametrize("torn", [False, True])

@@ -15,7 +15,7 @@ from heldar_mirror.footage.names import segment_name
 from heldar_mirror.footage.spans import Spans
 from heldar_mirror.manifests.check import Chain, Flaw, check_chain, missing, unlisted
 from heldar_mirror.manifests.form import Link, render_sums, sha256
-from heldar_mirror.manifests.reading import File, read_all_of
+from heldar_mirror.manifests.reading import File
 from heldar_mirror.manifests.signature import is_signed
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
@@ -41,7 +41,7 @@ def fill(root: Root, days: int = DAYS) -> None:
 
 
 def check(root: Root, since: float = 0, *, with_key: bool = True) -> Chain:
-    return checked(read_all_of(root.fd, "gate"), since, with_key=with_key)
+    return checked(root.read(), since, with_key=with_key)
 
 
 def checked(files: Iterable[File], since: float, *, with_key: bool) -> Chain:
@@ -88,7 +88,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> list[File]:
     """The manifests of a root that `fill` has filled, those that are sealed first."""
     with made_root(tmp_path_factory.mktemp("root")) as root:
         fill(root)
-        return list(read_all_of(root.fd, "gate"))
+        return list(root.read())
 
 
 @pytest.mark.parametrize("with_key", [True, False])
@@ -192,7 +192,7 @@ def test_what_cannot_be_read_is_said_and_not_taken_for_gone(root: Root) -> None:
 def test_what_expires_during_the_check_is_no_finding(root: Root) -> None:
     """The oldest ones may go between the listing and the reading."""
     fill(root)
-    files = list(read_all_of(root.fd, "gate"))
+    files = list(root.read())
     gone = [File(file.name, is_gone=True) if number in {1, 2} else file for number, file in enumerate(files)]
     chain = check_chain("gate", gone, 0, partial(is_signed, key=PUBLIC))
     assert (chain.findings, chain.unreadable) == ([], [])
@@ -201,7 +201,7 @@ def test_what_expires_during_the_check_is_no_finding(root: Root) -> None:
 def test_what_is_sealed_during_the_check_is_listed_all_the_same(root: Root) -> None:
     """An open manifest that was read stays known, though the sealed one was listed before or after."""
     fill(root)
-    files = read_all_of(root.fd, "gate")
+    files = root.read()
     first = next(files)
     with root.store() as store:
         store.seal("gate", END + DAY, KEY.sign)
