@@ -2,11 +2,13 @@
 
 import asyncio
 import signal
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from typing import Any, ClassVar
 
 from heldar_mirror.children import PYTHON, child_environment
-from heldar_mirror.keeping.protocol import MAX_LINE, decode_texts, encode_texts
+from heldar_mirror.keeping.protocol import MAX_LINE, decode_texts, encode_settings, encode_texts
 
 RESTART_SECONDS = 1.0
 # A child that was asked to end gets this long. On a volume that hangs it may not end.
@@ -15,45 +17,52 @@ END_SECONDS = 5.0
 OUR_COMMAND = (*PYTHON, "-m", "heldar_mirror")
 
 
-class Keeper:
+class Keeper(ABC):
     """Keeps a child process running. It is a separate process since the volume may hang, and the watcher must not.
 
-    `name` is what the child does, such as `pruning`, for messages. `settings` returns the line with the settings in
-    force, which each child gets at its start, or None if no child is wanted until the next `restart`. `report` is
-    called with all problems of the child whenever they change, and with an empty list if there are none. Both are
-    called in the event loop.
+    A subclass says what the child does (`name`, such as `pruning`, for messages), by which `command` it is started, and
+    which settings it gets.
+
+    `settings` returns our settings in force. `report` is called with all problems of the child whenever they change,
+    and with an empty list if there are none. Both are called in the event loop.
     """
+
+    name: ClassVar[str]
+    command: ClassVar[Sequence[str]]
 
     def __init__(
         self,
-        name: str,
-        command: Sequence[str],
-        settings: Callable[[], bytes | None],
+        settings: Callable[[], Any],
         report: Callable[[list[str]], None],
+        command: Sequence[str] | None = None,
         restart_seconds: float = RESTART_SECONDS,
     ) -> None:
-        self._name = name
-        self._command = command
         self._settings = settings
         self._report = report
+        self._command = command or self.command
         self._restart_seconds = restart_seconds
         self._process: asyncio.subprocess.Process | None = None
         self._has_reported = False
         self._changed = asyncio.Event()
 
+    @staticmethod
+    @abstractmethod
+    def settings_of(settings: Any) -> object | None:
+        """Return a dataclass with the child's part of our settings, or None if they want no child."""
+
     async def keep_running(self) -> None:
         """Run the child, and start it again `restart_seconds` after it ended, until this is cancelled."""
         while True:
             self._changed.clear()
-            settings = self._settings()
+            settings = self.settings_of(self._settings())
             if settings is None:
                 self._report([])
                 await self._changed.wait()
                 continue
             try:
-                await self._run(settings)
+                await self._run(encode_settings(settings))
             except OSError as error:
-                self._report([f"{self._name} can't go on: {error}"])
+                self._report([f"{self.name} can't go on: {error}"])
             await asyncio.sleep(self._restart_seconds)
 
     def restart(self) -> None:
@@ -105,12 +114,12 @@ class Keeper:
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(process.wait(), END_SECONDS)
         if code != -signal.SIGTERM:  # `restart` ends it that way
-            self._report([f"{self._name} ended with {code}, and is started again: see above"])
+            self._report([f"{self.name} ended with {code}, and is started again: see above"])
 
     def _problems_of(self, line: bytes) -> list[str]:
         """Return the problems in a line from the child, which may be newer than we are."""
         found = decode_texts(line)
-        unknown = f"{self._name} reports in a format that this watcher does not know: restart heldar-mirror"
+        unknown = f"{self.name} reports in a format that this watcher does not know: restart heldar-mirror"
         return [unknown] if found is None else found
 
 

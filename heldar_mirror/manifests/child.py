@@ -2,16 +2,13 @@
 
 import select
 import signal
-from collections.abc import Callable, Sequence
 
 from heldar_mirror.children import AT_LOW_PRIORITY, TERM_WITH_US
-from heldar_mirror.keeping.keeper import OUR_COMMAND, RESTART_SECONDS, Keeper
-from heldar_mirror.keeping.protocol import LaterLines, encode_settings, publish
+from heldar_mirror.keeping.keeper import OUR_COMMAND, Keeper
+from heldar_mirror.keeping.protocol import LaterLines, publish
 from heldar_mirror.manifests.lister import Lister
 from heldar_mirror.manifests.settings import ManifestSettings
 from heldar_mirror.settings import Settings
-
-COMMAND = (*TERM_WITH_US, *AT_LOW_PRIORITY, *OUR_COMMAND, "keep-manifests")
 
 # After an event so long is waited for further ones, since each turn has the volume proven.
 GATHER_SECONDS = 1.0
@@ -39,19 +36,12 @@ def run_child(settings: ManifestSettings) -> None:
 
 
 class ManifestsProcess(Keeper):
-    """Keeps a child running that keeps manifests, unless they are switched off.
+    """Keeps a child running that keeps manifests, unless they are switched off."""
 
-    `settings` returns the settings in force; the others are as in `Keeper`.
-    """
+    name = "keeping manifests"
+    command = (*TERM_WITH_US, *AT_LOW_PRIORITY, *OUR_COMMAND, "keep-manifests")
 
-    def __init__(
-        self,
-        settings: Callable[[], Settings],
-        report: Callable[[list[str]], None],
-        command: Sequence[str] = COMMAND,
-        restart_seconds: float = RESTART_SECONDS,
-    ) -> None:
-        def line() -> bytes | None:
-            return encode_settings(ManifestSettings.of(settings())) if settings().manifests else None
-
-        super().__init__("keeping manifests", command, line, report, restart_seconds)
+    @staticmethod
+    def settings_of(settings: Settings) -> ManifestSettings | None:
+        """Return the settings that the child gets."""
+        return ManifestSettings.of(settings) if settings.manifests else None

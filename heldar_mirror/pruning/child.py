@@ -1,23 +1,20 @@
 """The child process that prunes for the watcher: how the watcher keeps it, and what it does."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 
 from heldar_mirror.children import TERM_WITH_US
 from heldar_mirror.errors import MirrorError
-from heldar_mirror.keeping.keeper import OUR_COMMAND, RESTART_SECONDS, Keeper
-from heldar_mirror.keeping.protocol import LaterLines, encode_settings, publish
+from heldar_mirror.keeping.keeper import OUR_COMMAND, Keeper
+from heldar_mirror.keeping.protocol import LaterLines, publish
 from heldar_mirror.proc.processes import parent_and_user
 from heldar_mirror.proc.recorders import Ours, ours
 from heldar_mirror.pruning.loop import PruningLoop
 from heldar_mirror.pruning.pruner import make_pruner
 from heldar_mirror.pruning.settings import PruningSettings
 from heldar_mirror.settings import Settings
-
-COMMAND = (*TERM_WITH_US, *OUR_COMMAND, "prune", "--forever")
-
 
 # The child's end.
 
@@ -49,21 +46,18 @@ def _find_ours(settings: PruningSettings) -> Ours:
 
 
 class PruningProcess(Keeper):
-    """Keeps a child running that prunes. `settings` returns the settings in force; the others are as in `Keeper`."""
+    """Keeps a child running that prunes."""
 
-    def __init__(
-        self,
-        settings: Callable[[], Settings],
-        report: Callable[[list[str]], None],
-        command: Sequence[str] = COMMAND,
-        restart_seconds: float = RESTART_SECONDS,
-    ) -> None:
-        def line() -> bytes:
-            return encode_settings(PruningSettings.of(settings()))
+    name = "pruning"
+    command = (*TERM_WITH_US, *OUR_COMMAND, "prune", "--forever")
+    # The child that was told of cameras last, and when their recordings had ended.
+    _noted_by: int | None = None
+    _noted: dict[str, float]
 
-        super().__init__("pruning", command, line, report, restart_seconds)
-        self._noted_by: int | None = None
-        self._noted: dict[str, float] = {}
+    @staticmethod
+    def settings_of(settings: Settings) -> PruningSettings:
+        """Return the settings that the child gets."""
+        return PruningSettings.of(settings)
 
     def note_failed(self, failed: Mapping[str, float]) -> None:
         """Take note of the cameras whose recordings ended because a write found no room, and when (Unix seconds).
