@@ -16,11 +16,11 @@ from heldar_mirror.coverage.heldars_rows import HeldarsRows, Indexed
 from heldar_mirror.coverage.one_side import Found, known_of, notes_of, problems_of, read_cameras, with_advice
 from heldar_mirror.coverage.report import CameraCoverage, CoverageReport, Finding
 from heldar_mirror.coverage.timeline import Span, blips, timeline
-from heldar_mirror.errors import MirrorError, VolumeError
+from heldar_mirror.errors import MirrorError
 from heldar_mirror.heldar.recordings import IndexedSegment
 from heldar_mirror.settings import Settings
+from heldar_mirror.sides.opening import mirror_sides
 from heldar_mirror.sides.side import Side
-from heldar_mirror.state.volumes import remembered_volume
 
 # Called with what is being done, how much of it is done, and of how much.
 Progress = Callable[[str, int, int], None]
@@ -86,15 +86,7 @@ def _primary(settings: Settings) -> Side:
 
 
 def _mirror(settings: Settings) -> Side:
-    """Return the mirror's side. Raises StateError or VolumeError if it is not known which volume is at the root."""
-    assert settings.mirror_root is not None  # noqa: S101 - the command has checked it
-    volume = remembered_volume(settings)
-    if volume is None:
-        raise VolumeError(
-            f"mirror root {settings.mirror_root} was never recorded to by this instance: "
-            "is HELDAR_MIRROR_STATE_DIR the one that the mirror runs with?"
-        )
-    return Side("mirror", settings.mirror_root, volume=volume)
+    return mirror_sides(settings)()
 
 
 def _read(

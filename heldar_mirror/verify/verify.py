@@ -5,15 +5,13 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
-from functools import partial
 from typing import NamedTuple, Protocol
 
 from heldar_mirror.errors import UnreadableError, VolumeError
 from heldar_mirror.manifests.check import IsSigned
 from heldar_mirror.settings import Settings
+from heldar_mirror.sides.opening import mirror_sides
 from heldar_mirror.sides.recorded import Files
-from heldar_mirror.sides.side import Side
-from heldar_mirror.state.volumes import remembered_volume
 from heldar_mirror.verify.beside import Beside
 from heldar_mirror.verify.budget import Budget, Purse
 from heldar_mirror.verify.by_manifests import ByManifests
@@ -69,18 +67,12 @@ class Verify:
     """One run of `verify`."""
 
     def __init__(self, settings: Settings, request: Request, progress: Progress) -> None:
-        """Raises VolumeError if the mirror root was never used."""
-        assert settings.mirror_root is not None  # noqa: S101 - the command has checked it
-        volume = remembered_volume(settings)
-        if volume is None:
-            raise VolumeError(
-                f"mirror root {settings.mirror_root} was never recorded to by this instance: nothing to prove"
-            )
+        """Raises StateError, and VolumeError if the mirror root was never used."""
         self._settings = settings
         self._request = request
         self._progress = progress
         self._purse = Purse(request.budget)
-        self._make_mirror = partial(Side, "mirror", settings.mirror_root, volume=volume, idle=True)
+        self._make_mirror = mirror_sides(settings, idle=True)
         self._problems: list[str] = []
 
     def run(self) -> Report:

@@ -33,7 +33,6 @@ SELF_EXPLANATORY = (
     "cannot read the programs' logs: …",
     "heldar-mirror up is running already on …",
     "it is not a file",
-    "mirror root … was never recorded to by this instance: is HELDAR_MIRROR_STATE_DIR the one",
     "mirror root … was never recorded to by this instance: nothing to prune",
     "something else was mounted at … just now",
     "supervisord at … is shutting down",
