@@ -9,7 +9,7 @@ from heldar_mirror.cli.lines import Styled, style
 from heldar_mirror.cli.table import GUTTER
 from heldar_mirror.coverage.timeline import State, Stretch
 
-# So many cells may be wrong by the rounding of floating point numbers, and no more.
+# A cell's number and a share may be wrong by this much, since floating point numbers are rounded.
 ROUNDING = 1e-9
 
 
@@ -59,10 +59,11 @@ def cells(stretches: Iterable[Stretch], since: float, until: float, width: int) 
     worst = [0] * width
     scale = width / (until - since)
     for stretch in stretches:
-        first = math.floor((stretch.begin - since) * scale + ROUNDING)
+        # The last moment of the span may be rounded to the end of the last cell, and is shown in it.
+        first = min(math.floor((stretch.begin - since) * scale + ROUNDING), width - 1)
         last = max(first, math.ceil((stretch.end - since) * scale - ROUNDING) - 1)
         rank = ORDER.index(mark_of(stretch))
-        for cell in range(max(first, 0), min(last, width - 1) + 1):
+        for cell in range(first, last + 1):
             worst[cell] = max(worst[cell], rank)
     return [ORDER[rank] for rank in worst]
 

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from click import unstyle
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from heldar_mirror.cli.axis import Scale, axis
@@ -50,6 +50,7 @@ def test_a_bar_has_its_width_and_shows_the_worst_of_each_cell(stretches: list[St
 
 
 @given(timelines(), widths)
+@example([Stretch(0, 7_812_501, State.BOTH), Stretch(7_812_501, 7_812_501 + 2**-7, State.ONLY_PRIMARY)], 1)
 def test_every_gap_is_seen(stretches: list[Stretch], width: int) -> None:
     """However short the worst of all is, one cell at least shows it."""
     marks = cells(stretches, stretches[0].begin, stretches[-1].end, width)
