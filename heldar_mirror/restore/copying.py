@@ -46,13 +46,6 @@ def _send(source: int, begin: int, count: int, out: int) -> int:
     return os.sendfile(out, source, begin, count)
 
 
-def write_all(out: int, content: bytes) -> None:
-    """Append all of `content`. Raises OSError."""
-    left = memoryview(content)
-    while left:
-        left = left[os.write(out, left) :]
-
-
 def read_bytes(source: int, begin: int, end: int) -> bytes:
     """Return the bytes of a file from `begin` to `end`. Raises OSError, also if the file has become shorter."""
     content = os.pread(source, end - begin, begin)

@@ -2,10 +2,11 @@
 
 from heldar_mirror.packets.boxes import DamagedError
 from heldar_mirror.packets.layout import UnknownLayoutError
-from heldar_mirror.restore.copying import Progress, copy_bytes, no_progress, read_bytes, write_all
+from heldar_mirror.restore.copying import Progress, copy_bytes, no_progress, read_bytes
 from heldar_mirror.restore.joining import Plan
 from heldar_mirror.restore.rewriting import AccessIndex, moved_moof
 from heldar_mirror.restore.source import UncuttableError
+from heldar_mirror.writing import write_all
 
 
 def write_file(plan: Plan, out: int, progress: Progress = no_progress) -> int:

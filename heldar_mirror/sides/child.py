@@ -9,17 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from heldar_mirror.children import AT_LOW_PRIORITY, KILL_WITH_US, PYTHON, child_environment
-from heldar_mirror.sides.protocol import Frame, FrameReader, write_all
+from heldar_mirror.sides.protocol import Frame, FrameReader
+from heldar_mirror.writing import write_all
 
 READER = (*PYTHON, "-m", "heldar_mirror.sides.reader")
 
 # A child that is killed ends at once, unless it is stuck in a call that no signal ends.
 END_SECONDS = 1.0
 
-# So often it is looked within a child's patience whether it has used the processor.
+# Within a child's patience we look this many times whether it has used the processor.
 LOOKS = 20
 
-# Killed children that did not end. They are kept here, so that Python does not complain about them.
+# Killed children that did not end are kept here, so that Python does not complain about them.
 _stuck: "list[subprocess.Popen[bytes]]" = []
 
 

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-# What is wrong with a million files. No line is longer.
+# No line is longer: it may say of a million files what is wrong with them.
 MAX_LINE = 256 << 20
 # The packets of a file are at most `MAX_PACKETS`, of 49 bytes each.
 MAX_BLOCKS = 1 << 30
@@ -86,11 +86,3 @@ class FrameReader:
         taken = bytes(memoryview(self._rest)[:size])
         del self._rest[:size]
         return taken
-
-
-def write_all(fd: int, *pieces: bytes | bytearray) -> None:
-    """Write everything to a pipe. Raises OSError."""
-    for piece in pieces:
-        view = memoryview(piece)
-        while view:
-            view = view[os.write(fd, view) :]

@@ -15,8 +15,9 @@ from typing import Any
 
 from heldar_mirror.errors import VolumeError
 from heldar_mirror.sides.answers import Answer, Answers
-from heldar_mirror.sides.protocol import ALIVE, encode, write_all
+from heldar_mirror.sides.protocol import ALIVE, encode
 from heldar_mirror.volume.listing import opened_directory, opened_root
+from heldar_mirror.writing import write_all
 
 ALIVE_SECONDS = 0.5
 

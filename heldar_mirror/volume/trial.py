@@ -10,9 +10,10 @@ from contextlib import suppress
 from functools import cache
 
 from heldar_mirror.recorder.volume import TRIAL, TRIAL_BYTES
+from heldar_mirror.writing import write_all
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
-# What an O_TMPFILE gives where it is unknown, by file system and age of Linux.
+# Where O_TMPFILE is unknown it gives one of these, by file system and age of Linux.
 NO_TMPFILE = {errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL, errno.ENOSYS}
 NO_FALLOCATE = {errno.EOPNOTSUPP, errno.ENOSYS}
 
@@ -45,9 +46,7 @@ def _write(directory: int, size: int) -> None:
         fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=directory)
     try:
         try:
-            left = memoryview(_random())[:size]
-            while left:
-                left = left[os.write(fd, left) :]
+            write_all(fd, memoryview(_random())[:size])
             _reserve(fd, size)
         finally:
             if not name:

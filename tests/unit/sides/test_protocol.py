@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heldar_mirror.sides import protocol
-from heldar_mirror.sides.protocol import ALIVE, EndedError, Frame, FrameReader, encode, write_all
+from heldar_mirror.sides.protocol import ALIVE, EndedError, Frame, FrameReader, encode
+from heldar_mirror.writing import write_all
 
 
 def received(written: bytes, frames: int = 1) -> list[Frame]:
