@@ -30,7 +30,7 @@ AIM = 1.15
 SETTLED_SECONDS = 40.0
 
 ALL_SHARES = "memory per camera: recorder, shares of supervisord and watcher"
-FIXED = "memory without any camera: up, supervisord, watcher, pruner"
+FIXED = "memory without any camera: up, supervisord, the watcher and its children"
 
 # KiB by the name of a part or a supervisor.
 Memory = dict[str, float]
