@@ -1,6 +1,6 @@
-"""What child processes are started with: the Python, how they end with us, their priority, and the environment.
+"""Child processes are started with this Python, end with us by these commands, and get this priority and environment.
 
-They get a list of variables and not all that we have: see "Children get a list of variables" in docs/decisions.md.
+Children get a list of variables and not all that we have: see "Children get a list of variables" in docs/decisions.md.
 """
 
 import os

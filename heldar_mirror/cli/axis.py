@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from heldar_mirror.footage.times import DAY_SECONDS, Zone, moments_of
 
-# What may lie between two ticks, in seconds, as far as it is a part of a day; then in days.
+# Two ticks are one of these apart: a part of a day in seconds, or else days.
 CLOCK_STEPS = (1, 5, 10, 30, 60, 300, 600, 1800, 3600, 7200, 10_800, 14_400, 21_600, 43_200)
 DAY_STEPS = (1, 2, 7, 14, 30, 90, 365, 1825)
 
-# Between a label and the next tick.
+# A label and the next tick are at least this many columns apart.
 BLANKS = 2
 
 

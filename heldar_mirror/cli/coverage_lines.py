@@ -12,7 +12,7 @@ from heldar_mirror.coverage.timeline import State, Stretch
 from heldar_mirror.footage.times import Zone, shown_time
 from heldar_mirror.units import shown_span
 
-# Without `--all`, at most so many lines of each kind are shown below the bars.
+# Without `--all`, no more lines of each kind are shown below the bars.
 LISTED = 20
 
 # With more cameras the head stands below the bars as well.

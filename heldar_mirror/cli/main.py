@@ -14,7 +14,7 @@ from heldar_mirror.recorder.log import printable
 # A supervisord that hangs must not make a command hang.
 RPC_SECONDS = 60
 
-# What `--help` says of each command. It is here, so that `--help` imports none of them.
+# `--help` says this of each command. It is here, so that `--help` imports none of them.
 COMMANDS = {
     "up": "Run the mirror in the foreground, until SIGTERM or Ctrl-C.",
     "status": "Show what each camera's mirror is doing.",

@@ -51,7 +51,7 @@ MOST_LINES = 200
 # No time is later.
 FAR = 1 << 40
 
-# The heads of the columns, and what was counted.
+# Each column has a head, and shows one of the counts.
 COLUMNS = (
     ("looked at", LOOKED_AT),
     ("identical", IDENTICAL),

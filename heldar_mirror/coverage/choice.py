@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Collection, Sequence
 
-# So many similar names are suggested at most.
+# No more similar names are suggested.
 SUGGESTED = 3
 
 

@@ -53,7 +53,7 @@ class HeldarsRows:
         self._problems = problems
         self._is_lost = False
         self._cameras: dict[str, PrimaryCamera] = {}
-        # What is wrong with rows, by what they call their camera.
+        # This has what is wrong with rows, by what they call their camera.
         self._odd: dict[str, _OddRow] = {}
         self.mirrored: set[str] = set()
         self.in_table: set[str] = set()

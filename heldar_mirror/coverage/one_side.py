@@ -32,7 +32,7 @@ class Found:
 def read_cameras(side: Side, segment_seconds: Mapping[str, int], since: float, until: float) -> Iterator[Found]:
     """Yield what a side has of each camera in `segment_seconds`, which says how long its segments usually are."""
     now = time.time()
-    # What ffmpeg has not written yet is of a camera's newest segment, so that one has to be known.
+    # Frames that ffmpeg has not written yet belong to a camera's newest segment, so that one has to be known.
     until = now if now - OPEN_SECONDS < until < now else until
     side_problem = None
     for camera_id, seconds in segment_seconds.items():

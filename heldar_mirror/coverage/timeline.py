@@ -81,7 +81,7 @@ class Reasons(NamedTuple):
 # A side that could not be read at all.
 UNREADABLE = Known(Spans(), Spans([(-math.inf, math.inf)]))
 
-# By whether the primary and the mirror have footage; None if that is not known.
+# The key says whether the primary and the mirror have footage; None if that is not known.
 STATES = {
     (True, True): State.BOTH,
     (True, False): State.ONLY_PRIMARY,

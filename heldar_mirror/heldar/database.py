@@ -28,7 +28,7 @@ T = TypeVar("T")
 # It is given the connection, and what the caller of the read gives it: texts and numbers.
 Query = Callable[..., T]
 
-# For each database, the last read that its caller gave up on.
+# This has for each database the last read that its caller gave up on.
 _stuck: dict[Path, threading.Thread] = {}
 
 

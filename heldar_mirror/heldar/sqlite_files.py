@@ -26,7 +26,7 @@ BUSY_SECONDS = 2.0
 # A connection ends its query after this long, a little before the caller of the read gives up on it. A schema can make
 # SQLite compute for ever, and a thread that does can't be ended from outside.
 QUERY_SECONDS = 15.0
-# How many of its steps SQLite takes before it looks at the clock: some milliseconds.
+# SQLite looks at the clock after this many of its steps, which take some milliseconds.
 STEPS = 100_000
 
 # The bytes 18 and 19 of a database: the versions of its format for a writer and a reader. 2 stands for WAL.

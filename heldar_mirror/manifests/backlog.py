@@ -12,7 +12,7 @@ import math
 from array import array
 from collections.abc import Collection, Iterable, Sequence
 
-# So many segments are taken up by a look. It costs about as much as hashing a few of them.
+# A look takes up this many segments. It costs about as much as hashing a few of them.
 LOOK_SEGMENTS = 200
 
 # Where segments are heard of, a look only makes certain that none was missed, and has days sealed.
@@ -31,7 +31,7 @@ class Backlog:
         self._horizon: dict[str, int] = {}
         self._newest: dict[str, int] = {}
         self._open: dict[str, set[int]] = {}
-        # Where the next look at a camera goes on, if the last one has not taken up all.
+        # This has where the next look at a camera goes on, if the last one has not taken up all.
         self._below: dict[str, int] = {}
         self._closed: dict[tuple[str, int], None] = {}
         self._missing: tuple[str, array[int]] = ("", array("q"))

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 from heldar_mirror.errors import SettingsError
 from heldar_mirror.recorder.files import open_plain, read, read_all
 
-# What cryptography raises for bytes that are no key, for a kind of key that it does not know, and for an encrypted one.
+# cryptography raises these for bytes that are no key, for an encrypted key, and for a kind that it does not know.
 NO_KEY = (ValueError, TypeError, UnsupportedAlgorithm)
 
 

@@ -43,10 +43,10 @@ FUTURE_SECONDS = DAY_SECONDS
 # is four times what a day of segments of two seconds has.
 FULL_BYTES = 16 << 20
 
-# So few lines are written at once that no manifest grows far beyond that.
+# No more lines are written at once, so that no manifest grows far beyond that.
 LINES_AT_ONCE = 10_000
 
-# What becomes a sealed manifest or a signature is written under this name first.
+# A sealed manifest or a signature is written under this name first.
 NEW = ".new"
 
 Sign = Callable[[bytes], bytes]

@@ -188,7 +188,7 @@ class Pruner:
         footage, kept = inventory.footage[camera_id], inventory.kept[camera_id]
         inventory.measure(root, camera_id)
         while True:
-            # What was locked since the last batch must stay.
+            # A segment may have been locked since the last batch, and must stay.
             if not policies.refresh(pruned):
                 return
             policy, locks = policies.of(camera_id), policies.locks_of(camera_id)

@@ -16,8 +16,8 @@ else:
 # would kill the recorder before it can tidy up.
 KILL_AFTER_SECONDS = 7
 
-# All that ffmpeg inherits of our variables: where programs are, and how texts are encoded. Others would have it write
-# its URL into a file (FFREPORT), go through a proxy, or run the code of others (LD_PRELOAD).
+# ffmpeg inherits only these variables: where programs are, and how texts are encoded. Others would have it write its
+# URL into a file (FFREPORT), go through a proxy, or run the code of others (LD_PRELOAD).
 INHERITED = (b"PATH", b"LANG", b"LC_ALL", b"LC_CTYPE")
 
 

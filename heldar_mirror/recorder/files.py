@@ -12,7 +12,7 @@ MAX_BYTES = 64 << 20
 # The mode of each file that is made, since whoever may read a file may lock it.
 PRIVATE = 0o600
 
-# From Linux's headers, since loading `stat` and `errno` would cost memory.
+# These are from Linux's headers, since loading `stat` and `errno` would cost memory.
 S_IFMT, S_IFREG = 0o170000, 0o100000
 ENXIO, EISDIR, EINVAL, EFBIG, ELOOP = 6, 21, 22, 27, 40
 

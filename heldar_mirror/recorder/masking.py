@@ -7,8 +7,8 @@ from .blotting import merged
 
 MASK = b"***"
 
-# Where ffmpeg splits a URL. If a password holds one of these unencoded, ffmpeg takes a part of it for a host, a port or
-# a path.
+# ffmpeg splits a URL at these. If a password holds one as it is, ffmpeg takes a part of it for a host, a port or a
+# path.
 DELIMITERS = b"/?#@:[]"
 
 # A part of a secret is masked anywhere if it has at least so many bytes. A shorter one, which many a word may hold, is
@@ -34,7 +34,7 @@ CODE_BYTES = 6
 DIGEST_DIGITS = 32
 CUT_DIGEST_DIGITS = 8
 
-# What has its value masked, what must stand between the two, and where the value ends.
+# These names have their values masked. With each is what must stand between the two, and what ends the value.
 NAMED = ((b"authorization", b":=", b"\r\n"), (b"response", b"=", b" \t\r\n\"',;&<>|"))
 QUOTES = b" \t\"'"
 
@@ -95,7 +95,7 @@ def without_user_information(text: str) -> str:
     return "".join(parts)
 
 
-# What to look for.
+# The functions below say what to look for.
 
 
 def encodings(secret: str) -> "set[bytes]":
@@ -145,7 +145,7 @@ def base64(data: bytes) -> bytes:
     return bytes(found)
 
 
-# Reading a text in all ways at once.
+# The class below reads a text in all ways at once.
 
 
 def code_at(data: bytes, at: int) -> "list[tuple[bytes, int]]":
@@ -212,16 +212,16 @@ class Reading:
                 if codes := code_at(data, at):
                     self._codes[at] = codes
                 at = data.find(mark, at + 1)
-        # For each place, where the next code begins.
+        # This has for each place where the next code begins.
         self._next_code = [len(data)] * (len(data) + 1)
         for at in range(len(data) - 1, -1, -1):
             self._next_code[at] = at if at in self._codes else self._next_code[at + 1]
-        # For each place, where its line ends if that may have been cut off.
+        # This has for each place where its line ends if that may have been cut off.
         self._cut: list[int] = []
         for line in data.split(b"\n"):
             end = len(self._cut) + len(line)
             self._cut += [end if len(line) >= CUT_BYTES else -1] * (len(line) + 1)
-        # Where each byte may be, as itself or as a code's first one.
+        # This has for each byte where it may be, as itself or as a code's first one.
         self._starts: dict[int, list[int]] = {}
         for at, byte in enumerate(data):
             self._starts.setdefault(byte, []).append(at)

@@ -10,7 +10,7 @@ import time
 from .files import exists
 
 SEGMENT_NAME = "%Y%m%d_%H%M%S.mp4"
-# So ffmpeg's files are called until they have their names: with the Unix time at which the run began, and a number.
+# ffmpeg's files are called so until they have their names, with the Unix time at which the run began, and a number.
 NUMBERED = ".new-"
 
 # A name is a second. If segments are cut faster for so long that names lie this far in the future, ffmpeg is ended.

@@ -34,7 +34,7 @@ class Evidence:
     def __init__(self, usual: float, stub_bytes: int, reached: float) -> None:
         self._usual = usual
         self._stub_bytes = stub_bytes
-        # Until when each segment from here on was cut into the next one (Unix seconds).
+        # Each segment from here on was cut into the next one until this time (Unix seconds).
         self._reached = reached
 
     def is_enough(self, begun: int, following: int | None, written: Written) -> bool:

@@ -9,10 +9,10 @@ from heldar_mirror.packets.index import hash_packets
 from heldar_mirror.packets.tracks import Track
 
 READ_BYTES = 1 << 18
-# What was read of a file is taken out of the page cache each time that so much was read.
+# Each time that so much was read of a file, it is taken out of the page cache.
 DROP_BYTES = 32 << 20
 DROP_PACKETS = 1 << 10
-# More than any recording has: the recorder ends a segment of a day before it is as large. A sparse file may be larger
+# No recording has more: the recorder ends a segment of a day before it is as large. A sparse file may be larger
 # than the volume, and its hash would take for ever.
 MAX_BYTES = 2 << 40
 

@@ -9,11 +9,11 @@ from itertools import islice
 
 from heldar_mirror.footage.names import segment_begun, segment_name
 
-# So many entries are read between two signs of life.
+# A sign of life is given after each of these many entries.
 ENTRIES = 1 << 14
-# More than any directory holds: a segment a second for half a year.
+# No directory holds more: these would be a segment a second for half a year.
 MAX_ENTRIES = 1 << 24
-# The hours of a year, twice. When more are remembered, all are forgotten.
+# When more hours are remembered, all are forgotten. A year has half as many.
 MAX_HOURS = 1 << 14
 
 # The seconds within an hour, by the rest of a name after its first 11 characters. Two small tables are faster than a

@@ -4,7 +4,7 @@ from array import array
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-# What is wrong with a stub.
+# This is said to be wrong with a stub.
 NOTHING_RECORDED = "nothing was recorded in it"
 
 

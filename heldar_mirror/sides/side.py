@@ -43,7 +43,7 @@ class Side:
         self._idle = idle
         self._patience = patience or (IDLE_ANSWER_SECONDS if idle else ANSWER_SECONDS)
         self._child: Child | None = None
-        # When the last child hung (monotonic seconds), and the child, which may be stuck.
+        # This has the time at which the last child hung (monotonic seconds), and the child, which may be stuck.
         self._hung: tuple[float, Child] | None = None
 
     def __enter__(self) -> "Side":

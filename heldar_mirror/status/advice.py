@@ -11,7 +11,8 @@ from heldar_mirror.status.activity import Activity
 
 AT_ONCE = "to try at once: heldar-mirror reconcile {camera_id}"
 
-# What to do about some of the recorder's and ffmpeg's errors, by patterns in their messages. The first one counts.
+# This says what to do about some of the recorder's and ffmpeg's errors, by patterns in their messages. The first
+# pattern that is found counts.
 ADVICE = {
     re.compile(pattern): text
     for pattern, text in (

@@ -33,7 +33,7 @@ class LastErrors:
                     stat = os.stat(log)  # noqa: PTH116 - Path would take three times as long
                     version = stat.st_ino, stat.st_size, stat.st_mtime_ns
                     if version != self._read.get(camera_id):
-                        # What is logged between the two calls changes the file again.
+                        # A line that is logged between the two calls changes the file again.
                         if error := read_last_error(log):
                             self.found[camera_id] = error
                         self._read[camera_id] = version
