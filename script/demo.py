@@ -137,8 +137,9 @@ def shown(*args: str) -> dict[str, Any]:
     """Show a command and what it prints. Return what it says as JSON."""
     console.print(f"$ heldar-mirror {' '.join(args)}", soft_wrap=True)
     subprocess.run(heldar_mirror(*args), check=False)
-    report = subprocess.run(heldar_mirror(*args, "--json"), capture_output=True, check=False).stdout
-    return json.loads(report)  # type: ignore[no-any-return]
+    printed = subprocess.run(heldar_mirror(*args, "--json"), capture_output=True, check=False).stdout
+    report: dict[str, Any] = json.loads(printed)
+    return report
 
 
 def wait_for_verify(home: Path, hole_end: int) -> None:

@@ -13,7 +13,10 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, Field, asdict, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 # No line of the protocol is longer: a child publishes at most 21 texts of 5,000 characters, each at most 12 bytes in
 # JSON.
@@ -27,7 +30,7 @@ MAX_NUMBER = 1 << 62
 
 # A dataclass with the settings of a child. A field is a Path, a Path or None, an int, a float, or a text or None. The
 # least value of a number is in the field's metadata, as `least`.
-S = TypeVar("S")
+S = TypeVar("S", bound="DataclassInstance")
 
 
 def encode_settings(settings: Any) -> bytes:
@@ -45,7 +48,7 @@ def decode_settings(line: bytes, kind: type[S]) -> S:
     if not isinstance(found, dict):
         raise ValueError(f"expected a JSON object with the settings, not {_shown(found)}")
     values = {}
-    for each in fields(kind):  # type: ignore[arg-type]  # S is a dataclass
+    for each in fields(kind):
         if each.name in found:
             values[each.name] = _checked(each, found[each.name])
         elif each.default is MISSING:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,14 @@ def readers(root: Path) -> list[int]:
     """The processes that read a root."""
     found = processes_of(f"{READER} {root}")
     return [pid for pid, command in found.items() if "setpriv" not in command]
+
+
+def has_ended(pid: int, root: Path) -> bool:
+    return pid not in readers(root)
+
+
+def reads(pid: int, path: Path) -> bool:
+    return str(path) in files_of(pid)
 
 
 def answered(asked: Side) -> list[str] | None:
@@ -156,7 +165,7 @@ def test_a_child_that_is_killed_between_two_questions(home: Path) -> None:
             assert asked.names("gate", *EVER).tolist() == [BEGUN]
             (pid,) = readers(home)
             os.kill(pid, number)
-            wait_for(lambda pid=pid: pid not in readers(home))  # type: ignore[misc]
+            wait_for(partial(has_ended, pid, home))
             assert asked.hashes("gate", BEGUN).tracks
 
 
@@ -169,7 +178,7 @@ def test_a_child_that_is_killed_while_it_answers(home: Path) -> None:
             asked.cameras()
             (pid,) = readers(home)
             answer = pool.submit(asked.sha256, "gate", BEGUN)
-            wait_for(lambda pid=pid: str(path) in files_of(pid), every=0.001)  # type: ignore[misc]
+            wait_for(partial(reads, pid, path), every=0.001)
             kill(pid)
             assert answer.result()[0] == expected
 
@@ -306,12 +315,13 @@ def test_an_interrupted_question_leaves_no_answer_for_the_next(home: Path, monke
     put(home, BEGUN, recording())
     with Side("mirror", home) as asked:
         asked.cameras()
+        assert asked._child
 
-        def interrupt(_: object) -> None:
+        def interrupt() -> None:
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
-            patch.setattr(asked._child._frames, "_wait", lambda: interrupt(None))  # type: ignore[union-attr]
+            patch.setattr(asked._child._frames, "_wait", interrupt)
             with pytest.raises(KeyboardInterrupt):
                 asked.names("gate", *EVER)
         assert asked.cameras() == ["gate"]

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -50,10 +50,12 @@ def test_each_event_has_its_camera(closings: Closings, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("end", [shutil.rmtree, lambda path: path.rename(path.with_name("away"))])
-def test_a_directory_that_is_gone_is_not_watched_any_more(closings: Closings, tmp_path: Path, end: object) -> None:
+def test_a_directory_that_is_gone_is_not_watched_any_more(
+    closings: Closings, tmp_path: Path, end: Callable[[Path], object]
+) -> None:
     watch(closings, tmp_path / "gate")
     assert closings.watched() == {"gate"}
-    end(tmp_path / "gate")  # type: ignore[operator]
+    end(tmp_path / "gate")
     assert list(closings.read()) == []
     assert closings.watched() == set()
     watch(closings, tmp_path / "gate")

@@ -8,6 +8,7 @@ import random
 import re
 import sys
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -269,12 +270,12 @@ def lines_run(text: str, hidden: list[str]) -> int:
     """Return how many lines of code are run to mask a text."""
     count, before = 0, sys.gettrace()
 
-    def trace(_frame: object, event: str, _argument: object) -> object:
+    def trace(_frame: object, event: str, _argument: object) -> Any:
         nonlocal count
         count += event == "line"
         return trace
 
-    sys.settrace(trace)  # type: ignore[arg-type]
+    sys.settrace(trace)
     try:
         mask(text, hidden)
     finally:
