@@ -9,6 +9,7 @@ from heldar_mirror.footage.names import CAMERA_ID, segment_name
 from heldar_mirror.packets.index import read_packets
 from heldar_mirror.recorder.files import open_plain, read_all
 from heldar_mirror.sides.end_reader import EndReader, opened_segment, shown
+from heldar_mirror.sides.ends import JOIN_SECONDS
 from heldar_mirror.sides.hashing import hash_file, hash_tracks
 from heldar_mirror.sides.limits import TooCostlyError, limited_cpu
 from heldar_mirror.sides.names import list_files, list_segments, span_of
@@ -80,12 +81,14 @@ class Answers:
                 opened.callback(os.close, fd)
             yield fd
 
-    def recorded(self, camera_id: str, since: float, until: float, segment_seconds: float) -> Answer:
+    def recorded(
+        self, camera_id: str, since: float, until: float, segment_seconds: float, join_seconds: float = JOIN_SECONDS
+    ) -> Answer:
         """Return a camera's segments in a time, with their ends and what is wrong with them."""
         try:
             with self._directory(camera_id) as directory:
                 begun = list_segments(directory, self._progress)
-                reader = EndReader(directory, begun, segment_seconds)
+                reader = EndReader(directory, begun, segment_seconds, join_seconds)
                 kept, ends = reader.ends(span_of(begun, since, until), self._progress)
         except FileNotFoundError:
             return {"missing": True, "damaged": {}, "unread": {}}, [b"", b""]

@@ -12,7 +12,7 @@ from heldar_mirror.footage.names import segment_name
 from heldar_mirror.packets.boxes import Damage
 from heldar_mirror.packets.index import Length, read_length
 from heldar_mirror.recorder.files import open_plain
-from heldar_mirror.sides.ends import CUT_SECONDS, SETTLED_SECONDS, Evidence, Written, end_of, may_be_open
+from heldar_mirror.sides.ends import CUT_SECONDS, JOIN_SECONDS, SETTLED_SECONDS, Evidence, Written, end_of, may_be_open
 from heldar_mirror.sides.limits import TooCostlyError, limited_cpu
 from heldar_mirror.sides.recorded import NOTHING_RECORDED
 from heldar_mirror.volume.listing import STUB_BYTES
@@ -21,13 +21,17 @@ from heldar_mirror.volume.listing import STUB_BYTES
 class EndReader:
     """Finds the ends of a camera's segments, of which `begun` has all.
 
-    `damaged` and `unread` are filled on the way, as in `Recorded`.
+    An end that lies within `join_seconds` of the next beginning is that beginning. `damaged` and `unread` are filled on
+    the way, as in `Recorded`.
     """
 
-    def __init__(self, directory: int, begun: "array[int]", segment_seconds: float) -> None:
+    def __init__(
+        self, directory: int, begun: "array[int]", segment_seconds: float, join_seconds: float = JOIN_SECONDS
+    ) -> None:
         self._directory = directory
         self._begun = begun
         self._segment_seconds = segment_seconds
+        self._join_seconds = join_seconds
         self._now = time.time()
         self.damaged: dict[int, str] = {}
         self.unread: dict[int, str] = {}
@@ -87,7 +91,8 @@ class EndReader:
             self.damaged[begun] = str(error) or "it takes too much memory"
             return begun
         self._note_damage(begun, length, is_open=following is None or may_be_open(written, self._now))
-        return end_of(begun, following, length.end - length.begin, written, self._segment_seconds)
+        seconds = length.end - length.begin
+        return end_of(begun, following, seconds, written, self._segment_seconds, join_seconds=self._join_seconds)
 
     def _note_damage(self, begun: int, length: Length, *, is_open: bool) -> None:
         """Take note of what is wrong with a file. That it ends too early is right for an open one."""

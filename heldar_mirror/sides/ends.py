@@ -56,10 +56,18 @@ class Evidence:
         return False
 
 
-def end_of(begun: int, following: int | None, length: float, written: Written, segment_seconds: float) -> float:
+def end_of(  # noqa: PLR0913 - what is known of one segment
+    begun: int,
+    following: int | None,
+    length: float,
+    written: Written,
+    segment_seconds: float,
+    *,
+    join_seconds: float = JOIN_SECONDS,
+) -> float:
     """Return when a segment ends (Unix seconds), by its length.
 
-    A beginning that follows within JOIN_SECONDS is its end, or within half a usual length if that is less, so that a
+    A beginning that follows within `join_seconds` is its end, or within half a usual length if that is less, so that a
     missing segment is always seen. An end beyond the following beginning is left as it is: that segment may be a stub.
     But no packet is from after the last write: a camera whose timestamps leap, or run too fast, gives a length that
     never was. A clock that is wrong by less than a segment's usual length is forgiven, since a network drive has its
@@ -68,7 +76,7 @@ def end_of(begun: int, following: int | None, length: float, written: Written, s
     end = begun + length
     if written.mtime >= begun:
         end = min(end, max(written.mtime + JOIN_SECONDS, begun + segment_seconds + CUT_SECONDS))
-    if following is not None and abs(following - end) <= min(JOIN_SECONDS, segment_seconds / 2):
+    if following is not None and abs(following - end) <= min(join_seconds, segment_seconds / 2):
         return following
     return end
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from heldar_mirror.errors import GoneError, HungError, UnreadableError, VolumeError
 from heldar_mirror.footage.names import segment_name
 from heldar_mirror.sides.child import Child
+from heldar_mirror.sides.ends import JOIN_SECONDS
 from heldar_mirror.sides.protocol import EndedError, Frame
 from heldar_mirror.sides.recorded import Files, Identity, Packets, PacketTrack, Recorded
 
@@ -92,14 +93,17 @@ class Side:
         """Return the content of a small file, which is given by the steps to it from the root."""
         return self._ask(self.root.joinpath(*path), about="content", steps=path).blocks[0]
 
-    def recorded(self, camera_id: str, since: float, until: float, segment_seconds: float) -> Recorded:
+    def recorded(
+        self, camera_id: str, since: float, until: float, segment_seconds: float, join_seconds: float = JOIN_SECONDS
+    ) -> Recorded:
         """Return a camera's segments in a time, as in `names`, with their ends.
 
-        `segment_seconds` is the camera's usual length of a segment. The end of an open segment is that of what was
-        written of it; the primary's ffmpeg writes in bursts, which may be many seconds apart.
+        `segment_seconds` is the camera's usual length of a segment. An end within `join_seconds` of the next beginning
+        is that beginning: without that, names seem to leave holes of up to a second. The end of an open segment is that
+        of what was written of it; the primary's ffmpeg writes in bursts, which may be many seconds apart.
         """
-        question = {"camera_id": camera_id, "since": since, "until": until, "segment_seconds": segment_seconds}
-        fields, (begun, ends) = self._ask(self.root / camera_id, about="recorded", **question)
+        question = {"since": since, "until": until, "segment_seconds": segment_seconds, "join_seconds": join_seconds}
+        fields, (begun, ends) = self._ask(self.root / camera_id, about="recorded", camera_id=camera_id, **question)
         damaged, unread = (
             dict(sorted((int(at), text) for at, text in fields[kind].items())) for kind in ("damaged", "unread")
         )

@@ -62,6 +62,15 @@ def test_ends_are_read_where_they_matter(asked: Asked) -> None:
     assert (list(damaged), unread) == ([1120], {}), "it is followed by less than a minute"
 
 
+def test_short_holes_are_told_only_who_asks_for_them(asked: Asked) -> None:
+    """An end that was read is joined to the next beginning, unless that is not wanted."""
+    for at in (1000, 1001):
+        asked.put(at, recording())
+    assert asked.recorded()[1] == [1001, 1001.28]
+    _, (_, ends) = asked.answers.recorded("gate", segment_seconds=60, join_seconds=0, **EVER)
+    assert array("d", ends).tolist() == [1000.28, 1001.28]
+
+
 @given(st.lists(st.integers(20, 100), max_size=12), st.integers(-100, 1300), st.integers(0, 400))
 @settings(max_examples=60)
 def test_a_part_of_a_time_has_the_same_ends(distances: list[int], since: int, length: int) -> None:

@@ -92,6 +92,12 @@ def test_an_end_by_the_length() -> None:
     assert ended(64.0, 1060, mtime=1064.0) == 1064, "the next one may be a stub"
 
 
+def test_an_end_that_is_not_joined() -> None:
+    """It is that of the packets, for who can tell a hole from what the cutting of names makes of it."""
+    found = [end_of(1000, 1060, length, Written(SIZE, 1061), LENGTH, join_seconds=0) for length in (58.9, 60, 61.5)]
+    assert found == [1058.9, 1060, 1061.5]
+
+
 def test_a_missing_segment_is_seen() -> None:
     """Also where segments are shorter than the tolerance."""
     assert ended(2, 1004, usual=2) == 1002
