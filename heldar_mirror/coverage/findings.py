@@ -44,6 +44,11 @@ class Compared:
         """Return whether a segment that began then is compared."""
         return self.whole[0] <= begun < self.whole[1]
 
+    def begun(self, path: str) -> int | None:
+        """Return when the segment of a path began, as Heldar calls it, or None if that is not in the directory."""
+        directory, _, name = path.rpartition("/")
+        return segment_begun(name) if directory == self.directory else None
+
     def path(self, begun: int) -> str:
         """Return the path, as Heldar calls it, of the segment that began then."""
         return f"{self.directory}/{segment_name(begun)}" if self.directory else segment_name(begun)
@@ -103,9 +108,8 @@ def _differences(compared: Compared, disk: Recorded, rows: Iterable[IndexedSegme
         begun: (cut, end) for begun, cut, end in zip(disk.begun, cuts, disk.ends, strict=True) if compared.holds(begun)
     }
     unindexed = dict(ends)
-    for path, begin, end in rows:
-        directory, _, name = path.rpartition("/")
-        begun = segment_begun(name) if directory == compared.directory else None
+    for path, begin, end, *_ in rows:
+        begun = compared.begun(path)
         if begun is None:
             if compared.holds(begin):
                 yield Difference(FindingKind.ELSEWHERE, path, begin, end)

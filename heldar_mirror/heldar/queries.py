@@ -98,7 +98,8 @@ def segment_ends(connection: sqlite3.Connection, camera_id: str) -> list[tuple[A
 def segments(
     connection: sqlite3.Connection, camera_id: str, times: tuple[str, str], after: tuple[str, int], limit: int
 ) -> list[tuple[Any, ...]]:
-    """Return at most `limit` segments of a camera: the row's number, path, start_time and end_time.
+    """Return at most `limit` segments of a camera: the row's number, path, start_time, end_time, size_bytes and
+    evidence_locked.
 
     They are those that begin in `times`, from one text to before another, as in `start_time`. They are in the order of
     their beginnings and numbers, and come after a beginning and a number.
@@ -106,7 +107,7 @@ def segments(
     _expect(connection, "segments", SEGMENT_COLUMNS)
     begun, number = after
     select = """
-        SELECT rowid, path, start_time, end_time FROM segments
+        SELECT rowid, path, start_time, end_time, size_bytes, evidence_locked FROM segments
         WHERE camera_id = ? AND start_time >= ? AND start_time < ? AND (start_time, rowid) > (CAST(? AS TEXT), ?)
         ORDER BY start_time, rowid LIMIT ?
     """
@@ -129,11 +130,21 @@ def segment_sizes(connection: sqlite3.Connection, after: int, limit: int) -> lis
     return _tuples(connection, select, (after, limit))
 
 
+def gap_starts(connection: sqlite3.Connection, camera_id: str, since: str, until: str) -> list[tuple[Any, ...]]:
+    """Return the gap_start of each gap of a camera that begins in a time, from one text to before another; none if this
+    version of Heldar has no table of gaps."""
+    if not _columns(connection, "recording_gaps"):
+        return []
+    _expect(connection, "recording_gaps", ("camera_id", "gap_start"))
+    select = "SELECT gap_start FROM recording_gaps WHERE camera_id = ? AND gap_start >= ? AND gap_start < ?"
+    return _tuples(connection, select, (camera_id, since, until))
+
+
 QUERIES: dict[str, Callable[..., list[Any]]] = {
     query.__name__: query
     for query in (
         *(cameras, policies, locked_segments),
-        *(recorded_cameras, schedules, runtime_settings, segment_ends, segments, segment_sizes),
+        *(recorded_cameras, schedules, runtime_settings, segment_ends, segments, segment_sizes, gap_starts),
     )
 }
 

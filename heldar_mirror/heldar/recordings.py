@@ -25,11 +25,16 @@ WHAT = "recordings"
 
 
 class IndexedSegment(NamedTuple):
-    """A row of `segments`: the path as Heldar has it, and when the segment begins and ends (Unix seconds)."""
+    """A row of `segments`: the path as Heldar has it, and when the segment begins and ends (Unix seconds).
+
+    `size` has its bytes, 0 if the row does not say. `evidence` says that a person has locked it as evidence.
+    """
 
     path: str
     begin: float
     end: float
+    size: int = 0
+    evidence: bool = False
 
 
 class Index(NamedTuple):
@@ -63,12 +68,12 @@ def read_index(path: Path, camera_id: str, since: float, until: float) -> Index:
     """Return the rows of a camera that overlap a span, in the order of their beginnings. Raises DatabaseError."""
     found: list[IndexedSegment] = []
     unusable, reason = 0, ""
-    times = _day(since - MARGIN_SECONDS), _day(until + 2 * MARGIN_SECONDS)
+    times = _days_around(since, until)
     after = times[0], 0
     while rows := ask(path, WHAT, queries.segments, camera_id, times, after, SLICE_ROWS):
-        for _, name, start, end in rows:
+        for _, name, start, end, size, evidence in rows:
             try:
-                segment = IndexedSegment(_text(name), *_span(start, end))
+                segment = IndexedSegment(_text(name), *_span(start, end), _bytes(size), evidence not in {0, None})
             except ValueError as error:
                 unusable, reason = unusable + 1, reason or f"its {error}"
                 continue
@@ -79,6 +84,18 @@ def read_index(path: Path, camera_id: str, since: float, until: float) -> Index:
             break
     found.sort(key=lambda segment: segment.begin)
     return Index(found, unusable, reason)
+
+
+def read_gap_starts(path: Path, camera_id: str, since: float, until: float) -> list[float]:
+    """Return when the gaps of a camera begin that Heldar has found in a span (Unix seconds). Raises DatabaseError.
+
+    What can't be a time is left out.
+    """
+    found = []
+    for (start,) in ask(path, "gaps", queries.gap_starts, camera_id, *_days_around(since, until)):
+        with suppress(ValueError):
+            found.append(_time(start))
+    return sorted(begin for begin in found if since <= begin < until)
 
 
 def read_ends(path: Path, camera_id: str) -> Ends:
@@ -102,6 +119,11 @@ def read_sizes(path: Path) -> dict[str, Size]:
     return sizes
 
 
+def _days_around(since: float, until: float) -> tuple[str, str]:
+    """Return two days as texts: what Heldar has of a span lies from the first one to before the second."""
+    return _day(since - MARGIN_SECONDS), _day(until + 2 * MARGIN_SECONDS)
+
+
 def _day(at: float) -> str:
     """Return the day of a time, which is less than all times of that day as texts."""
     return time.strftime("%Y-%m-%d", time.gmtime(max(at, 0)))
@@ -111,6 +133,10 @@ def _text(path: object) -> str:
     if not isinstance(path, str):
         raise ValueError(f"path is {ascii(path)[:40]}, expected a text")
     return path
+
+
+def _bytes(size: object) -> int:
+    return size if isinstance(size, int) else 0
 
 
 def _span(start: object, end: object) -> tuple[float, float]:

@@ -16,4 +16,8 @@ CREATE TABLE camera_schedules (
     id TEXT PRIMARY KEY, camera_id TEXT NOT NULL, days TEXT NOT NULL DEFAULT '[0,1,2,3,4,5,6]',
     time_start TEXT NOT NULL, time_end TEXT NOT NULL, enabled INTEGER NOT NULL DEFAULT 1
 );
+CREATE TABLE recording_gaps (
+    id TEXT PRIMARY KEY, camera_id TEXT NOT NULL, gap_start TEXT NOT NULL, gap_end TEXT NOT NULL, gap_seconds REAL,
+    fill_state TEXT NOT NULL DEFAULT 'pending'
+);
 CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL, updated_at TEXT NOT NULL DEFAULT '');

@@ -20,6 +20,7 @@ from heldar_mirror.heldar.recordings import (
     IndexedSegment,
     Size,
     read_ends,
+    read_gap_starts,
     read_index,
     read_sizes,
 )
@@ -102,7 +103,7 @@ def test_a_span_is_read_whole_and_in_order(database: Database, slices: Callable[
     found = read_index(database.path, "gate", SINCE + 10 * MINUTE, SINCE + 20 * MINUTE)
     assert [segment.begin - SINCE for segment in found.segments] == [number * MINUTE for number in range(9, 20)]
     second = BEGIN + timedelta(minutes=10)
-    assert found.segments[1] == IndexedSegment(path_of("gate", second), SINCE + 600, SINCE + 660.04)
+    assert found.segments[1] == IndexedSegment(path_of("gate", second), SINCE + 600, SINCE + 660.04, 1000)
     assert (found.unusable, found.reason) == (0, "")
     assert sum(sizes) == 120
     assert max(sizes) <= rows
@@ -158,6 +159,33 @@ def test_the_oldest_segment_is_one_that_may_be_deleted(database: Database) -> No
     assert read_ends(database.path, "yard") == Ends(None, None, 0)
 
 
+def test_sizes_and_evidence_locks_come_with_the_rows(database: Database) -> None:
+    """A size that is none counts as 0 bytes, as in sums. That a segment is being played is no evidence."""
+    index(database, "gate", minutes(4))
+    for minute, column, value in ((1, "evidence_locked", 1), (2, "locked", 1), (3, "size_bytes", "many")):
+        at = written(BEGIN + timedelta(minutes=minute))
+        database.execute(f"UPDATE segments SET {column} = ? WHERE start_time = ?", value, at)  # noqa: S608
+    found = read_index(database.path, "gate", SINCE, SINCE + HOUR).segments
+    assert [(each.size, each.evidence) for each in found] == [(1000, False), (1000, True), (1000, False), (0, False)]
+
+
+def test_gaps_that_heldar_has_found(database: Database) -> None:
+    """Those of one camera that begin in a span, in order. An older Heldar has no table of them."""
+    later = BEGIN + timedelta(minutes=10)
+    for name, camera_id, start in (
+        ("2", "gate", written(later)),
+        ("1", "gate", "2026-01-31T13:00:00.5+01:00"),
+        ("3", "gate", written(BEGIN + timedelta(hours=1))),
+        ("4", "yard", written(later)),
+        ("5", "gate", f"{BEGIN:%Y-%m-%d} or so"),
+    ):
+        values = name, camera_id, start, written(BEGIN)
+        database.execute("INSERT INTO recording_gaps (id, camera_id, gap_start, gap_end) VALUES (?, ?, ?, ?)", *values)
+    assert read_gap_starts(database.path, "gate", SINCE, SINCE + HOUR) == [SINCE + 0.5, SINCE + 600]
+    database.execute("DROP TABLE recording_gaps")
+    assert read_gap_starts(database.path, "gate", SINCE, SINCE + HOUR) == []
+
+
 @pytest.mark.parametrize("rows", [1, 3, 10_000])
 def test_sizes_are_sums_over_all_rows(database: Database, slices: Callable[..., list[int]], rows: int) -> None:
     index(database, "gate", minutes(5))
@@ -190,6 +218,7 @@ def everything(path: Path) -> tuple[Any, ...]:
         read_runtime_settings(path),
         read_index(path, "gate", SINCE, SINCE + 5 * MINUTE),
         read_ends(path, "gate"),
+        read_gap_starts(path, "gate", SINCE, SINCE + HOUR),
         read_sizes(path),
     )
 
