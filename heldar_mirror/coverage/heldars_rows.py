@@ -92,9 +92,9 @@ class HeldarsRows:
         camera = self._cameras.get(name)
         return camera.policy.segment_seconds if camera else SEGMENT_SECONDS
 
-    def indexed(self, name: str) -> Indexed:
-        """Return what the primary's index says of a camera."""
-        return Indexed(self._ask(read_index, name, *self._whole), self._ask(read_ends, name))
+    def indexed(self, name: str, span: Span) -> Indexed:
+        """Return what the primary's index says of a camera in a span."""
+        return Indexed(self._ask(read_index, name, *span), self._ask(read_ends, name))
 
     def reasons(self, name: str, ends: Ends | None, free: int | None) -> Reasons:
         """Return why the primary may have no footage of a camera. `free` is the free space of its disk in bytes, or

@@ -6,12 +6,13 @@ import pwd
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from heldar_mirror.coverage.timeline import UNREADABLE, Known, known
 from heldar_mirror.errors import MirrorError, UnreadableError
 from heldar_mirror.footage.names import segment_name
 from heldar_mirror.footage.spans import Spans
-from heldar_mirror.sides.ends import OPEN_SECONDS
+from heldar_mirror.sides.ends import JOIN_SECONDS, OPEN_SECONDS
 from heldar_mirror.sides.recorded import Recorded
 from heldar_mirror.sides.side import Side
 
@@ -29,17 +30,26 @@ class Found:
     read_at: float = field(default_factory=time.time)
 
 
-def read_cameras(side: Side, segment_seconds: Mapping[str, int], since: float, until: float) -> Iterator[Found]:
-    """Yield what a side has of each camera in `segment_seconds`, which says how long its segments usually are."""
+class Question(NamedTuple):
+    """What a side is asked of a camera, as in `Side.recorded`."""
+
+    since: float
+    until: float
+    segment_seconds: int
+    join_seconds: float = JOIN_SECONDS
+
+
+def read_cameras(side: Side, questions: Mapping[str, Question]) -> Iterator[Found]:
+    """Yield what a side has of each camera that there is a question about."""
     now = time.time()
-    # Frames that ffmpeg has not written yet belong to a camera's newest segment, so that one has to be known.
-    until = now if now - OPEN_SECONDS < until < now else until
     side_problem = None
-    for camera_id, seconds in segment_seconds.items():
+    for camera_id, question in questions.items():
+        # Frames that ffmpeg has not written yet belong to a camera's newest segment, so that one has to be known.
+        until = now if now - OPEN_SECONDS < question.until < now else question.until
         found = Found(side_problem=side_problem)
         if side_problem is None:
             try:
-                found = Found(side.recorded(camera_id, since, until, seconds))
+                found = Found(side.recorded(camera_id, *question._replace(until=until)))
             except UnreadableError as error:
                 found = Found(problem=str(error))
             except MirrorError as error:  # its volume hangs, or is not the right one

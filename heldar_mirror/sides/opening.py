@@ -1,4 +1,4 @@
-"""Opening the mirror's side by what the state directory remembers of its volume."""
+"""Opening both sides where the settings say; the mirror's by what the state directory remembers of its volume."""
 
 from collections.abc import Callable
 from functools import partial
@@ -22,3 +22,13 @@ def mirror_sides(settings: Settings, *, idle: bool = False) -> Callable[[], Side
             "is HELDAR_MIRROR_STATE_DIR the one that the mirror runs with?"
         )
     return partial(Side, "mirror", settings.mirror_root, volume=volume, idle=idle)
+
+
+def mirror_side(settings: Settings) -> Side:
+    """Return a Side of the mirror. Raises as above."""
+    return mirror_sides(settings)()
+
+
+def primary_side(settings: Settings) -> Side:
+    """Return a Side of the primary."""
+    return Side("primary", settings.recordings_dir)

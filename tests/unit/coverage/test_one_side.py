@@ -4,7 +4,7 @@ from array import array
 
 import pytest
 
-from heldar_mirror.coverage.one_side import Found, known_of, notes_of, problems_of, read_cameras, with_advice
+from heldar_mirror.coverage.one_side import Found, Question, known_of, notes_of, problems_of, read_cameras, with_advice
 from heldar_mirror.coverage.timeline import UNREADABLE
 from heldar_mirror.errors import HungError, UnreadableError
 from heldar_mirror.footage.names import segment_name
@@ -35,7 +35,7 @@ class FakeSide(Side):
 def test_a_camera_that_cannot_be_read_costs_itself_alone() -> None:
     """The next one is asked for."""
     side = FakeSide({"gate": UnreadableError("its directory is odd"), "yard": recorded((0, 60))})
-    gate, yard = read_cameras(side, {"gate": 60, "yard": 60}, 0, 100)
+    gate, yard = read_cameras(side, dict.fromkeys(("gate", "yard"), Question(0, 100, 60)))
     assert (gate.recorded, gate.problem, gate.side_problem) == (None, "its directory is odd", None)
     assert (yard.recorded, yard.problem) == (side.answers["yard"], None)
 
@@ -43,7 +43,7 @@ def test_a_camera_that_cannot_be_read_costs_itself_alone() -> None:
 def test_a_side_that_hangs_is_not_asked_again() -> None:
     """Each question would take long."""
     side = FakeSide({"gate": HungError("it hangs"), "yard": recorded((0, 60))})
-    found = list(read_cameras(side, {"gate": 60, "yard": 60}, 0, 100))
+    found = list(read_cameras(side, dict.fromkeys(("gate", "yard"), Question(0, 100, 60))))
     assert [(each.recorded, each.problem, each.side_problem) for each in found] == [(None, None, "it hangs")] * 2
     assert side.asked == ["gate"]
 
