@@ -1,15 +1,19 @@
 """What the child process of a side answers, from the descriptor of its root."""
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from heldar_mirror.footage.names import CAMERA_ID, segment_name
+from heldar_mirror.packets.head import read_head
 from heldar_mirror.packets.index import read_packets
+from heldar_mirror.packets.layout import UnknownLayoutError, read_layout
 from heldar_mirror.recorder.files import open_plain, read_all
 from heldar_mirror.sides.end_reader import EndReader, opened_segment, shown
 from heldar_mirror.sides.ends import JOIN_SECONDS
+from heldar_mirror.sides.fragments import encode, fragments_of
 from heldar_mirror.sides.hashing import hash_file, hash_tracks
 from heldar_mirror.sides.limits import TooCostlyError, limited_cpu
 from heldar_mirror.sides.names import list_files, list_segments, span_of
@@ -114,6 +118,20 @@ class Answers:
         for track, made in zip(tracks, digests, strict=True):
             blocks += track.sizes.tobytes(), track.times.tobytes(), track.durations.tobytes(), track.keyframes, made
         return fields, blocks
+
+    def layout(self, camera_id: str, begun: int) -> Answer:
+        """Return the fragments of a segment by columns, and for each track one of how many packets each holds."""
+        with self._segment(camera_id, begun, scattered=True) as fd:
+            fields: dict[str, Any] = {"coding": "", "damage": None, "unknown": None}
+            try:
+                with limited_cpu():
+                    layout = read_layout(fd)
+                    codings = read_head(fd, layout).codings
+            except (UnknownLayoutError, TooCostlyError, MemoryError) as error:
+                return fields | {"unknown": str(error) or "it takes too much memory"}, encode([], 0)
+        fields["coding"] = hashlib.sha256(repr(codings).encode()).hexdigest()
+        fields["damage"] = shown(layout.damage) if layout.damage else None
+        return fields, encode(fragments_of(layout), len(layout.tracks))
 
     def sha256(self, camera_id: str, begun: int) -> Answer:
         """Return the SHA-256 of a segment's file."""

@@ -81,3 +81,30 @@ class Packets:
     damage: str | None
     cut: bool
     identity: Identity
+
+
+class Fragment(NamedTuple):
+    """A fragment of a segment: its bytes, and from when to when it lasts, in seconds of the segment's own decode times.
+
+    `alone` says whether it can be decoded without the one before it. `packets` has for each track the numbers of those
+    that it holds.
+    """
+
+    size: int
+    begin: float
+    end: float
+    alone: bool
+    packets: tuple[range, ...]
+
+
+class Fragments(NamedTuple):
+    """The fragments of a segment up to the first damage, which `damage` tells, or None.
+
+    Segments of equal `coding` can be joined. `unknown` says why fragments can't be taken from the segment, so that none
+    is given, or it is None.
+    """
+
+    fragments: list[Fragment]
+    coding: str
+    damage: str | None
+    unknown: str | None

@@ -9,8 +9,9 @@ from heldar_mirror.errors import GoneError, HungError, UnreadableError, VolumeEr
 from heldar_mirror.footage.names import segment_name
 from heldar_mirror.sides.child import Child
 from heldar_mirror.sides.ends import JOIN_SECONDS
+from heldar_mirror.sides.fragments import decode
 from heldar_mirror.sides.protocol import EndedError, Frame
-from heldar_mirror.sides.recorded import Files, Identity, Packets, PacketTrack, Recorded
+from heldar_mirror.sides.recorded import Files, Fragments, Identity, Packets, PacketTrack, Recorded
 
 # A volume that does not answer for so long hangs. At the lowest priority a busy disk may keep us waiting.
 ANSWER_SECONDS = 20.0
@@ -116,6 +117,11 @@ class Side:
     def hashes(self, camera_id: str, begun: int) -> Packets:
         """Return the packets of a segment with their digests."""
         return self._packets(camera_id, begun, hashes=True)
+
+    def layout(self, camera_id: str, begun: int) -> Fragments:
+        """Return the fragments of a segment by the index of its file."""
+        fields, blocks = self._ask_file(camera_id, begun, about="layout")
+        return Fragments(decode(blocks), fields["coding"], fields["damage"], fields["unknown"])
 
     def sha256(self, camera_id: str, begun: int) -> tuple[bytes, Identity]:
         """Return the SHA-256 of a segment's file, and what the file was when its reading began."""

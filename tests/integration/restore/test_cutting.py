@@ -14,10 +14,11 @@ import pytest
 from support.waiting import COMMAND_SECONDS
 
 from heldar_mirror.packets.index import read_length, read_packets
-from heldar_mirror.restore.choosing import choose_fragments, packets_between
+from heldar_mirror.restore.choosing import choose_fragments
 from heldar_mirror.restore.cutting import write_file
 from heldar_mirror.restore.joining import Part, Plan, plan_file
 from heldar_mirror.restore.source import Source, UncuttableError, read_source
+from heldar_mirror.sides.fragments import fragments_of
 
 FFMPEGS = {"debian": "ffmpeg", "newest": imageio_ffmpeg.get_ffmpeg_exe()}
 
@@ -154,10 +155,15 @@ def check(plan: Plan, path: Path) -> None:
 
 def choices(source: Source) -> set[range]:
     """Return some choices of fragments: all, those of some seconds in the middle, and the last."""
-    layout = source.layout
-    last = [range(own.start, own.stop) for own in layout.fragments[-1].packets]
-    some = packets_between(layout.tracks, 2.34, 5.67)
-    return {range(len(layout.fragments)), choose_fragments(layout, some), choose_fragments(layout, last)}
+    fragments = fragments_of(source.layout)
+    last = choose_fragments(fragments, fragments[-1].packets)
+    return {range(len(fragments)), between(source, 2.34, 5.67), last}
+
+
+def between(source: Source, since: float, until: float) -> range:
+    """Return the fragments that are under way between two times."""
+    every = [range(len(track)) for track in source.layout.tracks]
+    return choose_fragments(fragments_of(source.layout), every, since, until)
 
 
 @pytest.mark.parametrize("camera", CAMERAS)
@@ -175,7 +181,7 @@ def test_other_forms_of_fragments(footage: Path, ffmpeg: str, form: str, tmp_pat
     # ffmpeg itself complains of pictures out of order in a fragment per frame.
     camera = "a keyframe a second" if form == "a fragment per frame" else "pictures out of order"
     with opened(made(footage, ffmpeg, camera, form)) as source:
-        chosen = choose_fragments(source.layout, packets_between(source.layout.tracks, 2.34, 5.67))
+        chosen = between(source, 2.34, 5.67)
         plan = plan_file([Part(source, chosen, BEGUN)])
         assert plan.begun == pytest.approx(BEGUN + 2, abs=0.1)
         assert plan.seconds < 5

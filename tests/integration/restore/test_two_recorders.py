@@ -22,6 +22,7 @@ from heldar_mirror.restore.choosing import choose_fragments
 from heldar_mirror.restore.cutting import write_file
 from heldar_mirror.restore.joining import Part, plan_file
 from heldar_mirror.restore.source import Source, read_source
+from heldar_mirror.sides.fragments import fragments_of
 
 
 def record(mirror: Mirror, camera: Camera, directory: Path, ffmpeg: str, seconds: int) -> "subprocess.Popen[bytes]":
@@ -75,7 +76,7 @@ def test_each_file_that_is_lost(mirror: Mirror, camera: Camera, tmp_path: Path) 
                 lacking = [number for number, digest in enumerate(held) if digest in wanted]
                 if lacking:
                     source = stack.enter_context(opened(path))
-                    chosen = choose_fragments(source.layout, [range(lacking[0], lacking[-1] + 1)])
+                    chosen = choose_fragments(fragments_of(source.layout), [range(lacking[0], lacking[-1] + 1)])
                     parts.append(Part(source, chosen, segment_begun(path.name) or 0))
             plan = plan_file(parts)
             with made.open("xb") as file:

@@ -143,6 +143,22 @@ def test_the_packets_of_a_real_recording(home: Path, source: list[Path]) -> None
     assert len(found.tracks[0]) == len(packets_by_ffmpeg([path]))
 
 
+def test_the_fragments_of_a_real_recording(home: Path, source: list[Path]) -> None:
+    """They have all its packets, at their times. Each keyframe begins one, and the last one has the rest of the sound."""
+    path = put(home, BEGUN, source[0].read_bytes())
+    put(home, BEGUN + 2, b"")
+    with Side("mirror", home) as asked:
+        found, packets = asked.layout("gate", BEGUN), asked.packets("gate", BEGUN)
+        assert asked.layout("gate", BEGUN + 2).unknown == "expected a box moov"
+    assert (found.damage, found.unknown) == (None, None)
+    assert [each.begin for each in found.fragments] == pytest.approx([0, 1, 2], abs=0.1)
+    assert [each.end for each in found.fragments] == pytest.approx([1, 2, 2], abs=0.1)
+    assert [each.alone for each in found.fragments] == [True, True, False]
+    for number, track in enumerate(packets.tracks):
+        assert [at for each in found.fragments for at in each.packets[number]] == list(range(len(track)))
+    assert sum(each.size for each in found.fragments) < path.stat().st_size
+
+
 def test_a_recording_that_is_not_there(home: Path) -> None:
     """It is gone, which differs from what can't be read. So does a root that is not there."""
     put(home, BEGUN, b"")

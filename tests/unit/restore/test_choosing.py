@@ -1,34 +1,45 @@
 """Which fragments are chosen for packets that the primary lacks, of random recordings."""
 
-from collections.abc import Sequence
+import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.made_mp4 import SYNC, TWO_TRACKS, box, full, moof, moov, opened, recording, tfdt, tfhd, trak, u32
 
-from heldar_mirror.packets.layout import Layout, read_layout
-from heldar_mirror.restore.choosing import choose_fragments, packets_between
+from heldar_mirror.packets.layout import read_layout
+from heldar_mirror.restore.choosing import choose_fragments
+from heldar_mirror.sides.fragments import fragments_of
+from heldar_mirror.sides.recorded import Fragment
 
 
-def layout_of(*keyframes: bool) -> Layout:
-    """A recording of two pictures and four pieces of sound in each fragment."""
-    with opened(recording(fragments=[(5, 3)] * len(keyframes), keyframes=keyframes)) as fd:
-        return read_layout(fd)
+def fragments(content: bytes) -> list[Fragment]:
+    with opened(content) as fd:
+        return fragments_of(read_layout(fd))
+
+
+def of_keyframes(*keyframes: bool) -> list[Fragment]:
+    """A recording of two pictures and four pieces of sound, which is 80 ms, in each fragment."""
+    return fragments(recording(fragments=[(5, 3)] * len(keyframes), keyframes=keyframes))
 
 
 RANGES = st.tuples(st.integers(0, 30), st.integers(0, 30)).map(lambda both: range(*sorted(both)))
+TIMES = st.one_of(st.just(-math.inf), st.just(math.inf), st.floats(-0.1, 0.8))
 
 
-@given(st.lists(st.booleans(), min_size=1, max_size=8), RANGES, RANGES)
-def test_no_lacking_packet_is_left_out(keyframes: list[bool], pictures: range, sound: range) -> None:
+@given(st.lists(st.booleans(), min_size=1, max_size=8), RANGES, RANGES, TIMES, TIMES)
+def test_no_lacking_packet_is_left_out(
+    keyframes: list[bool], pictures: range, sound: range, since: float, until: float
+) -> None:
     """The choice has each lacking packet, and begins with a keyframe if there is one; at the edges it has no more."""
-    layout = layout_of(*keyframes)
+    made = of_keyframes(*keyframes)
     lacking = [pictures, sound]
-    chosen = choose_fragments(layout, lacking)
+    chosen = choose_fragments(made, lacking, since, until)
     held = [
         any(set(own) & set(wanted) for own, wanted in zip(fragment.packets, lacking, strict=True))
-        for fragment in layout.fragments
+        and fragment.begin < until
+        and fragment.end > since
+        for fragment in made
     ]
     assert bool(chosen) == any(held)
     if not chosen:
@@ -47,36 +58,25 @@ def test_sound_alone() -> None:
         for track in (1, 2)
     )
     alone = moov(trak(2, "soun"), trex=[(2, 1, 1, SYNC)])
-    with opened(box("ftyp") + alone + 3 * sound) as fd:
-        assert choose_fragments(read_layout(fd), [range(2, 3)]) == range(2, 3)
-    with opened(box("ftyp") + TWO_TRACKS + video + 3 * sound) as fd:
-        assert choose_fragments(read_layout(fd), [range(0), range(2, 3)]) == range(4)
+    assert choose_fragments(fragments(box("ftyp") + alone + 3 * sound), [range(2, 3)]) == range(2, 3)
+    both = fragments(box("ftyp") + TWO_TRACKS + video + 3 * sound)
+    assert choose_fragments(both, [range(0), range(2, 3)]) == range(4)
 
 
 @pytest.mark.parametrize(
-    ("begin", "end", "pictures", "sound"),
+    ("since", "until", "chosen"),
     [
-        (0, 1, range(6), range(12)),
-        (0.04, 0.08, range(1, 2), range(2, 4)),
-        (0.05, 0.09, range(1, 3), range(2, 5)),
-        (-5, 0, range(0), range(0)),
-        (-5, 0.001, range(1), range(1)),
-        (0.1, 0.1, range(0), range(0)),
-        (0.2, 9, range(5, 6), range(10, 12)),
-        (0.24, 9, range(0), range(0)),
+        (0, 1, range(3)),
+        (0.08, 0.16, range(1, 2)),
+        (0.079, 0.161, range(3)),
+        (-5, 0, range(0)),
+        (-5, 0.001, range(1)),
+        (0.1, 0.1, range(1, 2)),
+        (0.2, 9, range(2, 3)),
+        (0.24, 9, range(0)),
     ],
 )
-def test_packets_between_two_times(begin: float, end: float, pictures: Sequence[int], sound: Sequence[int]) -> None:
-    """Pictures take 40 ms here, and sound 20 ms. What is under way at the beginning is among them."""
-    assert packets_between(layout_of(True, True, True).tracks, begin, end) == [pictures, sound]
-
-
-@given(st.floats(-0.1, 0.3), st.floats(-0.1, 0.3))
-def test_no_packet_between_two_times_is_left_out(begin: float, end: float) -> None:
-    """Each packet that is under way between the two is given, and no other."""
-    tracks = layout_of(True, True, True).tracks
-    for track, found in zip(tracks, packets_between(tracks, begin, end), strict=True):
-        for number, packet in enumerate(track):
-            scaled = begin * track.timescale, end * track.timescale
-            between = packet.time < scaled[1] and packet.time + packet.duration > scaled[0]
-            assert (number in found) == (between and begin < end)
+def test_fragments_between_two_times(since: float, until: float, chosen: range) -> None:
+    """What is under way at either time is among them."""
+    every = [range(100)] * 2
+    assert choose_fragments(of_keyframes(True, True, True), every, since, until) == chosen

@@ -19,7 +19,9 @@ from heldar_mirror.footage.names import segment_name
 from heldar_mirror.packets.index import read_packets
 from heldar_mirror.sides import hashing, limits
 from heldar_mirror.sides.answers import Answers
+from heldar_mirror.sides.fragments import decode
 from heldar_mirror.sides.limits import TooCostlyError, limited_cpu
+from heldar_mirror.sides.recorded import Fragments
 
 EVER = {"since": 0, "until": 2**40}
 
@@ -238,6 +240,50 @@ def test_a_cut_file(asked: Asked) -> None:
     assert len(blocks[0]) == 5 * 4
 
 
+def test_the_fragments_of_a_segment(asked: Asked) -> None:
+    """Each has its bytes, its time, and its packets; of a damaged file the whole ones are given."""
+    whole = recording(keyframes=[True, False, True])
+    asked.put(1000, whole)
+    asked.put(2000, whole[:-1].rpartition(b"mdat")[0] + b"mdat and a part of the data")
+    found = fragments(asked, 1000)
+    assert [each.packets for each in found.fragments] == [
+        (range(3), range(6)),
+        (range(3, 5), range(6, 10)),
+        (range(5, 7), range(10, 14)),
+    ]
+    assert [each[1:4] for each in found.fragments] == [(0, 0.12, True), (0.12, 0.2, False), (0.2, 0.28, True)]
+    assert sum(each.size for each in found.fragments) == whole.rindex(b"mfra") - whole.index(b"moof")
+    assert (found.damage, found.unknown) == (None, None)
+    cut = fragments(asked, 2000)
+    assert cut.fragments == found.fragments[:2]
+    assert cut.coding == found.coding
+    assert cut.damage is not None
+    assert cut.damage.startswith("it ends too early: ")
+
+
+def test_segments_that_can_not_be_cut(asked: Asked) -> None:
+    """The reason is said, and no fragment is given."""
+    asked.put(1000, box("ftyp") + moov(trak(1, duration=7), trex=[(1, 1, 4, SYNC)]))
+    asked.put(2000, b"")
+    found = fragments(asked, 1000)
+    assert found == Fragments([], "", None, "its moov says how long it is, in a box tkhd")
+    assert fragments(asked, 2000).unknown == "expected a box moov"
+
+
+def test_segments_that_can_be_joined(asked: Asked) -> None:
+    """Their tracks are coded in the same way, whatever else differs."""
+    asked.put(1000, recording())
+    asked.put(2000, recording(fragments=[(5,)], mfra=False))
+    asked.put(3000, box("ftyp") + moov(trak(1), trex=[(1, 1, 4, SYNC)]))
+    one, two, three = (fragments(asked, begun).coding for begun in (1000, 2000, 3000))
+    assert one == two != three
+
+
+def fragments(asked: Asked, begun: int) -> Fragments:
+    fields, blocks = asked.answers.layout("gate", begun)
+    return Fragments(decode([bytes(block) for block in blocks]), **fields)
+
+
 @pytest.mark.parametrize("camera_id", ["..", ".", "", "a/b", "/", "gate/..", ".heldar-mirror", "x" * 200, "a\0b"])
 def test_what_is_no_camera(asked: Asked, camera_id: str) -> None:
     """No other directory is read than a camera's."""
@@ -263,7 +309,7 @@ def test_what_is_in_a_cameras_place(asked: Asked) -> None:
     assert asked.answers.cameras() == ({"cameras": ["elsewhere"]}, [])
 
 
-@pytest.mark.parametrize("about", ["packets", "sha256", "identity"])
+@pytest.mark.parametrize("about", ["packets", "layout", "sha256", "identity"])
 def test_what_is_in_a_segments_place(asked: Asked, about: str) -> None:
     """A link, a directory or a FIFO is not read; nothing there is a matter of its own."""
     question = {"hashes": True} if about == "packets" else {}
