@@ -68,6 +68,7 @@ class Comparer:
             stream = content.streams.get(key, NOTHING)
             track = judge(key[0], verdicts[key], Match(stream, share, blocks, shifts, content.tolerance(key)), unread)
             track.unknown_primary += sum(map(len, shares[key])) - share.length()
+            track.held = [each._replace(primary=self._primary.begun[window[each.primary]]) for each in track.held]
             if key in content.streams or share.length() or track.unknown_primary:
                 tracks.append(track)
         return self._comparison(mirror, content, tracks, [*zip(window, contents, used, strict=True)])

@@ -47,6 +47,19 @@ class Jump(NamedTuple):
     seconds: float
 
 
+class Held(NamedTuple):
+    """What of a track of a file of the mirror a file of the primary holds, which begins at a Unix time, `primary`.
+
+    `first` and `last` are the numbers of the first and the last such packet. `offset` says by how many seconds the
+    times of the primary's file are ahead, by the names.
+    """
+
+    primary: int
+    first: int
+    last: int
+    offset: float
+
+
 @dataclass
 class TrackComparison:
     """What was found in one track of a file of the mirror, and in the primary's packets that belong to it.
@@ -67,6 +80,8 @@ class TrackComparison:
     unknown_mirror: int = 0
     jumps: list[Jump] = field(default_factory=list)
     offset: float | None = None
+    # What the files of the primary hold, in their order.
+    held: list[Held] = field(default_factory=list)
 
     def proven(self) -> bool:
         """Return whether each packet of both sides is identical with one of the other."""

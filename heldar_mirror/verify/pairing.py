@@ -11,7 +11,7 @@ from itertools import groupby, pairwise
 from typing import NamedTuple
 
 from heldar_mirror.verify.chain import Block, heaviest_chain
-from heldar_mirror.verify.comparison import Jump, Run, TrackComparison, Verdict
+from heldar_mirror.verify.comparison import Held, Jump, Run, TrackComparison, Verdict
 from heldar_mirror.verify.streams import Stream
 
 # The clocks of two sessions may move against each other by some hundredths, as each hears of the camera's clock.
@@ -48,6 +48,7 @@ def compare_packets(handler: str, match: Match) -> tuple[TrackComparison, list[B
             else:
                 differ.append(block.mirror + packet)
     found.differ = runs_of(mirror, differ)
+    found.held = list(_held(match, pairs))
     if longest := max(blocks, key=lambda block: block.packets, default=None):
         found.offset = primary.seconds[longest.primary] - mirror.seconds[longest.mirror]
     return found, pairs
@@ -110,6 +111,15 @@ def _by_time(match: Match, ours: range, theirs: range) -> Iterator[Block]:
             yield Block(one, other, 1)
         one += later >= -match.tolerance
         other += later <= match.tolerance
+
+
+def _held(match: Match, pairs: Sequence[Block]) -> Iterator[Held]:
+    """Yield what each file of the primary holds, which is named by its number for now."""
+    for file, group in groupby(pairs, key=lambda pair: bisect_right(match.primary.starts, pair.primary) - 1):
+        own = list(group)
+        longest = max(own, key=lambda pair: pair.packets)
+        ahead = match.primary.seconds[longest.primary] - match.mirror.seconds[longest.mirror]
+        yield Held(file, own[0].mirror, own[-1].mirror + own[-1].packets - 1, ahead)
 
 
 def _jumps(match: Match) -> Iterator[Jump]:

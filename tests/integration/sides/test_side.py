@@ -144,7 +144,7 @@ def test_the_packets_of_a_real_recording(home: Path, source: list[Path]) -> None
 
 
 def test_the_fragments_of_a_real_recording(home: Path, source: list[Path]) -> None:
-    """They have all its packets, at their times. Each keyframe begins one, and the last one has the rest of the sound."""
+    """They have all its packets, at their times. Each keyframe begins one; the last has the rest of the sound."""
     path = put(home, BEGUN, source[0].read_bytes())
     put(home, BEGUN + 2, b"")
     with Side("mirror", home) as asked:

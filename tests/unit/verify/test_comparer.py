@@ -311,6 +311,24 @@ def test_a_jump_of_the_time_on_one_side() -> None:
     assert all(each.proven() for each in found.values() if each.begun != begun)
 
 
+@pytest.mark.parametrize("sound", [aac, pcm])
+def test_what_each_file_of_the_primary_holds(sound: Size) -> None:
+    """For each track it is said which packets, and how far that file's clock is ahead, though names are late."""
+    primary, mirror = two_sides(sound)
+    del primary.files[primary.begun()[1]]
+    for found in compared(primary, mirror):
+        for track in found.tracks:
+            own = [each for each in mirror.files[found.begun] if each.handler == track.handler]
+            expected = []
+            for begun in primary.begun():
+                theirs = set(primary.files[begun])
+                both = [number for number, each in enumerate(own) if each in theirs]
+                late = (begun - primary.begin_times[begun]) - (found.begun - mirror.begin_times[found.begun])
+                if both:
+                    expected.append((begun, both[0], both[-1], pytest.approx(late, abs=0.02)))
+            assert track.held == expected
+
+
 @pytest.mark.parametrize("offset", [-20, -3, 3, 20])
 def test_the_offset_of_the_clocks(offset: float) -> None:
     """Clocks that differ by seconds are told, and change nothing else."""
