@@ -64,3 +64,19 @@ class UnreadableError(MirrorError):
 
 class GoneError(UnreadableError):
     """A recording is not there any more, such as one that was pruned meanwhile."""
+
+
+class RestoreError(MirrorError):
+    """The primary's directory can't be written to, so that the next file would fail as well."""
+
+    exit_code = 9
+
+
+class NoRoomError(RestoreError):
+    """The primary's disk is full, or a quota is reached."""
+
+
+class ExistsError(MirrorError):
+    """The primary has a file of the name already, or Heldar is about to fetch one."""
+
+    exit_code = 9

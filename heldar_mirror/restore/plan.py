@@ -5,18 +5,21 @@ All times are Unix seconds of the primary's clock, that is by the names of its f
 
 from typing import NamedTuple
 
+from heldar_mirror.sides.recorded import Identity
+
 
 class Piece(NamedTuple):
     """What is taken from one segment of the mirror.
 
     `begun` is the second in its name, by the mirror's clock. `chosen` has the first fragment, and the one behind the
     last, or is None for the whole file, byte for byte. `at` is when the segment's own time 0 was, by the primary's
-    clock.
+    clock. `identity` is what the segment's file was when this was planned, or None if it need not be the same.
     """
 
     begun: int
     chosen: tuple[int, int] | None
     at: float
+    identity: Identity | None = None
 
 
 class NewFile(NamedTuple):

@@ -1,18 +1,17 @@
-"""The parent's end of a side's child process: starting it, asking it, and leaving it alone when it hangs."""
+"""The parent's end of a child process that answers: starting it, asking it, and leaving it alone when it hangs."""
 
 import json
 import os
 import select
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from heldar_mirror.children import AT_LOW_PRIORITY, KILL_WITH_US, PYTHON, child_environment
+from heldar_mirror.children import child_environment
 from heldar_mirror.sides.protocol import Frame, FrameReader
 from heldar_mirror.writing import write_all
-
-READER = (*PYTHON, "-m", "heldar_mirror.sides.reader")
 
 # A child that is killed ends at once, unless it is stuck in a call that no signal ends.
 END_SECONDS = 1.0
@@ -30,11 +29,11 @@ class Child:
     It hangs if for `patience` seconds it has neither written anything nor used the processor.
     """
 
-    def __init__(self, root: Path, volume: str, patience: float, *, idle: bool) -> None:
+    def __init__(self, command: Sequence[str], patience: float) -> None:
         _stuck[:] = [child for child in _stuck if child.poll() is None]
         self._patience = patience
         self._process = subprocess.Popen(
-            [*KILL_WITH_US, *(AT_LOW_PRIORITY if idle else ()), *READER, str(root), volume],
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd="/",
@@ -63,16 +62,18 @@ class Child:
         """Return whether the child has not ended, though it may have been killed."""
         return self._process.poll() is None
 
-    def end(self) -> None:
-        """Kill the child. It may have ended already, or be stuck."""
-        self._process.kill()
+    def end(self, grace: float = 0) -> None:
+        """Close both pipes, and kill the child if it does not end by that within `grace` seconds. It may be stuck."""
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe:
                 pipe.close()
-        try:
-            self._process.wait(END_SECONDS)
-        except subprocess.TimeoutExpired:
-            _stuck.append(self._process)
+        for seconds in (grace, END_SECONDS):
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(seconds)
+                return
+            with suppress(PermissionError):  # it stayed root and we did not: it ends when it wants to write to us
+                self._process.kill()
+        _stuck.append(self._process)
 
     def _wait(self) -> None:
         """Wait until the child has written something. Raises TimeoutError if it hangs."""

@@ -5,6 +5,7 @@ from array import array
 from pathlib import Path
 from typing import Any, Literal
 
+from heldar_mirror.children import AT_LOW_PRIORITY, KILL_WITH_US, PYTHON
 from heldar_mirror.errors import GoneError, HungError, UnreadableError, VolumeError
 from heldar_mirror.footage.names import segment_name
 from heldar_mirror.sides.child import Child
@@ -12,6 +13,8 @@ from heldar_mirror.sides.ends import JOIN_SECONDS
 from heldar_mirror.sides.fragments import decode
 from heldar_mirror.sides.protocol import EndedError, Frame
 from heldar_mirror.sides.recorded import Files, Fragments, Identity, Packets, PacketTrack, Recorded
+
+READER = (*PYTHON, "-m", "heldar_mirror.sides.reader")
 
 # A volume that does not answer for so long hangs. At the lowest priority a busy disk may keep us waiting.
 ANSWER_SECONDS = 20.0
@@ -174,7 +177,7 @@ class Side:
 
     def _ask_child(self, question: dict[str, Any]) -> Frame:
         try:
-            self._child = self._child or Child(self.root, self._volume, self._patience, idle=self._idle)
+            self._child = self._child or Child(self._command(), self._patience)
         except OSError as error:
             raise self._unreadable(f"no process can be started that reads them: {error}") from None
         child = self._child
@@ -187,6 +190,10 @@ class Side:
         except BaseException:
             self.close()  # or the answer would be taken for that of the next question, after a Ctrl-C for example
             raise
+
+    def _command(self) -> list[str]:
+        priority = AT_LOW_PRIORITY if self._idle else ()
+        return [*KILL_WITH_US, *priority, *READER, str(self.root), self._volume]
 
     def _unreadable(self, reason: str) -> UnreadableError:
         return UnreadableError(f"cannot read the {self.name}'s recordings in {self.root}: {reason}")

@@ -22,16 +22,45 @@ def owner_ids(settings: Settings) -> tuple[int, int] | None:
 def acting_as(user: str) -> Iterator[None]:
     """Act as `user` in the block, with that user's groups, as far as files are concerned. Only root can call it, and
     only while the process has one thread."""
-    entry, group, groups = _account(user), os.getegid(), os.getgroups()
+    entry = _account(user)
+    with _acting(entry.pw_uid, entry.pw_gid, os.getgrouplist(user, entry.pw_gid)):
+        yield
+
+
+@contextmanager
+def acting_as_owner(about: os.stat_result) -> Iterator[None]:
+    """Act as the owner of a file in the block, who need not have a name here, and with the file's group.
+
+    If we are not root, we go on as who we are. It can be called only while the process has one thread.
+    """
+    if os.geteuid() != 0:
+        yield
+        return
+    name = user_name(about.st_uid)
+    with _acting(about.st_uid, about.st_gid, os.getgrouplist(name, about.st_gid) if name else [about.st_gid]):
+        yield
+
+
+@contextmanager
+def _acting(uid: int, gid: int, groups: list[int]) -> Iterator[None]:
+    our_group, our_groups = os.getegid(), os.getgroups()
     try:
-        os.initgroups(user, entry.pw_gid)
-        os.setegid(entry.pw_gid)
-        os.seteuid(entry.pw_uid)
+        os.setgroups(groups)
+        os.setegid(gid)
+        os.seteuid(uid)
         yield
     finally:
         os.seteuid(0)
-        os.setegid(group)
-        os.setgroups(groups)
+        os.setegid(our_group)
+        os.setgroups(our_groups)
+
+
+def user_name(uid: int) -> str:
+    """Return the name of a user of this machine, or no text if the id has none, as that of a container's user."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return ""
 
 
 def become(user: str) -> None:

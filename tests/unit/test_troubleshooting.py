@@ -22,6 +22,7 @@ PACKAGE = TREE / "heldar_mirror"
 EXPLAINED = {
     *("MirrorError", "DatabaseError", "HungError", "StateError", "SupervisordError", "VolumeError"),
     *("UnreadableError", "GoneError"),
+    *("RestoreError", "NoRoomError", "ExistsError"),
     *("RefusedError",),
 }
 # Methods that are given a problem which is not raised: the watcher's and the pruner's.
@@ -34,6 +35,7 @@ SELF_EXPLANATORY = (
     "heldar-mirror up is running already on …",
     "it is not a file",
     "mirror root … was never recorded to by this instance: nothing to prune",
+    "mirror root … was never recorded to by this instance: nothing to restore",
     "something else was mounted at … just now",
     "supervisord at … is shutting down",
     "the …'s recording … is not there any more",

@@ -23,7 +23,7 @@ from support.waiting import COMMAND_SECONDS, processes_of, wait_for
 from heldar_mirror.errors import GoneError, HungError, UnreadableError, VolumeError
 from heldar_mirror.footage.names import segment_name
 from heldar_mirror.packets.index import read_packets
-from heldar_mirror.sides import child, side
+from heldar_mirror.sides import side
 from heldar_mirror.sides.side import Side
 
 READER = "heldar_mirror.sides.reader"
@@ -211,7 +211,7 @@ def files_of(pid: int) -> list[str]:
 @pytest.mark.parametrize("command", [("false",), ("echo", "nonsense"), ("/nowhere",)])
 def test_a_child_that_always_fails(home: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]) -> None:
     """After a second try it is an error."""
-    monkeypatch.setattr(child, "READER", command)
+    monkeypatch.setattr(side, "READER", command)
     with (
         Side("mirror", home) as asked,
         pytest.raises(UnreadableError, match="the process that reads them failed twice"),
@@ -221,7 +221,7 @@ def test_a_child_that_always_fails(home: Path, monkeypatch: pytest.MonkeyPatch, 
 
 def test_no_child_can_be_started(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """That is an error with its reason."""
-    monkeypatch.setattr(child, "KILL_WITH_US", ("/nowhere",))
+    monkeypatch.setattr(side, "KILL_WITH_US", ("/nowhere",))
     with Side("mirror", home) as asked, pytest.raises(UnreadableError, match=r"no process can be started .*nowhere"):
         asked.cameras()
 
