@@ -42,9 +42,16 @@ class _ChangedError(Exception):
 def ask(path: Path, what: str, query: Query[T], *given: object, seconds: float = READ_TIMEOUT_SECONDS) -> T:
     """Return what `query` finds in the database at `path`, with what it is `given`. `what` is its name in an error.
 
-    The read runs in a thread, and the caller waits at most `seconds` for it: see "A read of the database
-    runs in a daemon thread" in `docs/decisions.md`. While a thread is stuck, further reads of `path` fail at once.
     Raises DatabaseError, with the reason and the next step. Any other error of `query` is raised as it is.
+    """
+    return in_time(path, what, lambda real: _read(real, query, given), seconds)
+
+
+def in_time(path: Path, what: str, read: Callable[[Path], T], seconds: float = READ_TIMEOUT_SECONDS) -> T:
+    """Return what `read` finds in the files of a database. It is given the path that links lead to.
+
+    It runs in a thread, and the caller waits at most `seconds` for it: see "A read of the database runs in a daemon
+    thread" in `docs/decisions.md`. While a thread is stuck, further reads of `path` fail at once. Errors as in `ask`.
     """
     hung = DatabaseError(
         f"cannot read the {what} in {path}: it does not answer within {seconds:g} s: does its disk hang? "
@@ -56,13 +63,13 @@ def ask(path: Path, what: str, query: Query[T], *given: object, seconds: float =
     answers: list[T] = []
     errors: list[BaseException] = []
 
-    def read() -> None:
+    def run() -> None:
         try:
-            answers.append(_read_repeatedly(path, what, query, given))
+            answers.append(_read_repeatedly(path, what, read))
         except BaseException as error:  # the caller raises it again
             errors.append(error)
 
-    thread = threading.Thread(target=read, name=f"read {path}", daemon=True)
+    thread = threading.Thread(target=run, name=f"read {path}", daemon=True)
     try:
         thread.start()
     except RuntimeError as error:  # the limit of processes is reached
@@ -77,11 +84,11 @@ def ask(path: Path, what: str, query: Query[T], *given: object, seconds: float =
     return answers[0]
 
 
-def _read_repeatedly(path: Path, what: str, query: Query[T], given: Sequence[object]) -> T:
+def _read_repeatedly(path: Path, what: str, read: Callable[[Path], T]) -> T:
     for attempt in range(ATTEMPTS):
         try:
             # SQLite looks for the `-wal` beside the file that a link leads to, so we do as well.
-            return _read(Path(os.path.realpath(path)), query, given)
+            return read(Path(os.path.realpath(path)))
         except (_ChangedError, AloneError, OSError, sqlite3.Error) as error:
             reason: Exception = error
             if not _may_pass(path, error):

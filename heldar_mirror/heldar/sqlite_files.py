@@ -79,23 +79,30 @@ def _is_there(path: Path) -> bool:
 
 
 @contextmanager
+def opened(path: Path) -> Iterator[int]:
+    """Open the file of a database and yield its descriptor. Raises OSError, and sqlite3.DatabaseError for no file."""
+    _expect_file(path.stat())  # to open a device, such as a watchdog, may already do harm
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        _expect_file(os.fstat(fd))
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextmanager
 def read_lock(path: Path) -> Iterator[int]:
     """Hold a lock that keeps Heldar from deleting its `-wal` if it ends meanwhile, and yield the open database.
 
     It leaves out the first byte of those that SQLite's readers lock, so that it differs from a lock of theirs.
     """
-    _expect_file(path.stat())  # to open a device, such as a watchdog, may already do harm
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    try:
-        _expect_file(os.fstat(fd))
+    with opened(path) as fd:
         deadline = time.monotonic() + BUSY_SECONDS
         while not _try_read_lock(fd):
             if time.monotonic() > deadline:
                 raise sqlite3.OperationalError("database is locked")
             time.sleep(0.02)
         yield fd
-    finally:
-        os.close(fd)
 
 
 def _expect_file(found: os.stat_result) -> None:
@@ -116,12 +123,15 @@ def check_alone(fd: int) -> None:
     whole only if nobody has it open" in `docs/decisions.md`."""
     if os.fstat(fd).st_nlink == 0:
         raise AloneError("the file was deleted or replaced where it came from, and only this mount still has it")
-    if os.pread(fd, VERSIONS.stop, 0)[VERSIONS] == WAL and _is_open_in_sqlite(fd):
+    if os.pread(fd, VERSIONS.stop, 0)[VERSIONS] == WAL and is_locked(fd, SHARED_FIRST):
         raise AloneError("a process has it open in WAL mode, and its -wal is not beside it")
 
 
-def _is_open_in_sqlite(fd: int) -> bool:
-    """Return whether a process holds a lock of SQLite's on the database. Linux sees it across mounts and containers."""
-    wanted = struct.pack(FLOCK, fcntl.F_WRLCK, os.SEEK_SET, SHARED_FIRST, 1, 0)
+def is_locked(fd: int, byte: int) -> bool:
+    """Return whether a different process holds a lock on a byte of a file. Linux sees it across mounts and containers.
+
+    No lock is taken.
+    """
+    wanted = struct.pack(FLOCK, fcntl.F_WRLCK, os.SEEK_SET, byte, 1, 0)
     found = fcntl.fcntl(fd, fcntl.F_GETLK, wanted)
     return bool(struct.unpack_from(FLOCK, found)[0] != fcntl.F_UNLCK)
