@@ -140,11 +140,19 @@ def gap_starts(connection: sqlite3.Connection, camera_id: str, since: str, until
     return _tuples(connection, select, (camera_id, since, until))
 
 
+def sizes_by_path(connection: sqlite3.Connection, paths: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Return the path and size_bytes of each segment that has one of some paths, of which SQLite takes 999."""
+    _expect(connection, "segments", SEGMENT_COLUMNS)
+    marks = ", ".join("?" * len(paths))
+    return _tuples(connection, f"SELECT path, size_bytes FROM segments WHERE path IN ({marks})", paths)  # noqa: S608
+
+
 QUERIES: dict[str, Callable[..., list[Any]]] = {
     query.__name__: query
     for query in (
         *(cameras, policies, locked_segments),
-        *(recorded_cameras, schedules, runtime_settings, segment_ends, segments, segment_sizes, gap_starts),
+        *(recorded_cameras, schedules, runtime_settings),
+        *(segment_ends, segments, segment_sizes, sizes_by_path, gap_starts),
     )
 }
 

@@ -5,6 +5,7 @@ read in slices, each in a transaction of its own. Between two slices Heldar may 
 """
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from heldar_mirror.heldar.retention import parse_time
 
 # A slice has at most as many rows. They take about a twentieth of a second, in which even a busy Heldar writes little.
 SLICE_ROWS = 10_000
+SLICE_PATHS = 500
 
 # Segments are looked for from so long before a time on: none is longer than a day, nor is a zone further from UTC.
 # Heldar writes its times in UTC, so that the order of the texts is that of the times.
@@ -122,6 +124,15 @@ def read_sizes(path: Path) -> dict[str, Size]:
 def _days_around(since: float, until: float) -> tuple[str, str]:
     """Return two days as texts: what Heldar has of a span lies from the first one to before the second."""
     return _day(since - MARGIN_SECONDS), _day(until + 2 * MARGIN_SECONDS)
+
+
+def read_sizes_by_path(path: Path, paths: Sequence[str]) -> dict[str, object]:
+    """Return what the index says of the sizes of files, by their paths as Heldar calls them, or nothing of those that
+    it does not have. Raises DatabaseError."""
+    found: dict[str, object] = {}
+    for begin in range(0, len(paths), SLICE_PATHS):
+        found |= dict(ask(path, WHAT, queries.sizes_by_path, paths[begin : begin + SLICE_PATHS]))
+    return found
 
 
 def _day(at: float) -> str:

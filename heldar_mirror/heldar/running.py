@@ -17,7 +17,7 @@ OPEN_BYTE = 128
 # The mirror's watcher, and other readers of our own, have the database open for moments. Heldar's kernel has it open at
 # each of so many looks, between which there are pauses.
 LOOKS = 5
-PAUSE_SECONDS = 0.1
+PAUSE_SECONDS = 0.05
 
 # To close a descriptor drops all locks that this process has on the file, and so those of a read that is stuck. So the
 # descriptor of each `-shm` stays open.

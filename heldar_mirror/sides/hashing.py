@@ -1,4 +1,7 @@
-"""Hashing open files at their packets or as a whole, without pushing anything out of the page cache for it."""
+"""Hashing open files at their packets or as a whole, as they lie on the disk, and not in the page cache.
+
+Nothing else is pushed out of the page cache for it.
+"""
 
 import errno
 import hashlib
@@ -20,6 +23,7 @@ MAX_BYTES = 2 << 40
 def hash_file(fd: int, progress: Callable[[], None]) -> bytes:
     """Return the SHA-256 of an open file. Raises OSError."""
     _check_size(fd)
+    _drop(fd)
     made, buffer, unread = hashlib.sha256(), memoryview(bytearray(READ_BYTES)), DROP_BYTES
     while size := os.readv(fd, [buffer]):
         made.update(buffer[:size])
@@ -35,6 +39,7 @@ def hash_file(fd: int, progress: Callable[[], None]) -> bytes:
 def hash_tracks(fd: int, tracks: Sequence[Track], progress: Callable[[], None]) -> list[bytes]:
     """Return the SHA-256 of each packet, by track, 32 bytes each. Raises OSError."""
     _check_size(fd)
+    _drop(fd)
     digests = [bytearray() for _ in tracks]
     for count, (number, digest) in enumerate(hash_packets(fd, tracks)):
         digests[number] += digest
@@ -51,5 +56,8 @@ def _check_size(fd: int) -> None:
 
 
 def _drop(fd: int) -> None:
-    """Take what was read of a file out of the page cache, so that what others need is not pushed out of it."""
+    """Take what was read of a file, or written and is on the disk, out of the page cache.
+
+    So what others need is not pushed out of it, and a file that was written just now is read from the disk.
+    """
     os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)

@@ -97,7 +97,7 @@ class IndexerModel:
 
     def scan(self, now: float) -> int:
         """Index what is closed and not indexed yet, of one camera after the other; return how often ffprobe was run."""
-        return sum(self._index(camera, name) for camera in self.cameras.values() for name in self._closed(camera, now))
+        return sum(self.index(camera, name) for camera in self.cameras.values() for name in self.closed(camera, now))
 
     def sweep_orphans(self, now: float) -> None:
         """Delete each old file without a row."""
@@ -123,14 +123,14 @@ class IndexerModel:
         self.cameras[camera_id].files[name] = fetched
         gap.filled = True
 
-    def _closed(self, camera: Camera, now: float) -> Iterator[str]:
+    def closed(self, camera: Camera, now: float) -> Iterator[str]:
         names = camera.mp4_files()
         for name in names:
             quiet = now - camera.files[name].modified
             if name != names[-1] or quiet >= self._segment_seconds + GRACE_SECONDS:
                 yield name
 
-    def _index(self, camera: Camera, name: str) -> int:
+    def index(self, camera: Camera, name: str) -> int:
         file, row, begun = camera.files[name], camera.rows.get(name), segment_begun(name)
         if row:
             return self._repair(row, file)
