@@ -326,7 +326,7 @@ def test_what_each_file_of_the_primary_holds(sound: Size) -> None:
                 late = (begun - primary.begin_times[begun]) - (found.begun - mirror.begin_times[found.begun])
                 if both:
                     expected.append((begun, both[0], both[-1], pytest.approx(late, abs=0.02)))
-            assert track.held == expected
+            assert [tuple(each) for each in track.held] == expected
 
 
 @pytest.mark.parametrize("offset", [-20, -3, 3, 20])
