@@ -6,7 +6,7 @@ mirror, in a container for example.
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -73,8 +73,8 @@ def directory_of(camera_id: str, newest: str | None) -> str | None:
 def findings(
     compared: Compared,
     disk: Recorded,
-    rows: Iterable[IndexedSegment],
-    read_again: Callable[[], Iterable[IndexedSegment] | None],
+    rows: Sequence[IndexedSegment],
+    read_again: Callable[[], Sequence[IndexedSegment] | None],
 ) -> list[Finding]:
     """Return how the index differs from the disk, one finding for each kind.
 
@@ -99,7 +99,20 @@ def findings(
     ]
 
 
-def _differences(compared: Compared, disk: Recorded, rows: Iterable[IndexedSegment]) -> Iterator[Difference]:
+def lost_rows(
+    compared: Compared, disk: Recorded, rows: Sequence[IndexedSegment]
+) -> Iterator[tuple[int, IndexedSegment]]:
+    """Yield the rows whose files are not on the disk, each with the second in the file's name."""
+    settled, on_disk = compared.now - INDEXING_SECONDS, set(disk.begun)
+    for row in rows:
+        begun = compared.begun(row.path)
+        if begun is not None and begun not in on_disk and compared.holds(begun) and row.end <= settled:
+            yield begun, row
+
+
+def _differences(compared: Compared, disk: Recorded, rows: Sequence[IndexedSegment]) -> Iterator[Difference]:
+    for _, row in lost_rows(compared, disk, rows):
+        yield Difference(FindingKind.NOT_ON_DISK, row.path, row.begin, row.end)
     settled = compared.now - INDEXING_SECONDS
     # Heldar cuts a row short where a segment begins that it indexes later. It may or may not be the next one: their
     # order may be another than that of their names, after the clock was set back or a recording was restored.
@@ -113,10 +126,7 @@ def _differences(compared: Compared, disk: Recorded, rows: Iterable[IndexedSegme
         if begun is None:
             if compared.holds(begin):
                 yield Difference(FindingKind.ELSEWHERE, path, begin, end)
-        elif begun not in ends:
-            if compared.holds(begun) and end <= settled:
-                yield Difference(FindingKind.NOT_ON_DISK, path, begin, end)
-        else:
+        elif begun in ends:
             unindexed.pop(begun, None)
             cut, whole = ends[begun]
             differs = not cut - LENGTH_SECONDS <= end <= whole + LENGTH_SECONDS and begun not in disk.unread

@@ -17,7 +17,7 @@ from heldar_mirror.footage.spans import Spans
 from heldar_mirror.heldar import tables
 from heldar_mirror.heldar.cameras import CameraError, Row, camera_id, should_mirror, shown_id
 from heldar_mirror.heldar.primary import Limits, PrimaryCamera, parse_limits, parse_primary_camera, parse_zone
-from heldar_mirror.heldar.recordings import Ends, Index, Size, read_ends, read_index, read_sizes
+from heldar_mirror.heldar.recordings import Ends, Index, Size, read_ends, read_gap_starts, read_index, read_sizes
 from heldar_mirror.heldar.schedules import parse_schedules
 from heldar_mirror.settings import Settings
 
@@ -87,6 +87,10 @@ class HeldarsRows:
             if name in camera_ids or (all_mirrored and row.may_be_mirrored):
                 yield f"camera {name}: {row.problem}"
 
+    def camera(self, name: str) -> PrimaryCamera | None:
+        """Return what a camera's row says, or None if there is none or it can't be used."""
+        return self._cameras.get(name)
+
     def segment_seconds(self, name: str) -> int:
         """Return how long a camera's segments usually are."""
         camera = self._cameras.get(name)
@@ -96,6 +100,10 @@ class HeldarsRows:
         """Return what the primary's index says of a camera in a span."""
         return Indexed(self._ask(read_index, name, *span), self._ask(read_ends, name))
 
+    def gap_starts(self, name: str, span: Span) -> list[float]:
+        """Return when the gaps of a camera begin that Heldar has found in a span; none if that could not be read."""
+        return self._ask(read_gap_starts, name, *span) or []
+
     def reasons(self, name: str, ends: Ends | None, free: int | None) -> Reasons:
         """Return why the primary may have no footage of a camera. `free` is the free space of its disk in bytes, or
         None if that is not known."""
@@ -104,7 +112,7 @@ class HeldarsRows:
             return Reasons()
         gone_before = None
         if ends and may_be_gone(camera, ends.oldest, self._whole, self._now):
-            limits, sizes = self._limits, self._sizes
+            limits, sizes = self.limits, self.sizes
             if sizes is not None and is_full(camera, sizes, limits, free):
                 gone_before = ends.oldest
         return reasons(camera, self._now, gone_before, self._outside_schedules(camera))
@@ -128,12 +136,14 @@ class HeldarsRows:
         return Spans()
 
     @cached_property
-    def _limits(self) -> Limits:
+    def limits(self) -> Limits:
+        """The sizes that bind all recordings of the primary."""
         settings = self._settings
         return parse_limits(self._runtime_settings, Limits(settings.primary_max_bytes, settings.primary_min_free_bytes))
 
     @cached_property
-    def _sizes(self) -> dict[str, Size] | None:
+    def sizes(self) -> dict[str, Size] | None:
+        """What each camera has in the primary's index, or None if that could not be read."""
         return self._ask(read_sizes)
 
     def _ask(self, read: Callable[..., T], *args: object) -> T | None:
