@@ -2,8 +2,11 @@
 
 from heldar_mirror.recorder.log import printable
 
-# The exit code of a command that Ctrl-C has ended, as a shell has it.
-INTERRUPTED = 130
+# The exit codes of a command that Ctrl-C has ended, and of one whose output nobody reads any more, as a shell has them.
+INTERRUPTED, UNREAD_OUTPUT = 130, 141
+
+# The exit code of a command whose output can't be written.
+LOST_OUTPUT = 10
 
 
 class MirrorError(Exception):

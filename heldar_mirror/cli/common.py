@@ -11,7 +11,7 @@ from typing import TextIO
 
 import click
 
-from heldar_mirror.cli.lines import shown
+from heldar_mirror.cli.lines import complain, shown
 from heldar_mirror.recorder.log import printable
 from heldar_mirror.settings import Settings, load_settings
 from heldar_mirror.state.directory import prepare
@@ -70,14 +70,14 @@ def _user_to_become(settings: Settings) -> str | None:
 def warn(message: str) -> None:
     """Print a message on standard error."""
     for line in message.split("\n"):
-        click.echo(f"heldar-mirror: {printable(line)}", err=True)
+        complain(f"heldar-mirror: {printable(line)}")
 
 
 def log(message: str) -> None:
     """Print a message on standard error, as lines of a log that begin with the time."""
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     for line in message.split("\n"):
-        click.echo(f"{stamp} {printable(line)}", err=True)
+        complain(f"{stamp} {printable(line)}")
 
 
 def show(lines: Iterable[str]) -> None:

@@ -1,5 +1,6 @@
 """The lines that commands print. What comes from outside can't move the cursor, change colours or begin a line."""
 
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -16,6 +17,12 @@ class Styled(str):
 def style(text: str, color: str | None = None, **styles: Any) -> Styled:
     """Return a text with a colour, or in bold or dim. What is not printable in it is shown as `?`."""
     return Styled(click.style(printable(text), color, **styles))
+
+
+def complain(line: str) -> None:
+    """Print a line on standard error. If it can't be written there, nobody can be told, and the work goes on."""
+    with suppress(OSError):
+        click.echo(line, err=True)
 
 
 def shown(line: str) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 import click
 
 from heldar_mirror import __version__
+from heldar_mirror.cli.lines import complain
+from heldar_mirror.cli.output import checked_output
 from heldar_mirror.errors import MirrorError
 from heldar_mirror.recorder.log import printable
 
@@ -40,7 +42,9 @@ Exit codes:
   6  the mirror root is not the volume that it should be
   7  the state directory can't be used
   8  recordings can't be read
+  10  the output can't be written
   130  Ctrl-C ended it
+  141  nobody reads the output any more
 """
 
 
@@ -75,6 +79,11 @@ class Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run a command line. If its output can't be written, that decides the exit code."""
+        with checked_output():
+            return super().main(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command. Print a MirrorError that ends it, and exit with its exit code."""
         try:
@@ -82,7 +91,7 @@ class Commands(click.Group):
         except click.UsageError as error:
             raise click.UsageError(printable(error.format_message()), error.ctx) from None
         except MirrorError as error:
-            click.echo(f"heldar-mirror: {error}", err=True)
+            complain(f"heldar-mirror: {error}")
             sys.exit(error.exit_code)
 
 

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from heldar_mirror import __version__, cli
 from heldar_mirror.cli.main import COMMANDS, HIDDEN, main
 
-SHARED = {"main", "common", "lines", "table", "axis", "bars", "coverage-lines"}
+SHARED = {"main", "common", "lines", "table", "axis", "bars", "coverage-lines", "output"}
 
 
 def run(*args: str) -> tuple[int, str]:
