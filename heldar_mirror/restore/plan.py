@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from heldar_mirror.footage.names import segment_name
+from heldar_mirror.sides.recorded import Identity
 
 # The version of the JSON. It rises if a field changes its meaning or goes; new fields may come without that.
 VERSION = 1
 
 # Names have whole seconds, so what is left out of files that follow each other may seem to be so far apart.
 NAME_SECONDS = 1.0
-
-from heldar_mirror.sides.recorded import Identity
 
 
 class Piece(NamedTuple):

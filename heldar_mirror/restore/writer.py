@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from heldar_mirror.errors import GoneError, MirrorError, UnreadableError
-from heldar_mirror.footage.names import segment_name
+from heldar_mirror.footage.names import segment_begun, segment_name
 from heldar_mirror.restore.copying import PIECE, copy_bytes
 from heldar_mirror.restore.cutting import write_file
 from heldar_mirror.restore.joining import Part, plan_file
@@ -233,6 +233,7 @@ def _wanted() -> Iterator[None]:
 
 def main(mirror: str, volume: str, primary: str, user: str = "") -> None:
     """Answer questions until standard input ends."""
+    segment_begun(segment_name(0))  # it imports a module, which users that we act as need not be able to read
     asker = Asker()
     answers = Answers(Sides(Path(mirror), volume, Path(primary), user), asker.progress, asker.confirm)
     for line in sys.stdin.buffer:

@@ -6,8 +6,11 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-# The calls that change something on the volume.
-STEPS = ("open", "mkdir", "write", "ftruncate", "fchmod", "fsync", "rename", "unlink", "rmdir")
+# The calls that change something on the volume, or bring it there.
+STEPS = (
+    *("open", "mkdir", "write", "copy_file_range", "ftruncate", "fchmod", "fchown", "utime", "fdatasync", "fsync"),
+    *("link", "rename", "unlink", "rmdir"),
+)
 
 
 def is_killed_at(step: int, work: Callable[[], None], *, torn: bool) -> bool:
@@ -34,6 +37,8 @@ def _kill_at(step: int, *, torn: bool) -> None:
             if (name != "open" or args[1] & os.O_CREAT) and next(taken) == step:
                 if torn and name == "write":
                     function(args[0], args[1][: len(args[1]) // 2])
+                if torn and name == "copy_file_range":
+                    function(args[0], args[1], args[2] // 2, *args[3:])
                 os.kill(os.getpid(), signal.SIGKILL)
             return function(*args, **kwargs)
 

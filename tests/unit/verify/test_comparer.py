@@ -319,14 +319,14 @@ def test_what_each_file_of_the_primary_holds(sound: Size) -> None:
     for found in compared(primary, mirror):
         for track in found.tracks:
             own = [each for each in mirror.files[found.begun] if each.handler == track.handler]
-            expected = []
+            expected: list[tuple[object, ...]] = []
             for begun in primary.begun():
                 theirs = set(primary.files[begun])
                 both = [number for number, each in enumerate(own) if each in theirs]
                 late = (begun - primary.begin_times[begun]) - (found.begun - mirror.begin_times[found.begun])
                 if both:
                     expected.append((begun, both[0], both[-1], pytest.approx(late, abs=0.02)))
-            assert [tuple(each) for each in track.held] == expected
+            assert list(track.held) == expected
 
 
 @pytest.mark.parametrize("offset", [-20, -3, 3, 20])
