@@ -12,7 +12,7 @@ import pytest
 from support.heldar_kernel import heldar_kernel
 from support.heldar_stand_in import HeldarStandIn
 from support.heldar_stand_in import Times as HeldarsTimes
-from support.made_footage import adopt
+from support.made_footage import adopt, settings_of
 from support.mirror import Mirror
 from support.restoring import BEGUN, CAMERA, QUICK, opened
 from support.two_sides import SEGMENT_SECONDS, index, primary_root, record
@@ -66,7 +66,7 @@ def interrupted() -> threading.Event:
 def follow(mirror: Mirror, told: list[str], interrupted: threading.Event) -> Iterator[Callable[[Times], Follower]]:
     """Make a follower, with the real writer."""
     with ExitStack() as stack:
-        writer, _, _ = opened(mirror, stack)
+        writer, _, _ = opened(settings_of(mirror), stack)
 
         def make(times: Times) -> Follower:
             return Follower(mirror.database.path, writer, told.append, interrupted, times)
