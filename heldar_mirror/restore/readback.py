@@ -17,6 +17,7 @@ class DifferentError(MirrorError):
 
 def read_back(new: NewFile, primary: Side, mirror: Side) -> None:
     """Raise DifferentError unless the primary's file is what is wanted of the mirror, and the errors of both sides."""
+    primary.drop(new.camera_id, new.name)
     try:
         if len(new.pieces) == 1 and new.pieces[0].chosen is None:
             _compare_files(new, primary, mirror)

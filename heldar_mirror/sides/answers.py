@@ -14,7 +14,7 @@ from heldar_mirror.recorder.files import open_plain, read_all
 from heldar_mirror.sides.end_reader import EndReader, opened_segment, shown
 from heldar_mirror.sides.ends import JOIN_SECONDS
 from heldar_mirror.sides.fragments import encode, fragments_of
-from heldar_mirror.sides.hashing import hash_file, hash_tracks
+from heldar_mirror.sides.hashing import drop, hash_file, hash_tracks
 from heldar_mirror.sides.limits import TooCostlyError, limited_cpu
 from heldar_mirror.sides.names import list_files, list_segments, span_of
 from heldar_mirror.volume.listing import camera_directories, camera_directory
@@ -142,6 +142,12 @@ class Answers:
         """Return the identity of a segment's file."""
         with self._segment(camera_id, begun) as fd:
             return {"identity": identity(fd)}, []
+
+    def drop(self, camera_id: str, begun: int) -> Answer:
+        """Take a segment's file out of the page cache."""
+        with self._segment(camera_id, begun) as fd:
+            drop(fd)
+        return {}, []
 
     @contextmanager
     def _directory(self, camera_id: str) -> Iterator[int]:

@@ -1,7 +1,4 @@
-"""Hashing open files at their packets or as a whole, as they lie on the disk, and not in the page cache.
-
-Nothing else is pushed out of the page cache for it.
-"""
+"""Hashing open files at their packets or as a whole, without pushing anything out of the page cache for it."""
 
 import errno
 import hashlib
@@ -23,30 +20,28 @@ MAX_BYTES = 2 << 40
 def hash_file(fd: int, progress: Callable[[], None]) -> bytes:
     """Return the SHA-256 of an open file. Raises OSError."""
     _check_size(fd)
-    _drop(fd)
     made, buffer, unread = hashlib.sha256(), memoryview(bytearray(READ_BYTES)), DROP_BYTES
     while size := os.readv(fd, [buffer]):
         made.update(buffer[:size])
         unread -= size
         if unread <= 0:
             unread = DROP_BYTES
-            _drop(fd)
+            drop(fd)
         progress()
-    _drop(fd)
+    drop(fd)
     return made.digest()
 
 
 def hash_tracks(fd: int, tracks: Sequence[Track], progress: Callable[[], None]) -> list[bytes]:
     """Return the SHA-256 of each packet, by track, 32 bytes each. Raises OSError."""
     _check_size(fd)
-    _drop(fd)
     digests = [bytearray() for _ in tracks]
     for count, (number, digest) in enumerate(hash_packets(fd, tracks)):
         digests[number] += digest
         if count % DROP_PACKETS == 0:
-            _drop(fd)
+            drop(fd)
             progress()
-    _drop(fd)
+    drop(fd)
     return list(map(bytes, digests))
 
 
@@ -55,7 +50,7 @@ def _check_size(fd: int) -> None:
         raise OSError(errno.EFBIG, f"it is larger than any recording: expected at most {MAX_BYTES >> 40} TiB")
 
 
-def _drop(fd: int) -> None:
+def drop(fd: int) -> None:
     """Take what was read of a file, or written and is on the disk, out of the page cache.
 
     So what others need is not pushed out of it, and a file that was written just now is read from the disk.

@@ -135,6 +135,10 @@ class Side:
         """Return what a segment's file is, without reading it."""
         return Identity(*self._ask_file(camera_id, begun, about="identity").fields["identity"])
 
+    def drop(self, camera_id: str, begun: int) -> None:
+        """Take a segment's file out of the page cache, so that it is read from the disk the next time."""
+        self._ask_file(camera_id, begun, about="drop")
+
     def _packets(self, camera_id: str, begun: int, *, hashes: bool) -> Packets:
         fields, blocks = self._ask_file(camera_id, begun, about="packets", hashes=hashes)
         tracks = []
