@@ -30,7 +30,8 @@ def _cover(read: Read, reading: Reading, min_gap: float) -> CameraCoverage:
     whole, rows = reading.wanted.whole, reading.rows
     seconds = rows.segment_seconds(read.camera_id)
     primary, mirror = known_of(read.primary, seconds), known_of(read.mirror, seconds)
-    reasons = rows.reasons(read.camera_id, read.indexed.ends, reading.free)
+    begun = min(primary.begun, mirror.begun)
+    reasons = rows.reasons(read.camera_id, read.indexed.ends, reading.free, begun)
     return CameraCoverage(
         read.camera_id,
         timeline(whole, primary, mirror, reasons, min_gap),

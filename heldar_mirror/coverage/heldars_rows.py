@@ -4,6 +4,7 @@ What can't be read is a problem, once, and the rows that would come after it are
 to a database that hangs takes long.
 """
 
+import math
 from collections.abc import Callable, Container, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -104,9 +105,9 @@ class HeldarsRows:
         """Return when the gaps of a camera begin that Heldar has found in a span; none if that could not be read."""
         return self._ask(read_gap_starts, name, *span) or []
 
-    def reasons(self, name: str, ends: Ends | None, free: int | None) -> Reasons:
-        """Return why the primary may have no footage of a camera. `free` is the free space of its disk in bytes, or
-        None if that is not known."""
+    def reasons(self, name: str, ends: Ends | None, free: int | None, begun: float = -math.inf) -> Reasons:
+        """Return why a side may have no footage of a camera. `free` is the free space of the primary's disk in bytes,
+        or None if that is not known. `begun` is as in `coverage.reasons.reasons`."""
         camera = self._cameras.get(name)
         if camera is None:
             return Reasons()
@@ -115,7 +116,7 @@ class HeldarsRows:
             limits, sizes = self.limits, self.sizes
             if sizes is not None and is_full(camera, sizes, limits, free):
                 gone_before = ends.oldest
-        return reasons(camera, self._now, gone_before, self._outside_schedules(camera))
+        return reasons(camera, self._now, gone_before, self._outside_schedules(camera), begun)
 
     def _outside_schedules(self, camera: PrimaryCamera) -> Spans:
         """Return for which times the primary does not record a camera, or none if its schedules are not known."""

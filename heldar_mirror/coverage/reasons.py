@@ -13,7 +13,8 @@ from heldar_mirror.heldar.primary import Limits, PrimaryCamera
 from heldar_mirror.heldar.recordings import Size
 from heldar_mirror.heldar.schedules import Schedule, windows
 
-# When a window opens, Heldar notices within 30 s, and its ffmpeg takes some seconds to connect and to probe.
+# When a camera is added or a window opens, Heldar notices within 30 s, and its ffmpeg takes some seconds to connect and
+# to probe.
 OPENING_SECONDS = 60
 
 # Heldar deletes segments until a cap holds, but not one more. Sizes differ, by day and night for example.
@@ -25,18 +26,23 @@ FLOOR_SEGMENTS = 40
 SCHEDULED_MODES = {"scheduled", "scheduled_event"}
 
 
-def reasons(camera: PrimaryCamera, now: float, gone_before: float | None, not_wanted: Spans) -> Reasons:
+def reasons(camera: PrimaryCamera, now: float, gone_before: float | None, not_wanted: Spans, begun: float) -> Reasons:
     """Return for which times which reason holds for a camera.
 
     `gone_before` is the beginning of its oldest segment if a size limit binds, and None if none does or that is not
-    known. `not_wanted` is what `outside_schedules` returns.
+    known. `not_wanted` is what `outside_schedules` returns. `begun` is when the oldest footage begins that either side
+    may have: infinite if there is none, and minus infinite if that is not known.
     """
     assert camera.policy.keep_seconds is not None  # noqa: S101 - every row has one
     expired = max(now - camera.policy.keep_seconds, -math.inf if gone_before is None else gone_before)
     off = Spans()
     if not camera.is_recorded and camera.updated_at is not None:
         off = Spans([(camera.updated_at, math.inf)])
-    return Reasons(Spans([(-math.inf, expired)]), not_wanted, off)
+    not_yet = Spans()
+    # A camera with older footage was deleted and added again, or Heldar has a new database: its row tells nothing then.
+    if camera.created_at is not None and begun >= math.floor(camera.created_at):
+        not_yet = Spans([(-math.inf, camera.created_at + OPENING_SECONDS)])
+    return Reasons(Spans([(-math.inf, expired)]), not_wanted, off, not_yet)
 
 
 def outside_schedules(camera: PrimaryCamera, schedules: Iterable[Schedule], whole: Span, zone: tzinfo | None) -> Spans:

@@ -38,6 +38,7 @@ class Reason(str, Enum):
     EXPIRED = "expired"  # it is older than what Heldar keeps
     NOT_WANTED = "not wanted"  # the primary does not record then, by the camera's mode and schedules
     OFF = "switched off"  # the camera is not recorded at all
+    NOT_YET = "not yet added"  # Heldar did not know the camera
 
 
 class Stretch(NamedTuple):
@@ -52,8 +53,8 @@ class Stretch(NamedTuple):
     def is_gap(self) -> bool:
         """Whether footage is missing that should be there.
 
-        It is not if it has expired or the camera is switched off. What the primary does not want is missing only if the
-        mirror lacks it as well, since the mirror records all the time.
+        It is not if it has expired, or the camera was switched off or not added yet. What the primary does not want is
+        missing only if the mirror lacks it as well, since the mirror records all the time.
         """
         if self.state is State.ONLY_MIRROR:
             return self.reason is None
@@ -69,6 +70,11 @@ class Known(NamedTuple):
     footage: Spans
     unread: Spans = Spans()
 
+    @property
+    def begun(self) -> float:
+        """When the oldest footage begins, or may begin if it could not be read; infinite if there is none."""
+        return min((spans.spans[0][0] for spans in self if spans), default=math.inf)
+
 
 class Reasons(NamedTuple):
     """For which times which reason holds. The times of `not_wanted` concern the primary alone."""
@@ -76,6 +82,7 @@ class Reasons(NamedTuple):
     expired: Spans = Spans()
     not_wanted: Spans = Spans()
     off: Spans = Spans()
+    not_yet: Spans = Spans()
 
 
 # A side that could not be read at all.
@@ -172,9 +179,13 @@ def _has(footage: bool, unread: bool) -> bool | None:
     return True if footage else None if unread else False
 
 
-def _reason(has: tuple[bool | None, bool | None], expired: bool, not_wanted: bool, off: bool) -> Reason | None:
+def _reason(
+    has: tuple[bool | None, bool | None], expired: bool, not_wanted: bool, off: bool, not_yet: bool
+) -> Reason | None:
     if False not in has:
         return None
+    if not_yet:
+        return Reason.NOT_YET
     if expired:
         return Reason.EXPIRED
     if off:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 
 from heldar_mirror.heldar.cameras import Row, camera_id, flag, should_mirror
-from heldar_mirror.heldar.queries import MAX_BYTES, MIN_FREE_BYTES, TIMEZONE
+from heldar_mirror.heldar.queries import CREATED, MAX_BYTES, MIN_FREE_BYTES, TIMEZONE
 from heldar_mirror.heldar.retention import Policy, parse_policy, parse_time
 
 
@@ -17,8 +17,8 @@ from heldar_mirror.heldar.retention import Policy, parse_policy, parse_time
 class PrimaryCamera:
     """A camera, as the primary records it. `mode` is Heldar's `record_mode`.
 
-    Its row has been as it is since `updated_at` (Unix seconds), or is at least not known to have been different if that
-    is None.
+    Its row was made at `created_at` (Unix seconds) and has been as it is since `updated_at`. Each is None if it is not
+    known.
     """
 
     id: str
@@ -26,6 +26,7 @@ class PrimaryCamera:
     is_recorded: bool
     mode: str
     policy: Policy
+    created_at: float | None
     updated_at: float | None
 
 
@@ -40,17 +41,14 @@ class Limits:
 
 def parse_primary_camera(row: Row) -> PrimaryCamera:
     """Return the camera of a row. Raises CameraError for a bad value."""
-    try:
-        updated_at = parse_time(row["updated_at"])
-    except ValueError:
-        updated_at = None
     return PrimaryCamera(
         id=camera_id(row),
         is_mirrored=should_mirror(row),
         is_recorded=flag(row, "enabled") and flag(row, "record_enabled"),
         mode=str(row["record_mode"]),
         policy=parse_policy(row),
-        updated_at=updated_at,
+        created_at=_time(row.get(CREATED)),
+        updated_at=_time(row["updated_at"]),
     )
 
 
@@ -78,6 +76,13 @@ def parse_zone(rows: Iterable[Row], env: str | None) -> tzinfo | None:
             except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
                 raise ValueError(f"Heldar's time zone {ascii(name)[:40]} is not known here") from None
     return None
+
+
+def _time(text: object) -> float | None:
+    try:
+        return parse_time(text)
+    except ValueError:
+        return None
 
 
 def _number(text: object) -> int | None:

@@ -17,6 +17,8 @@ RECORDED_COLUMNS = (
     *("id", "enabled", "record_enabled", "mirror_enabled", "segment_seconds", "retention_hours"),
     *("storage_quota_bytes", "record_mode", "updated_at"),
 )
+# Without this one, coverage can't tell a new camera from one that was not recorded.
+CREATED = "created_at"
 SCHEDULE_COLUMNS = ("camera_id", "days", "time_start", "time_end", "enabled")
 SEGMENT_COLUMNS = (
     *("camera_id", "path", "start_time", "end_time", "size_bytes"),
@@ -54,8 +56,9 @@ def locked_segments(connection: sqlite3.Connection) -> list[Row]:
 
 
 def recorded_cameras(connection: sqlite3.Connection) -> list[Row]:
-    """Return all rows of `cameras`, with the columns that coverage needs."""
-    return _cameras(connection, RECORDED_COLUMNS)
+    """Return all rows of `cameras`, with the columns that coverage needs, and `created_at` if there is one."""
+    created = {CREATED} & _columns(connection, "cameras")
+    return _cameras(connection, (*RECORDED_COLUMNS, *created))
 
 
 def schedules(connection: sqlite3.Connection) -> list[Row]:

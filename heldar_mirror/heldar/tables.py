@@ -26,7 +26,7 @@ def read_locked(path: Path) -> list[Row]:
 
 
 def read_recorded_cameras(path: Path) -> list[Row]:
-    """Return all rows of `cameras`, with the columns that coverage needs."""
+    """Return all rows of `cameras`, with the columns that coverage needs, and `created_at` if there is one."""
     return ask(path, "cameras", queries.recorded_cameras)
 
 

@@ -5,7 +5,8 @@ CREATE TABLE cameras (
     record_stream TEXT NOT NULL DEFAULT 'main', record_enabled INTEGER NOT NULL DEFAULT 1,
     enabled INTEGER NOT NULL DEFAULT 1, mirror_enabled INTEGER NOT NULL DEFAULT 0, segment_seconds INTEGER DEFAULT 60,
     retention_hours INTEGER NOT NULL DEFAULT 24, storage_quota_bytes INTEGER, record_audio INTEGER NOT NULL DEFAULT 0,
-    record_mode TEXT NOT NULL DEFAULT 'continuous', updated_at TEXT NOT NULL DEFAULT '2026-01-01T00:00:00Z'
+    record_mode TEXT NOT NULL DEFAULT 'continuous', created_at TEXT NOT NULL DEFAULT '2001-01-01T00:00:00Z',
+    updated_at TEXT NOT NULL DEFAULT '2026-01-01T00:00:00Z'
 );
 CREATE TABLE segments (
     id TEXT PRIMARY KEY, camera_id TEXT NOT NULL, path TEXT UNIQUE NOT NULL, start_time TEXT NOT NULL, end_time TEXT,

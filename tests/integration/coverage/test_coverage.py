@@ -14,7 +14,7 @@ from support.hostile import HOSTILE, is_harmless
 from support.made_footage import adopt, snapshot
 from support.mirror import Mirror
 from support.mounts import bindfs_volume, hung, mounted, waits_for_fuse
-from support.two_sides import SEGMENT_SECONDS, primary_root, record_both
+from support.two_sides import SEGMENT_SECONDS, index, primary_root, record, record_both
 from support.users import STRANGER_UID, MirrorForAll, as_root, new_mirror
 from support.waiting import COMMAND_SECONDS, processes_of, wait_for
 
@@ -143,6 +143,22 @@ def test_what_has_expired_is_no_gap(sides: Mirror) -> None:
     assert totals(report)["neither"] >= 540
     assert report["cameras"][0]["explained"]["neither"].keys() == {"expired"}
     assert report["cameras"][1]["explained"] == {"only mirror": {"not wanted": 600}}
+
+
+def test_a_camera_that_was_just_added_has_no_gap_before(sides: Mirror) -> None:
+    """Nor until its recordings have begun. With footage from before, it was added once more, and nothing is known."""
+    sides.database.add("new", segment_seconds=SEGMENT_SECONDS, created_at=utc(BEGUN + 200))
+    index(sides, record(primary_root(sides) / "new", WHOLE[23:]))
+    record(sides.root / "new", WHOLE[21:])
+    report = coverage(sides, "new")
+    assert report["cameras"][0]["explained"] == {
+        "neither": {"not yet added": 210},
+        "only mirror": {"not yet added": 20},
+    }
+    assert "neither, not yet added: 3m30s" in sides.run("coverage", "new", *SPAN).stdout
+    record(sides.root / "new", WHOLE[:1])
+    found = gaps(coverage(sides, "new", code=1), "new")
+    assert found == [("only mirror", 0, 10), ("neither", 10, 210), ("only mirror", 210, 230)]
 
 
 def test_a_camera_that_is_not_mirrored_or_was_deleted(sides: Mirror) -> None:

@@ -15,6 +15,7 @@ from support.mirror import Database
 from heldar_mirror.errors import DatabaseError
 from heldar_mirror.heldar import recordings
 from heldar_mirror.heldar.database import ask
+from heldar_mirror.heldar.primary import parse_primary_camera
 from heldar_mirror.heldar.recordings import (
     Ends,
     IndexedSegment,
@@ -236,7 +237,11 @@ def test_an_older_heldar_has_no_schedules_and_no_settings(database: Database) ->
     assert read_schedules(database.path) == []
     assert read_runtime_settings(database.path) == []
     (row,) = read_recorded_cameras(database.path)
-    assert (row["id"], row["record_mode"]) == ("gate", "continuous")
+    assert (row["id"], row["record_mode"], row["created_at"]) == ("gate", "continuous", "2001-01-01T00:00:00Z")
+    database.execute("ALTER TABLE cameras DROP COLUMN created_at")
+    (row,) = read_recorded_cameras(database.path)
+    assert "created_at" not in row
+    assert parse_primary_camera(row).created_at is None
 
 
 def wal_size(database: Database) -> int:

@@ -34,26 +34,50 @@ def camera(
     mode: str = "continuous",
     quota: int | None = None,
     is_recorded: bool = True,
+    created_at: float | None = None,
     updated_at: float | None = NOW - HOUR,
 ) -> PrimaryCamera:
-    return PrimaryCamera("gate", is_recorded, is_recorded, mode, Policy(DAY, quota, 60), updated_at)
+    return PrimaryCamera("gate", is_recorded, is_recorded, mode, Policy(DAY, quota, 60), created_at, updated_at)
+
+
+def reasons_of(camera: PrimaryCamera, gone_before: float | None = None, begun: float = math.inf) -> Reasons:
+    return reasons(camera, NOW, gone_before, Spans(), begun)
 
 
 def test_what_is_older_than_its_retention_has_expired() -> None:
-    assert reasons(camera(), NOW, None, Spans()) == Reasons(Spans([(-math.inf, NOW - DAY)]))
+    assert reasons_of(camera()) == Reasons(Spans([(-math.inf, NOW - DAY)]))
 
 
 @pytest.mark.parametrize(("gone_before", "expired"), [(NOW - 2 * DAY, NOW - DAY), (NOW - HOUR, NOW - HOUR)])
 def test_what_a_size_limit_took_has_expired(gone_before: float, expired: float) -> None:
     """The later one of the two limits counts."""
-    assert reasons(camera(), NOW, gone_before, Spans()).expired.spans == [(-math.inf, expired)]
+    assert reasons_of(camera(), gone_before).expired.spans == [(-math.inf, expired)]
 
 
 def test_a_camera_that_is_switched_off_has_been_so_since_its_row_changed() -> None:
     """What it was before that is not recorded anywhere."""
-    assert reasons(camera(is_recorded=False), NOW, None, Spans()).off.spans == [(NOW - HOUR, math.inf)]
-    assert not reasons(camera(is_recorded=False, updated_at=None), NOW, None, Spans()).off
-    assert not reasons(camera(), NOW, None, Spans()).off
+    assert reasons_of(camera(is_recorded=False)).off.spans == [(NOW - HOUR, math.inf)]
+    assert not reasons_of(camera(is_recorded=False, updated_at=None)).off
+    assert not reasons_of(camera()).off
+
+
+@pytest.mark.parametrize(
+    ("created_at", "begun", "is_known"),
+    [
+        (NOW - HOUR, math.inf, True),  # it has no footage yet
+        (NOW - HOUR, NOW - HOUR + 5, True),
+        (NOW - HOUR + 0.9, NOW - HOUR, True),  # names have whole seconds
+        (NOW - HOUR, NOW - HOUR - 1, False),  # the row is not the first one of this camera
+        (NOW - HOUR, -math.inf, False),  # a side could not be read
+        (None, math.inf, False),
+    ],
+)
+def test_a_camera_has_no_footage_from_before_it_was_added(
+    created_at: float | None, begun: float, is_known: bool
+) -> None:
+    """Nor from the first seconds after that, in which recordings begin."""
+    not_yet = reasons_of(camera(created_at=created_at), begun=begun).not_yet
+    assert not_yet.spans == ([(-math.inf, created_at + OPENING_SECONDS)] if is_known and created_at else [])
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ pairs = st.lists(
 )
 random_spans = pairs.map(Spans)
 sides = st.builds(Known, random_spans, random_spans) | st.just(UNREADABLE)
-reasons = st.builds(Reasons, random_spans, random_spans, random_spans)
+reasons = st.builds(Reasons, random_spans, random_spans, random_spans, random_spans)
 
 
 def at(moment: float, within: Spans) -> bool:
@@ -87,7 +87,9 @@ def test_every_second_is_what_a_naive_model_says(primary: Known, mirror: Known, 
         (stretch,) = (each for each in found if each.begin <= second < each.end)
         assert stretch.state is naive_state(in_primary, in_mirror)
         reason = None
-        if at(second, why.expired) and False in {in_primary, in_mirror}:
+        if at(second, why.not_yet) and False in {in_primary, in_mirror}:
+            reason = Reason.NOT_YET
+        elif at(second, why.expired) and False in {in_primary, in_mirror}:
             reason = Reason.EXPIRED
         elif at(second, why.off) and False in {in_primary, in_mirror}:
             reason = Reason.OFF
@@ -208,6 +210,9 @@ def test_no_time_has_no_stretches() -> None:
         (State.NEITHER, Reason.NOT_WANTED, True),  # the mirror records all the time
         (State.NEITHER, Reason.OFF, False),
         (State.ONLY_PRIMARY, Reason.OFF, False),
+        (State.NEITHER, Reason.NOT_YET, False),
+        (State.ONLY_PRIMARY, Reason.NOT_YET, False),  # a recording begins some seconds later
+        (State.ONLY_MIRROR, Reason.NOT_YET, False),
         (State.UNKNOWN, None, False),
         (State.AT_LEAST_MIRROR, None, False),
         (State.AT_LEAST_PRIMARY, None, False),
@@ -222,6 +227,13 @@ def test_a_side_is_known_by_its_segments() -> None:
     recorded = Recorded(array("q", [0, 60, 120, 180, 190, 300]), array("d", [60, 119.5, 120, 250, 200, 360]))
     recorded.damaged = {120: "no moov"}
     assert known(recorded, 60) == Known(spans((0, 60), (60, 119.5), (180, 250), (300, 360)), Spans())
+
+
+def test_a_side_may_have_begun_with_what_could_not_be_read() -> None:
+    assert Known(spans((20, 30))).begun == 20
+    assert Known(spans((20, 30)), spans((10, 15))).begun == 10
+    assert Known(Spans()).begun == math.inf
+    assert UNREADABLE.begun == -math.inf
 
 
 @pytest.mark.parametrize(

@@ -17,13 +17,15 @@ ROW = {
     "retention_hours": 24,
     "storage_quota_bytes": None,
     "record_mode": "continuous",
+    "created_at": "1970-01-01T00:00:50Z",
     "updated_at": "1970-01-01T00:01:40Z",
 }
 ENV = Limits(20 << 30, 5 << 30)
 
 
 def test_a_row_becomes_a_camera() -> None:
-    assert parse_primary_camera(ROW) == PrimaryCamera("gate", True, True, "continuous", Policy(86_400, None, 60), 100)
+    policy = Policy(86_400, None, 60)
+    assert parse_primary_camera(ROW) == PrimaryCamera("gate", True, True, "continuous", policy, 50, 100)
 
 
 def test_a_camera_that_is_not_recorded_is_not_mirrored() -> None:
