@@ -48,6 +48,11 @@ MOST_JOBS = 4
 # The list of findings ends after so many lines; `--json` has all of them.
 MOST_LINES = 200
 
+# Why a segment can't be compared, by level.
+NOTHING_BESIDE = dict.fromkeys(Level, "the primary has nothing of that time") | {
+    Level.FILES: "in no manifest, since older than all that are listed, not hashed yet, or a stub"
+}
+
 # No time is later.
 FAR = 1 << 40
 
@@ -247,8 +252,7 @@ def standing_lines(report: Report) -> Iterator[str]:
         yield f"a whole round takes {report.runs:.1f} runs like this one"
     nothing = sum(camera.standing.nothing_there for camera in report.cameras)
     if nothing:
-        why = "no manifest lists that" if report.level is Level.FILES else "the primary has nothing of that time"
-        yield f"{nothing:,} segment{'s' * (nothing != 1)} can't be compared: {why}"
+        yield f"{nothing:,} segment{'s' * (nothing != 1)} can't be compared: {NOTHING_BESIDE[report.level]}"
     for camera in report.cameras:
         if camera.standing.unrelated and not camera.standing.proven:
             yield f"{camera.camera_id}: not comparable, since packets are not the same: it may encode for each reader"

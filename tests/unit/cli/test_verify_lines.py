@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from support.examples import settings
@@ -74,6 +75,8 @@ def test_it_says_how_far_it_is() -> None:
     text = "\n".join(lines(report(camera(nothing_there=3, unrelated=7, proven=0))))
     assert "3 segments can't be compared: the primary has nothing of that time" in text
     assert "gate: not comparable" in text
+    text = "\n".join(lines(replace(report(camera(nothing_there=1)), level=Level.FILES)))
+    assert "1 segment can't be compared: in no manifest, since older than all that are listed" in text
     assert "no segment of the mirror is of that time" in "\n".join(lines(report()))
     assert "no segment of the mirror" not in "\n".join(lines(report(problems=("the primary is not there",))))
 
