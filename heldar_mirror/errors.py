@@ -70,13 +70,19 @@ class GoneError(UnreadableError):
 
 
 class RestoreError(MirrorError):
-    """The primary's directory can't be written to, so that the next file would fail as well."""
+    """Nothing can be written into the primary's directory."""
 
     exit_code = 9
 
 
 class NoRoomError(RestoreError):
     """The primary's disk is full, or a quota is reached."""
+
+
+class DirectoryError(MirrorError):
+    """A camera's directory of the primary can't be written to. Others may be all right."""
+
+    exit_code = 9
 
 
 class ExistsError(MirrorError):

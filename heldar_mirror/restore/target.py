@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from heldar_mirror.errors import ExistsError, GoneError, NoRoomError, RestoreError
+from heldar_mirror.errors import DirectoryError, ExistsError, GoneError, MirrorError, NoRoomError, RestoreError
 from heldar_mirror.footage.names import CAMERA_ID, segment_name
 from heldar_mirror.recorder.files import open_plain
 from heldar_mirror.restore.final_name import give_name
@@ -27,6 +27,9 @@ from heldar_mirror.walk import open_directory
 
 # A file is called so until it is whole. Heldar looks at `*.mp4` alone, and what it fetches itself is `*.mp4.part`.
 TEMPORARY = ".heldar-mirror.restoring"
+
+# Of these errors no directory of the same disk is free.
+OF_THE_DISK = {errno.EROFS, errno.EIO}
 
 # For the first file and the first camera of a new disk, less what the umask takes away.
 FILE_MODE, DIRECTORY_MODE = 0o644, 0o755
@@ -74,8 +77,9 @@ class Draft:
 class Target:
     """The primary's recordings, open, and locked against a second restore.
 
-    With `into_empty` there need not be any camera yet, as on a new disk. `progress` is called again and again. Each
-    method raises RestoreError if the primary can't be written to.
+    With `into_empty` there need not be any camera yet, as on a new disk. `progress` is called again and again. Opening
+    it and each method raise RestoreError if the primary can't be written to, which is NoRoomError if its disk is full,
+    and DirectoryError if that is true of one camera.
     """
 
     def __init__(self, root: Path, progress: Callable[[], None], *, into_empty: bool) -> None:
@@ -90,7 +94,7 @@ class Target:
 
     def _take(self, *, into_empty: bool) -> None:
         root = self._root
-        with self._errors(root):
+        with self._errors(root, RestoreError):
             self._fd = _opened_root(root)
             about = os.fstat(self._fd)
             with acting_as_owner(about):
@@ -152,10 +156,7 @@ class Target:
                 directory = stack.enter_context(self._opened(camera_id))
                 begun = list_segments(directory, self._progress)
                 model = _newest(directory, begun) or self._newest_of_others()
-            owner = model or os.fstat(directory)
-            if os.geteuid() not in (0, owner.st_uid):
-                raise PermissionError(errno.EPERM, f"the files there belong to {_user(owner.st_uid)}")
-            with acting_as_owner(owner):
+            with _writing_as(model or os.fstat(directory)):
                 yield Camera(self._root / camera_id, directory, begun, model)
 
     def _about(self) -> os.stat_result:
@@ -188,7 +189,7 @@ class Target:
                 return
             others = camera_directories(self._fd)
             model = os.stat(others[0], dir_fd=self._fd, follow_symlinks=False) if others else None
-        with acting_as_owner(model or about):
+        with _writing_as(model or about):
             with suppress(FileExistsError):  # Heldar has just begun to record it
                 os.mkdir(camera_id, DIRECTORY_MODE, dir_fd=self._fd)
                 with self._opened(camera_id) as directory:
@@ -204,8 +205,8 @@ class Target:
         return None
 
     @contextmanager
-    def _errors(self, path: Path) -> Iterator[None]:
-        """Turn each OSError in the block into an error for a person. It is about a path of the primary."""
+    def _errors(self, path: Path, kind: type[MirrorError] = DirectoryError) -> Iterator[None]:
+        """Turn each OSError in the block into an error for a person, about a path of the primary."""
         try:
             yield
         except OSError as error:
@@ -217,7 +218,7 @@ class Target:
                 text += ". See dmesg: a file system that is damaged becomes so"
             elif isinstance(error, PermissionError):
                 text += f". {self._remedy()}"
-            raise RestoreError(text) from None
+            raise (RestoreError if error.errno in OF_THE_DISK else kind)(text) from None
 
     def _remedy(self) -> str:
         owner = _user(os.fstat(self._fd).st_uid) if self._fd >= 0 else "the user of Heldar"
@@ -235,6 +236,15 @@ def _opened_root(root: Path) -> int:
             raise
     with acting_as_owner(root.stat()):  # root must not follow a link on the way, which its owner may
         return open_directory(root)
+
+
+@contextmanager
+def _writing_as(owner: os.stat_result) -> Iterator[None]:
+    """Act as the owner of a file in the block. Raises PermissionError if we may not, since new files would be ours."""
+    if os.geteuid() not in (0, owner.st_uid):
+        raise PermissionError(errno.EPERM, f"the files there belong to {_user(owner.st_uid)}")
+    with acting_as_owner(owner):
+        yield
 
 
 @contextmanager

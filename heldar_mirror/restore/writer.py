@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from heldar_mirror.errors import GoneError, MirrorError, UnreadableError
+from heldar_mirror.errors import GoneError, MirrorError, UnreadableError, VolumeError
 from heldar_mirror.footage.names import segment_begun, segment_name
 from heldar_mirror.restore.copying import PIECE, copy_bytes
 from heldar_mirror.restore.cutting import write_file
@@ -98,8 +98,9 @@ class Answers:
             path = self._mirror / camera_id
             segments: list[Segment] = []
             with acting_as(self._user) if self._user else nullcontext():
+                root = self._open_root()
                 try:
-                    directory = stack.enter_context(camera_directory(self._root.open(), camera_id))
+                    directory = stack.enter_context(camera_directory(root, camera_id))
                     for piece in wanted:
                         path = self._mirror / camera_id / segment_name(piece.begun)
                         fd = stack.enter_context(opened_segment(directory, path.name))
@@ -112,6 +113,12 @@ class Answers:
                 if segment.piece.identity:
                     _check_same(segment, segment.piece.identity, "since it was planned")
             yield segments
+
+    def _open_root(self) -> int:
+        try:
+            return self._root.open()
+        except OSError as error:
+            raise VolumeError(f"cannot use mirror root {self._mirror}: {error.strerror}") from None
 
     def _fill(self, out: int, segments: Sequence[Segment]) -> int:
         """Write the new file to an open, empty one, and return its size. Raises OSError if `out` is the reason."""
@@ -132,7 +139,7 @@ class Answers:
 class Flushing:
     """Brings what is written of a file to the disk as it goes.
 
-    So no call takes long that would look like a hung disk, and Heldar's own writes never wait behind a large file.
+    So no call takes so long that the disk would look hung, and Heldar's own writes wait behind little.
     """
 
     def __init__(self, out: int, progress: Callable[[], None]) -> None:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from heldar_mirror.children import AT_LOW_PRIORITY, PYTHON
 from heldar_mirror.errors import (
+    DirectoryError,
     ExistsError,
     GoneError,
     HungError,
@@ -35,7 +36,7 @@ GRACE_SECONDS = 5.0
 ERRORS: dict[str, type[MirrorError]] = {
     kind.__name__: kind
     for kind in (
-        *(RestoreError, NoRoomError, ExistsError, UncuttableError),
+        *(RestoreError, NoRoomError, DirectoryError, ExistsError, UncuttableError),
         *(VolumeError, UnreadableError, GoneError, SettingsError),
     )
 }
@@ -90,14 +91,18 @@ class Writer:
 
         The time of its last write becomes `fresh_until` (Unix seconds), or the present if it is the last file of its
         directory. Errors of this file alone: ExistsError if its name is taken, UnreadableError if a segment of the
-        mirror can't be read or was changed, which is GoneError if it is not there any more, and UncuttableError.
+        mirror can't be read or was changed, which is GoneError if it is not there any more, and UncuttableError. Of
+        this camera: DirectoryError.
         """
         question = {"camera_id": new.camera_id, "name": new.name, "pieces": new.pieces, "fresh_until": fresh_until}
         fields = self._ask(about="write", **question)
         return Written(self._primary / new.camera_id / segment_name(new.name), fields["size"], fields["modified"])
 
     def touch(self, camera_id: str, name: int, modified: float) -> None:
-        """Set the time of the last write of a file of the primary's. Raises GoneError if it is not there."""
+        """Set the time of the last write of a file of the primary's (Unix seconds).
+
+        Raises GoneError if it is not there, and DirectoryError.
+        """
         self._ask(about="touch", camera_id=camera_id, name=name, modified=modified)
 
     def _volume(self) -> str:

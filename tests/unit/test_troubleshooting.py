@@ -22,7 +22,7 @@ PACKAGE = TREE / "heldar_mirror"
 EXPLAINED = {
     *("MirrorError", "DatabaseError", "HungError", "StateError", "SupervisordError", "VolumeError"),
     *("UnreadableError", "GoneError"),
-    *("RestoreError", "NoRoomError", "ExistsError"),
+    *("RestoreError", "NoRoomError", "DirectoryError", "ExistsError"),
     *("RefusedError",),
 }
 # Methods that are given a problem which is not raised: the watcher's and the pruner's.

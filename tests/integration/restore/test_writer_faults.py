@@ -16,11 +16,7 @@ from pathlib import Path
 
 import pytest
 from support.killed_in_fork import is_killed_at
-from support.made_footage import MIB, free_bytes
-from support.mirror import Mirror
-from support.mounts import bindfs_volume, hung, mount, tmpfs, unmount
-from support.quotas import btrfs_quota
-from support.restorable import (
+from support.lost_footage import (
     FRESH,
     RESTORE,
     check_plays,
@@ -36,6 +32,10 @@ from support.restorable import (
     segments,
     swap_places,
 )
+from support.made_footage import MIB, free_bytes
+from support.mirror import Mirror
+from support.mounts import bindfs_volume, hung, mount, tmpfs, unmount
+from support.quotas import btrfs_quota
 from support.running import kill
 from support.two_copies import run
 from support.users import as_root, python_for_all

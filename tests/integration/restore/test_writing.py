@@ -9,10 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.file_systems import FILE_SYSTEMS
-from support.made_footage import begun_of
-from support.mirror import Mirror
-from support.recordings import packets
-from support.restorable import (
+from support.lost_footage import (
     BEGUN,
     FRESH,
     RESTORE,
@@ -27,11 +24,14 @@ from support.restorable import (
     segments,
     swap_places,
 )
+from support.made_footage import begun_of
+from support.mirror import Mirror
+from support.recordings import packets
 from support.two_copies import DEBIAN, NEWEST
 from support.users import HELDAR_UID, STRANGER_UID, as_root, python_for_all, run_as
 from support.waiting import COMMAND_SECONDS
 
-from heldar_mirror.errors import ExistsError, GoneError, RestoreError, UnreadableError, VolumeError
+from heldar_mirror.errors import DirectoryError, ExistsError, GoneError, RestoreError, UnreadableError, VolumeError
 from heldar_mirror.restore.writing import Writer
 
 
@@ -144,7 +144,7 @@ def test_root_writes_only_where_the_owner_may(mirror: Mirror) -> None:
         expected = (
             f"cannot write the primary's {directory}/.*: Permission denied. Root writes there as user {HELDAR_UID}"
         )
-        with pytest.raises(RestoreError, match=expected):
+        with pytest.raises(DirectoryError, match=expected):
             writer.write(new_file(piece_of(first)), fresh_until=FRESH)
     assert len(segments(directory)) == 1
 
@@ -201,9 +201,9 @@ def test_a_stranger(mirror: Mirror) -> None:
         assert done.stderr == ""
         path = f"{directory}/{first.name}"
         remedy = f"Run this as root, or as user {HELDAR_UID}"
-        assert done.stdout.strip() == f"RestoreError cannot write the primary's {path}: {reason}. {remedy}"
+        assert done.stdout.strip() == f"DirectoryError cannot write the primary's {path}: {reason}. {remedy}"
     directory.chmod(0o777)
-    assert "RestoreError" in run_as(STRANGER_UID, command, **mirror.env).stdout
+    assert "DirectoryError" in run_as(STRANGER_UID, command, **mirror.env).stdout
     assert len(segments(directory)) == 1
     assert not leftovers(mirror)
 
@@ -229,7 +229,7 @@ def test_other_file_systems(mirror: Mirror, kind: str) -> None:
         first, second, _ = lose_footage(mirror)
         with Writer(restoring_settings(mirror)) as writer:
             if kind == "exfat":
-                with pytest.raises(RestoreError, match="knows neither links nor a rename that replaces nothing"):
+                with pytest.raises(DirectoryError, match="knows neither links nor a rename that replaces nothing"):
                     writer.write(new_file(piece_of(first)), fresh_until=FRESH)
                 assert os.listdir(place / "gate") == ["20991231_235959.mp4"]
                 return

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from heldar_mirror.errors import ExistsError, GoneError, RestoreError
+from heldar_mirror.errors import DirectoryError, ExistsError, GoneError, RestoreError
 from heldar_mirror.footage.names import segment_name
 from heldar_mirror.restore.target import TEMPORARY, Target
 
@@ -231,9 +231,9 @@ def test_links(root: Path, opened: Open) -> None:
     (root / "yard").symlink_to("elsewhere")
     (root / "wall").touch()
     for camera_id in ("yard", "wall"):
-        with pytest.raises(RestoreError, match=f"{camera_id}/.*: its directory is a file, or a link, which is not"):
+        with pytest.raises(DirectoryError, match=f"{camera_id}/.*: its directory is a file, or a link, which is not"):
             write(target, camera_id=camera_id)
-    with pytest.raises(RestoreError, match="no camera is called so"):
+    with pytest.raises(DirectoryError, match="no camera is called so"):
         write(target, camera_id="../gate")
     assert not os.listdir(root / "elsewhere")
 
@@ -249,6 +249,6 @@ def test_touching(root: Path, opened: Open) -> None:
     assert os.listdir(root) == ["gate"]
     assert os.listdir(root / "gate") == [segment_name(LATER)]
     (root / "gate" / segment_name(BEGUN)).symlink_to(segment_name(LATER))
-    with pytest.raises(RestoreError, match="expected a plain file"):
+    with pytest.raises(DirectoryError, match="expected a plain file"):
         target.touch("gate", BEGUN, FRESH - 1)
     assert (root / "gate" / segment_name(LATER)).stat().st_mtime == FRESH

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.made_mp4 import recording
 
-from heldar_mirror.errors import ExistsError, GoneError, UnreadableError
+from heldar_mirror.errors import ExistsError, GoneError, UnreadableError, VolumeError
 from heldar_mirror.footage.names import segment_name
 from heldar_mirror.packets.index import read_packets
 from heldar_mirror.restore.plan import Piece
@@ -123,6 +123,9 @@ def test_a_segment_that_is_not_what_was_planned(world: World) -> None:
         world.write(Piece(BEGUN, (1, 4), 0))
     (world.mirror / "gate").rename(world.mirror / "yard")
     with pytest.raises(GoneError):
+        world.write(Piece(BEGUN, None, 0))
+    world.mirror.rename(world.mirror.with_name("away"))
+    with pytest.raises(VolumeError, match=f"cannot use mirror root {world.mirror}: No such file"):
         world.write(Piece(BEGUN, None, 0))
     assert world.is_untouched()
 

@@ -1,8 +1,10 @@
 """Footage that only the mirror has, what a restore is to make of it, and how the result is looked at."""
 
+import functools
 import os
 import pwd
 import subprocess
+import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -63,12 +65,23 @@ def swap_places(mirror: Mirror) -> Path:
     return mirror.root
 
 
-def lose_footage(mirror: Mirror, ffmpeg: str = NEWEST, seconds: int = 12) -> list[Path]:
-    """Let the mirror record a camera, of which the primary has nothing but a later file. Return the mirror's files."""
+@functools.cache
+def recording(ffmpeg: str) -> dict[str, bytes]:
+    """Return the segments, by their names, in which an ffmpeg records a film: three of four seconds."""
+    with tempfile.TemporaryDirectory() as directory:
+        made = segment(ffmpeg, film(Path(directory, "film.mp4"), 12), Path(directory, "gate"), BEGUN)
+        return {path.name: path.read_bytes() for path in made}
+
+
+def lose_footage(mirror: Mirror, ffmpeg: str = NEWEST) -> list[Path]:
+    """Let the mirror have what an ffmpeg has recorded of a camera, of which the primary has nothing but a later file.
+    Return the mirror's files."""
     adopt(mirror)
-    recorded = segment(ffmpeg, film(mirror.home / "film.mp4", seconds), mirror_directory(mirror), BEGUN)
+    directory = mirror_directory(mirror)
+    for name, content in recording(ffmpeg).items():
+        (directory / name).write_bytes(content)
     put_later_file(mirror)
-    return recorded
+    return [directory / name for name in recording(ffmpeg)]
 
 
 def lose_bytes(mirror: Mirror, size: int) -> Path:
