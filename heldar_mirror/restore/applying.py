@@ -6,11 +6,10 @@ ended the first one.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from heldar_mirror.errors import ExistsError, MirrorError, RestoreError, UnreadableError, VolumeError
 from heldar_mirror.footage.names import segment_name
@@ -23,26 +22,6 @@ from heldar_mirror.sides.side import Side
 
 # It is called with what is being done, and which share of it is done, from 0 to 1.
 Progress = Callable[[str, float], None]
-
-
-class OfCamera(Protocol):
-    """What is planned for a camera."""
-
-    @property
-    def files(self) -> Sequence[NewFile]:
-        """What is to be written."""
-
-    @property
-    def left_out(self) -> Sequence[LeftOut]:
-        """What is not restored."""
-
-
-class Planned(Protocol):
-    """What is planned."""
-
-    @property
-    def cameras(self) -> Sequence[OfCamera]:
-        """What is planned for each camera."""
 
 
 @dataclass(eq=False)
@@ -71,13 +50,14 @@ class Applying:
     def __post_init__(self) -> None:
         self._follower = Follower(self.database, self.writer, self._tell, self.interrupted, self.times)
 
-    def run(self, plan: Planned) -> Result:
-        """Write the files of a plan, prove them, and wait until Heldar has indexed them."""
+    def run(self, planned: Iterable[NewFile], left_out: Iterable[LeftOut]) -> Result:
+        """Write the planned files of all cameras, prove them, and wait until Heldar has indexed them.
+
+        The result has what the plan has `left_out` as well.
+        """
         result, follower = self._result, self._follower
-        result.left_out = [each for camera in plan.cameras for each in camera.left_out]
-        files = sorted(
-            (new for camera in plan.cameras for new in camera.files), key=lambda new: (-new.begin, _key(new))
-        )
+        result.left_out = list(left_out)
+        files = sorted(planned, key=lambda new: (-new.begin, _key(new)))
         self._planned = sum(new.size for new in files)
         with self._noted():
             self._write(files)

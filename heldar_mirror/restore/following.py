@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from heldar_mirror.coverage.findings import directory_of
-from heldar_mirror.errors import DatabaseError, GoneError
+from heldar_mirror.errors import DatabaseError, DirectoryError, GoneError
 from heldar_mirror.footage.names import segment_name
 from heldar_mirror.heldar.recordings import read_ends, read_sizes_by_path
 from heldar_mirror.heldar.running import is_running
@@ -33,7 +33,7 @@ TOUCH_SECONDS = 1200.0
 LOOK_SECONDS = 2.0
 # Heldar takes up to 85 s for the last file of a directory. If it indexes none of ours for so long, something is wrong.
 SLOW_SECONDS = 300.0
-SLOW = "See its log, and whether it may read them and has the same HELDAR_RECORDINGS_DIR"
+SLOW = "see Heldar's log, and whether it may read them and has the same HELDAR_RECORDINGS_DIR"
 
 
 class Heldar(str, Enum):
@@ -70,7 +70,7 @@ class Touching(Protocol):
     """What can set the time of a file's last write."""
 
     def touch(self, camera_id: str, name: int, modified: float) -> None:
-        """Raises GoneError if the file is not there."""
+        """Raises GoneError if the file is not there, and DirectoryError."""
 
 
 class Times(NamedTuple):
@@ -85,8 +85,9 @@ class Follower:
     """Follows restored files until Heldar has indexed them.
 
     `waiting` are those that it is expected to index, and `slow` those of which it has indexed none for long; they are
-    still looked for. `indexed` are done, and `gone` were deleted. `heldar` says what Heldar does, and `problem` why
-    that, or its index, is not known. `tell` is given what is being waited for. `interrupted` ends each wait.
+    still looked for. `indexed` are done, and `gone` were deleted. `heldar` says what Heldar does. `problem` says why
+    that or its index is not known, or why a file can't be kept fresh. `tell` is given what is being waited for.
+    `interrupted` ends each wait.
     """
 
     def __init__(
@@ -196,16 +197,21 @@ class Follower:
         now = self._times.now()
         for files in (self.waiting, self.slow):
             for key, file in list(files.items()):
-                if now - file.modified >= seconds:
+                if now - file.modified >= seconds and self._touch(key, now):
                     files[key] = file._replace(modified=now)
-                    self._touch(key, now)
 
-    def _touch(self, key: Key, modified: float) -> None:
+    def _touch(self, key: Key, modified: float) -> bool:
+        """Return whether the file is there and could be touched."""
         try:
             self._writer.touch(*key, modified)
         except GoneError:
             self._take(key)
             self.gone.add(key)
+            return False
+        except DirectoryError as error:
+            self.problem = self.problem or str(error)
+            return False
+        return True
 
     def _find_slow(self) -> None:
         now = time.monotonic()
@@ -222,5 +228,5 @@ class Follower:
         """Return what is waited for."""
         left = f"files that Heldar has not indexed yet: {len(self.waiting) + len(self.slow)}"
         if self.heldar is Heldar.STOPPED:
-            return f"{left}. It is stopped"
-        return f"{left}. {SLOW}" if self.slow else left
+            return f"{left}: it is stopped"
+        return f"{left}: {SLOW}" if self.slow else left

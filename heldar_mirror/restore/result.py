@@ -76,9 +76,9 @@ class End(str, Enum):
 class Result:
     """What a restore has done.
 
-    `heldar` is what Heldar did at the end, and `problem` why that, or what it has indexed, is not known. What is not
-    indexed yet has to be within `start_within` seconds, or Heldar may delete it. `reason` and `lost_code` say why
-    nothing more could be done, and the exit code for that.
+    `heldar` is what Heldar did at the end. `problem` says why that, or what it has indexed, is not known, or why a file
+    can't be kept fresh. What is not indexed yet has to be within `start_within` seconds, or Heldar may delete it.
+    `reason` and `lost_code` say why nothing more could be done, and the exit code for that.
     """
 
     files: list[Restored] = field(default_factory=list)
@@ -137,7 +137,8 @@ class Result:
         if files := there[Indexing.WAITING]:
             yield f"{_shown(files)} lie in Heldar's recordings again, and {self._waiting()}"
         if files := there[Indexing.SLOW]:
-            yield f"{_shown(files)} lie in Heldar's recordings again, but Heldar does not index them: {SLOW.lower()}"
+            why = self._waiting() if self.problem else f"Heldar does not index them: {SLOW}"
+            yield f"{_shown(files)} lie in Heldar's recordings again, but {why}"
         if files := there[Indexing.DELETED]:
             yield f"{_shown(files)} were restored, and deleted again by Heldar or somebody"
         if unproven := [each for each in present if each.outcome is Outcome.UNPROVEN]:
@@ -149,12 +150,12 @@ class Result:
             return f"Heldar, which is stopped, finds them if it is started {within}"
         if self.heldar is Heldar.RUNNING:
             return "Heldar finds them in some minutes"
-        return f"Heldar finds them if it runs {within}, which can't be seen: {_clause(self.problem)}"
+        return f"whether Heldar has found them can't be seen, which it has to {within}: {_clause(self.problem)}"
 
     def _missing(self) -> Iterator[str]:
         """Yield what is not back, though it should be."""
         of = {outcome: [each for each in self.files if each.outcome is outcome] for outcome in Outcome}
-        for outcome, what in ((Outcome.DIFFERENT, "is damaged"), (Outcome.FAILED, "could not be restored")):
+        for outcome, what in ((Outcome.DIFFERENT, "are damaged"), (Outcome.FAILED, "could not be restored")):
             if files := of[outcome]:
                 yield f"{_shown(each.new for each in files)} {what}: {_reason(files)}"
         if files := of[Outcome.NOT_REACHED]:
@@ -192,7 +193,7 @@ def _seconds(footage: Sequence[NewFile | LeftOut]) -> float:
 def _reason(files: Sequence[Restored]) -> str:
     """Return the reason of the first of files, and how many more there are."""
     more = len({each.reason for each in files}) - 1
-    return _clause(files[0].reason) + (f" (and {more} more reasons)" if more else "")
+    return _clause(files[0].reason) + (f" (and {more} more reason{'s' * (more > 1)})" if more else "")
 
 
 def _clause(reason: str) -> str:

@@ -12,7 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from heldar_mirror.packets.index import read_length
-from support.indexer_model import GRACE_SECONDS, Camera, File, IndexerModel, Row
+from support.indexer_model import GRACE_SECONDS, Camera, File, Gap, IndexerModel, Row
 from support.waiting import COMMAND_SECONDS, wait_for
 
 # Heldar's own times.
@@ -108,6 +108,8 @@ class _Kernel:
         self._connection = sqlite3.connect(database, isolation_level=None, timeout=15)
         self._connection.execute("PRAGMA journal_mode=WAL").fetchall()
         self._connection.execute("PRAGMA synchronous=NORMAL")
+        tables = self._connection.execute("SELECT name FROM sqlite_master").fetchall()
+        self._has_gaps = ("recording_gaps",) in tables
 
     def run(self) -> NoReturn:
         """Sweep the orphans and scan, over and over."""
@@ -165,11 +167,11 @@ class _Kernel:
                     self._model.index(camera, name)
                     changed = {each: row for each, row in camera.rows.items() if before.get(each) != row}
                     if changed:
-                        self._write(camera_id, changed)
+                        self._write(camera_id, changed, camera.gaps.values())
                         _tell("indexed", f"{camera_id}/{name}")
 
-    def _write(self, camera_id: str, rows: Mapping[str, Row]) -> None:
-        """Write new and changed rows of a camera."""
+    def _write(self, camera_id: str, rows: Mapping[str, Row], gaps: Iterable[Gap]) -> None:
+        """Write new and changed rows of a camera, and its gaps."""
         self._connection.execute("BEGIN IMMEDIATE")
         for name, row in rows.items():
             path = f"{self._recordings}/{camera_id}/{name}"
@@ -179,6 +181,13 @@ class _Kernel:
                 "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET "
                 "end_time = excluded.end_time, duration_s = excluded.duration_s, size_bytes = excluded.size_bytes",
                 values,
+            )
+        for gap in gaps if self._has_gaps else ():
+            begin = _text(gap.begin)
+            self._connection.execute(
+                "INSERT OR IGNORE INTO recording_gaps (id, camera_id, gap_start, gap_end, gap_seconds) "
+                "VALUES (?, ?, ?, ?, ?)",
+                (f"{camera_id} {begin}", camera_id, begin, _text(gap.end), gap.end - gap.begin),
             )
         self._connection.execute("COMMIT")
 

@@ -1,24 +1,27 @@
 """Restored files are proven, and followed until a process that indexes as Heldar's kernel does has indexed them."""
 
 import signal
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from support.applying import CAMERA, Restore, RestoreProcess, recorded_by_mirror
 from support.heldar_kernel import heldar_kernel
 from support.heldar_stand_in import HeldarStandIn
 from support.heldar_stand_in import Times as HeldarsTimes
 from support.made_footage import adopt
 from support.mirror import Mirror
 from support.mounts import tmpfs, unmount
-from support.restoring import CAMERA, Restore, RestoreProcess, recorded_by_mirror
-from support.two_sides import primary_root, recording
+from support.two_sides import SEGMENT_SECONDS, primary_root, recording
 from support.users import as_root
 from support.waiting import wait_for
 
 from heldar_mirror.errors import INTERRUPTED, RestoreError
 from heldar_mirror.footage.names import segment_name
+from heldar_mirror.heldar.retention import parse_time
 from heldar_mirror.restore.following import FRESH_SECONDS, ORPHAN_SECONDS, WAITING, Heldar, Times, Wait
 from heldar_mirror.restore.plan import LeftOut, NewFile
 from heldar_mirror.restore.result import End, Indexing, Outcome, Result
@@ -65,16 +68,26 @@ def check_all_are_there(mirror: Mirror, files: list[NewFile]) -> None:
         assert path_of(mirror, new).read_bytes() == (mirror.root / name_of(new)).read_bytes()
 
 
+def indexed(mirror: Mirror) -> list[tuple[float, float]]:
+    """Return from when to when Heldar has footage, by its rows."""
+    with closing(sqlite3.connect(mirror.database.path)) as connection:
+        rows = connection.execute("SELECT start_time, end_time FROM segments ORDER BY start_time").fetchall()
+    return [(parse_time(begin), parse_time(end)) for begin, end in rows]
+
+
 def outcomes(result: Result) -> dict[str, tuple[Outcome, Indexing | None]]:
     return {name_of(each.new): (each.outcome, each.indexing) for each in result.files}
 
 
-def test_what_is_restored_is_followed_until_it_is_indexed(mirror: Mirror, heldar: HeldarStandIn) -> None:
+def test_what_is_restored_is_followed_until_it_is_indexed(mirror: Mirror) -> None:
     """The newest file comes first. It is the last of its directory, so Heldar waits before it indexes that."""
     files = recorded_by_mirror(mirror, 3)
-    heldar.start(RUNS)
-    restore = Restore(mirror)
-    result = restore.run(files)
+    with HeldarStandIn(mirror.database.path, primary_root(mirror), by_ffprobe=True) as heldar:
+        heldar.start(RUNS)
+        restore = Restore(mirror)
+        result = restore.run(files)
+        heldar.stop()
+    assert [end - begin for begin, end in indexed(mirror)] == pytest.approx([SEGMENT_SECONDS] * 3)
     assert [each.new for each in result.files] == files[::-1]
     assert set(outcomes(result).values()) == {(Outcome.RESTORED, Indexing.INDEXED)}
     assert (result.end, result.exit_code, result.heldar, result.start_within) == (End.DONE, 0, Heldar.RUNNING, None)
@@ -118,7 +131,7 @@ def test_with_wait_nothing_is_lost_however_late_heldar_starts(mirror: Mirror, he
     ahead = [0.0]
     restore = Restore(mirror, Wait.ALWAYS, Times(look=0.1, now=lambda: time.time() + ahead[-1]))
     with restore.running(files) as ended:
-        wait_for(lambda: any("It is stopped" in what for what, _ in restore.told))
+        wait_for(lambda: any("it is stopped" in what for what, _ in restore.told))
         for _ in range(3):
             ahead.append(ahead[-1] + HOUR)
             wait_for(lambda: path_of(mirror, files[-1]).stat().st_mtime > time.time() + ahead[-1] - HOUR / 2)
@@ -137,7 +150,7 @@ def test_a_heldar_that_is_killed_and_started_again_meanwhile(mirror: Mirror, hel
         wait_for(lambda: len(heldar.indexed()) > 5)
         heldar.kill()
         wait_for(lambda: len(present(mirror)) == len(files))
-        wait_for(lambda: "It is stopped" in restore.told[-1][0])
+        wait_for(lambda: "it is stopped" in restore.told[-1][0])
         heldar.start(RUNS._replace(ahead=HOUR))
         result = ended()
     assert set(outcomes(result).values()) == {(Outcome.RESTORED, Indexing.INDEXED)}
@@ -153,7 +166,7 @@ def test_a_heldar_that_indexes_nothing_holds_up_nothing(mirror: Mirror) -> None:
         result = Restore(mirror, times=Times(look=0.1, slow=0.5)).run(files)
     assert set(outcomes(result).values()) == {(Outcome.RESTORED, Indexing.SLOW)}
     assert result.exit_code == 1
-    assert "but Heldar does not index them: see its log" in result.sentence()
+    assert "but Heldar does not index them: see Heldar's log" in result.sentence()
 
 
 @pytest.mark.parametrize("running", [True, False])
@@ -212,7 +225,7 @@ def test_what_goes_wrong_with_a_file_concerns_that_file(mirror: Mirror, heldar: 
     reason = f"the primary has {path_of(mirror, taken)} by now: it is left as it is"
     assert result.sentence() == (
         "40s of 2 cameras can be played in Heldar again; 20s of gate could not be restored: "
-        f"{reason} (and 1 more reasons); 10m00s of gate were left out because {left_out.reason}."
+        f"{reason} (and 1 more reason); 10m00s of gate were left out because {left_out.reason}."
     )
 
 

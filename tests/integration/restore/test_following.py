@@ -9,12 +9,12 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
+from support.applying import BEGUN, CAMERA, QUICK, opened
 from support.heldar_kernel import heldar_kernel
 from support.heldar_stand_in import HeldarStandIn
 from support.heldar_stand_in import Times as HeldarsTimes
 from support.made_footage import adopt, settings_of
 from support.mirror import Mirror
-from support.restoring import BEGUN, CAMERA, QUICK, opened
 from support.two_sides import SEGMENT_SECONDS, index, primary_root, record
 from support.waiting import wait_for
 
@@ -205,7 +205,7 @@ def test_a_heldar_that_is_started_later_is_waited_for(
         for _ in range(3):
             ahead.append(ahead[-1] + HOUR)
             wait_for(lambda: last.stat().st_mtime > time.time() + ahead[-1] - TOUCH_SECONDS)
-        assert told[-1].endswith("It is stopped")
+        assert told[-1].endswith("it is stopped")
         heldar.start(RUNS._replace(ahead=ahead[-1]))
         wait_for(lambda: not thread.is_alive())
     assert follower.indexed == set(files)
@@ -239,7 +239,7 @@ def test_a_heldar_that_indexes_nothing(
     with idle_kernel(mirror), following(follower, wait) as thread:
         wait_for(lambda: follower.slow)
         assert (follower.gone, set(follower.slow)) == ({min(files)}, files.keys() - {min(files)})
-        wait_for(lambda: "See its log" in told[-1])
+        wait_for(lambda: "see Heldar's log" in told[-1])
         if wait is Wait.WHILE_RUNNING:
             wait_for(lambda: not thread.is_alive())
         else:
@@ -259,6 +259,19 @@ def test_an_index_that_cannot_be_read_is_no_stopped_heldar(mirror: Mirror, follo
     assert "Is HELDAR_DATABASE_URL the one that Heldar has?" in follower.problem
     follower.follow(Wait.WHILE_RUNNING)
     assert (follower.slow.keys(), follower.indexed) == (files.keys(), set())
+
+
+def test_a_file_that_cannot_be_kept_fresh(mirror: Mirror, follow: Callable[[Times], Follower]) -> None:
+    """It is said why, and the time that is left to start Heldar is the true one."""
+    now = time.time()
+    files = restored(mirror, 1, modified=now - 600)
+    directory = primary_root(mirror) / CAMERA
+    directory.rename(mirror.home / CAMERA)
+    directory.symlink_to(mirror.home / CAMERA)
+    follower = add(follow(Times(look=0.1, now=lambda: now)), files)
+    follower.follow(Wait.WHILE_RUNNING)
+    assert (follower.heldar, follower.start_within()) == (Heldar.STOPPED, ORPHAN_SECONDS - 600)
+    assert "its directory is a file, or a link, which is not followed" in follower.problem
 
 
 @pytest.mark.parametrize("running", [True, False])

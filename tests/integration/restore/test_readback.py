@@ -7,10 +7,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from support.applying import BEGUN, CAMERA, opened, whole
 from support.made_footage import adopt, camera_directory, settings_of
 from support.mirror import Mirror
 from support.mounts import mounted
-from support.restoring import BEGUN, CAMERA, opened, whole
 from support.two_copies import NEWEST, SEGMENT_SECONDS, drop, film, flip, segment
 from support.two_sides import primary_root
 from support.users import as_root

@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from heldar_mirror.restore.applying import Applying, Planned, Progress
+from heldar_mirror.restore.applying import Applying, Progress
 from heldar_mirror.restore.following import Times, Wait
 from heldar_mirror.restore.plan import LeftOut, NewFile, Piece
 from heldar_mirror.restore.result import Result
@@ -33,19 +33,6 @@ BEGUN = 1_800_000_000
 QUICK = Times(look=0.1)
 
 
-class OfCamera(NamedTuple):
-    """What is planned for a camera."""
-
-    files: Sequence[NewFile]
-    left_out: Sequence[LeftOut] = ()
-
-
-class Plan(NamedTuple):
-    """What is planned."""
-
-    cameras: Sequence[OfCamera]
-
-
 def whole(path: Path, seconds: float = SEGMENT_SECONDS) -> NewFile:
     """Return the plan of a file that is a copy of a segment of the mirror."""
     begun = begun_of(path)
@@ -63,7 +50,7 @@ class RestoreProcess:
     """A restore in a process of its own, which may be killed. It knows what that has told."""
 
     def __init__(self, mirror: Mirror, files: Sequence[NewFile], wait: Wait = Wait.WHILE_RUNNING) -> None:
-        command = [sys.executable, "-m", "support.restore_in_process", json.dumps(files), wait.name]
+        command = [sys.executable, "-m", "support.apply_in_process", json.dumps(files), wait.name]
         env = mirror.env | {"PYTHONPATH": str(HERE.parent)}
         self._log = mirror.home / "restore.log"
         with self._log.open("wb") as log:
@@ -108,8 +95,7 @@ class Restore:
                 self.interrupted,
                 self.times,
             )
-            plan: Planned = Plan([OfCamera(list(files), left_out)])
-            return restore.run(plan)
+            return restore.run(files, left_out)
 
     @contextmanager
     def running(self, files: Iterable[NewFile]) -> Iterator[Callable[[], Result]]:
