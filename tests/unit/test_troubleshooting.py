@@ -22,7 +22,7 @@ PACKAGE = TREE / "heldar_mirror"
 EXPLAINED = {
     *("MirrorError", "DatabaseError", "HungError", "StateError", "SupervisordError", "VolumeError"),
     *("UnreadableError", "GoneError"),
-    *("RestoreError", "NoRoomError", "DirectoryError", "ExistsError"),
+    *("RestoreError", "NoRoomError", "DirectoryError", "ExistsError", "DifferentError"),
     *("RefusedError",),
 }
 # Methods that are given a problem which is not raised: the watcher's and the pruner's.
@@ -38,6 +38,7 @@ SELF_EXPLANATORY = (
     "mirror root … was never recorded to by this instance: nothing to restore",
     "something else was mounted at … just now",
     "supervisord at … is shutting down",
+    "the primary's … is not what the mirror has: …. See dmesg for faults of its disk, delete the file, and",
     "the …'s recording … is not there any more",
     "the watcher does not run",
     "the watcher has ended",

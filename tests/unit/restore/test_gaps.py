@@ -92,7 +92,7 @@ def at(moment: float, within: Spans) -> bool:
     return any(begin <= moment < end for begin, end in within.spans)
 
 
-@given(sides, sides, st.builds(Reasons, random_spans, random_spans, random_spans))
+@given(sides, sides, st.builds(Reasons, *[random_spans] * len(Reasons._fields)))
 @settings(max_examples=60)
 def test_only_what_the_primary_surely_lacks_is_wanted(primary: Known, mirror: Known, why: Reasons) -> None:
     """Each second that only the mirror has is wanted, unless it has expired or the like, and none that the primary has.
