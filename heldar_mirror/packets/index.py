@@ -52,13 +52,12 @@ def hash_packets(fd: int, tracks: Sequence[Track]) -> Iterator[tuple[int, bytes]
     """
     places = (zip(track.offsets, repeat(number), track.sizes, strict=False) for number, track in enumerate(tracks))
     # Most packets lie in what was read for the one before. What is read so only moves on, wherever packets lie.
-    piece, begin = memoryview(b""), 0
+    buffer, begin, end = memoryview(bytearray(READ_BYTES)), 0, 0
     for offset, number, size in heapq.merge(*places):
-        if offset > begin and offset + size > begin + len(piece) and size <= READ_BYTES // 2:
-            piece, begin = memoryview(os.pread(fd, READ_BYTES, offset)), offset
-        at = offset - begin
-        if at >= 0 and at + size <= len(piece):
-            yield number, hashlib.sha256(piece[at : at + size]).digest()
+        if offset > begin and offset + size > end and size <= READ_BYTES // 2:
+            begin, end = offset, offset + os.preadv(fd, [buffer], offset)
+        if begin <= offset and offset + size <= end:
+            yield number, hashlib.sha256(buffer[offset - begin : offset - begin + size]).digest()
         else:
             yield number, _hash(fd, offset, size)
 

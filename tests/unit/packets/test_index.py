@@ -414,10 +414,15 @@ def test_hashes_wherever_packets_lie(places: list[list[tuple[int, int]]], read_b
         read.append(size)
         return os_pread(fd, size, offset)
 
-    os_pread = os.pread
+    def preadv(fd: int, buffers: list[memoryview], offset: int) -> int:
+        read.append(sum(map(len, buffers)))
+        return os_preadv(fd, buffers, offset)
+
+    os_pread, os_preadv = os.pread, os.preadv
     with opened(content) as fd, pytest.MonkeyPatch.context() as patch:
         patch.setattr(index, "READ_BYTES", read_bytes)
         patch.setattr(os, "pread", pread)
+        patch.setattr(os, "preadv", preadv)
         digests = digests_of(fd, tracks)
     for each, hashes in zip(places, digests, strict=True):
         assert hashes == [hashlib.sha256(content[at : at + size]).digest() for at, size in each]
