@@ -8,13 +8,13 @@ from typing import Any
 
 from heldar_mirror.footage.names import CAMERA_ID, segment_name
 from heldar_mirror.packets.head import read_head
-from heldar_mirror.packets.index import read_packets
 from heldar_mirror.packets.layout import UnknownLayoutError, read_layout
 from heldar_mirror.recorder.files import open_plain, read_all
 from heldar_mirror.sides.end_reader import EndReader, opened_segment, shown
 from heldar_mirror.sides.ends import JOIN_SECONDS
 from heldar_mirror.sides.fragments import encode, fragments_of
 from heldar_mirror.sides.hashing import drop, hash_file, hash_tracks
+from heldar_mirror.sides.indexes import Indexes
 from heldar_mirror.sides.limits import TooCostlyError, limited_cpu
 from heldar_mirror.sides.names import list_files, list_segments, span_of
 from heldar_mirror.volume.listing import camera_directories, camera_directory
@@ -24,14 +24,16 @@ Answer = tuple[dict[str, Any], Blocks]
 
 
 class Answers:
-    """Answers questions about what lies below an open root. `progress` is called again and again meanwhile.
+    """Answers questions about what lies below an open root. `progress` is called again and again meanwhile, and
+    `indexes` remembers what was read.
 
     Each method raises OSError, with what a person needs to know, and FileNotFoundError for a segment that is not there.
     """
 
-    def __init__(self, root: int, progress: Callable[[], None]) -> None:
+    def __init__(self, root: int, progress: Callable[[], None], indexes: Indexes) -> None:
         self._root = root
         self._progress = progress
+        self._indexes = indexes
 
     def cameras(self) -> Answer:
         """Return the names of all camera directories."""
@@ -104,8 +106,7 @@ class Answers:
         with self._segment(camera_id, begun, scattered=not hashes) as fd:
             fields: dict[str, Any] = {"identity": identity(fd), "tracks": [], "damage": None, "cut": False}
             try:
-                with limited_cpu():
-                    tracks, damage = read_packets(fd)
+                tracks, damage = self._indexes.read(fd)
             except (TooCostlyError, MemoryError) as error:
                 return fields | {"damage": str(error) or "it takes too much memory"}, []
             if sum(sum(track.sizes) for track in tracks) > fields["identity"][0]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from heldar_mirror.errors import VolumeError
 from heldar_mirror.sides.answers import Answer, Answers
+from heldar_mirror.sides.indexes import Indexes
 from heldar_mirror.sides.protocol import ALIVE, encode
 from heldar_mirror.volume.listing import opened_directory, opened_root
 from heldar_mirror.writing import write_all
@@ -54,7 +55,7 @@ class Alive:
             write_all(1, ALIVE)
 
 
-def answer(root: Root, question: dict[str, Any], progress: Callable[[], None]) -> Answer:
+def answer(root: Root, question: dict[str, Any], progress: Callable[[], None], indexes: Indexes) -> Answer:
     """Return the answer to a question, or what keeps us from answering."""
     try:
         opened = root.open()
@@ -63,7 +64,7 @@ def answer(root: Root, question: dict[str, Any], progress: Callable[[], None]) -
     except VolumeError as error:
         return {"volume": str(error)}, []
     try:
-        method = getattr(Answers(opened, progress), question.pop("about"))
+        method = getattr(Answers(opened, progress, indexes), question.pop("about"))
         made: Answer = method(**question)
     except FileNotFoundError:
         return {"gone": True}, []
@@ -74,9 +75,9 @@ def answer(root: Root, question: dict[str, Any], progress: Callable[[], None]) -
 
 def main(path: str, volume: str = "") -> None:
     """Answer questions until standard input ends."""
-    root, alive = Root(Path(path), volume), Alive()
+    root, alive, indexes = Root(Path(path), volume), Alive(), Indexes()
     for line in sys.stdin.buffer:
-        fields, blocks = answer(root, json.loads(line), alive)
+        fields, blocks = answer(root, json.loads(line), alive, indexes)
         write_all(1, encode(fields, blocks), *blocks)
 
 

@@ -12,6 +12,7 @@ from heldar_mirror.manifests.form import DIRECTORY
 from heldar_mirror.manifests.reading import File, read_all_of
 from heldar_mirror.manifests.store import Store, opened_store
 from heldar_mirror.sides.answers import Answers
+from heldar_mirror.sides.indexes import Indexes
 
 DAY = 86400
 # Noon of a day.
@@ -42,7 +43,7 @@ class Root:
 
     def read(self, camera_id: str = "gate") -> Iterator[File]:
         """The manifests of a camera, as `read_all_of` yields them."""
-        answers, path = Answers(self.fd, lambda: None), [DIRECTORY, camera_id]
+        answers, path = Answers(self.fd, lambda: None, Indexes()), [DIRECTORY, camera_id]
 
         def entries() -> list[str]:
             with errors_of_a_side():

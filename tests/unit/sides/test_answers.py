@@ -20,6 +20,7 @@ from heldar_mirror.packets.index import read_packets
 from heldar_mirror.sides import hashing, limits
 from heldar_mirror.sides.answers import Answers
 from heldar_mirror.sides.fragments import decode
+from heldar_mirror.sides.indexes import Indexes
 from heldar_mirror.sides.limits import TooCostlyError, limited_cpu
 from heldar_mirror.sides.recorded import Fragments
 
@@ -31,7 +32,7 @@ class Asked:
 
     def __init__(self, root: Path, fd: int) -> None:
         self.root = root
-        self.answers = Answers(fd, lambda: None)
+        self.answers = Answers(fd, lambda: None, Indexes())
 
     def put(self, begun: int, content: bytes, mtime: float = 10.0) -> Path:
         path = self.root / "gate" / segment_name(begun)
