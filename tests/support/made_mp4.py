@@ -4,7 +4,7 @@ import contextlib
 import os
 import random
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
 
 # A keyframe may depend on others by its flags; only one of them counts.
@@ -137,6 +137,12 @@ def recording(
         table = full("tfra", 0, u32(1, 0, len(entries)), *rows, version=version)
         made += box("mfra", table, full("mfro", 0, u32(len(table) + 24)))
     return made
+
+
+def with_each_number(content: bytes, begin: int, numbers: Sequence[bytes]) -> Iterable[bytes]:
+    """Return the different contents in which one of the numbers stands at any byte from `begin` on."""
+    places = range(begin, len(content))
+    return dict.fromkeys(content[:at] + number + content[at + len(number) :] for at in places for number in numbers)
 
 
 @contextlib.contextmanager

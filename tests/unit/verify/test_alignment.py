@@ -13,7 +13,7 @@ from heldar_mirror.verify.alignment import align
 from heldar_mirror.verify.chain import Block, heaviest_chain
 from heldar_mirror.verify.streams import Stream
 
-MANY = 100_000
+MANY = 30_000
 
 
 def stream(sizes: list[int], begun: float = 0, files: int = 1) -> Stream:
