@@ -2,14 +2,14 @@
 
 import math
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from heldar_mirror.errors import UnreadableError
 from heldar_mirror.footage.spans import Spans
 from heldar_mirror.verify.alignment import NEAR_SECONDS, is_varied
 from heldar_mirror.verify.comparison import Comparison, TrackComparison, Verdict
 from heldar_mirror.verify.files import Content, Files, Key, Side, Source
-from heldar_mirror.verify.judging import Unread, judge
+from heldar_mirror.verify.judging import Unclear, judge
 from heldar_mirror.verify.pairing import Match
 from heldar_mirror.verify.placing import both_have
 from heldar_mirror.verify.shares import Shares, blocks_in, share_of
@@ -60,13 +60,13 @@ class Comparer:
                 self._primary.hashed(file) if needed else each
                 for file, needed, each in zip(window, used, contents, strict=True)
             ]
-        unread = self._unread(window, contents)
         tracks = []
         for key in keys:
             share, place = share_of(contents, key, shares[key]), places.get(key)
             blocks, shifts = (blocks_in(share, place, shares[key]), place.shifts) if place else ([], [])
             stream = content.streams.get(key, NOTHING)
-            track = judge(key[0], verdicts[key], Match(stream, share, blocks, shifts, content.tolerance(key)), unread)
+            match = Match(stream, share, blocks, shifts, content.tolerance(key))
+            track = judge(key[0], verdicts[key], match, self._unclear(window, contents, key, verdicts[key]))
             track.unknown_primary += sum(map(len, shares[key])) - share.length()
             track.held = [each._replace(primary=self._primary.begun[window[each.primary]]) for each in track.held]
             if key in content.streams or share.length() or track.unknown_primary:
@@ -80,9 +80,9 @@ class Comparer:
         found = Comparison(begun, tracks)
         if content.damage is not None:
             found.damaged["mirror", begun] = content.damage
-        time = self._span(self._mirror.begun, mirror)
+        time = _span(self._mirror.begun, mirror)
         for file, each, used in files:
-            other = self._span(self._primary.begun, file)
+            other = _span(self._primary.begun, file)
             near = other[0] < time[1] and time[0] < other[1]
             if used:
                 found.primary.append(self._primary.begun[file])
@@ -101,34 +101,51 @@ class Comparer:
         primary = joined([each.streams.get(key) for each in contents])
         if not any(key in each.streams for each in contents) and any(each.streams for each in contents):
             return Verdict.NOT_IN_PRIMARY
-        if 2 * both_have(stream, primary) <= stream.length():
+        beside = Spans(primary.times(NEAR_SECONDS))
+        matching = any(key in self._shares.places(each) for each in self._neighbours(self._windows.of(mirror)))
+        mostly_alone = 2 * both_have(stream, primary) <= stream.length()
+        if mostly_alone and (matching or not any(beside.overlap(at, at) for at in stream.seconds)):
             return Verdict.NO_COUNTERPART
         if not is_varied(stream):
             return Verdict.ALIKE
-        neighbours = {each for file in self._windows.of(mirror) for each in self._windows.around(file)}
-        matching = any(key in self._shares.places(each) for each in neighbours)
         return Verdict.MATCHES_NOTHING if matching else Verdict.NOT_COMPARABLE
 
-    def _unread(self, window: range, contents: Sequence[Content]) -> Unread:
-        """Return the times of files that can't be read, in a window and around it."""
-        primary = [
-            self._span(self._primary.begun, file)
-            for file, each in zip(window, contents, strict=True)
-            if each.unreadable
-        ]
-        neighbours = {each for file in window for each in self._windows.around(file)}
-        mirror = [self._span(self._mirror.begun, each) for each in neighbours if self._mirror.content(each).unreadable]
-        return Unread(
-            *(Spans((begin - NEAR_SECONDS, end + NEAR_SECONDS) for begin, end in each) for each in (primary, mirror))
-        )
+    def _neighbours(self, window: range) -> list[int]:
+        """Return the files of the mirror that share a file of the primary with a window."""
+        return sorted({each for file in window for each in self._windows.around(file)})
 
-    @staticmethod
-    def _span(begun: Sequence[int], number: int) -> tuple[float, float]:
-        """Return from when to when a file lasts, by the names: until the next one begins."""
-        return begun[number], begun[number + 1] if number + 1 < len(begun) else math.inf
+    def _unclear(self, window: range, contents: Sequence[Content], key: Key, verdict: Verdict) -> Unclear:
+        """Return at which times nothing can be said: those of files that can't be read, and by the verdict all footage.
+
+        So of packets that can't be told from others only those are missing at whose time the other side has none.
+        """
+        neighbours = self._neighbours(window)
+        ours = [self._mirror.content(each) for each in neighbours]
+        told = verdict not in (Verdict.NOT_COMPARABLE, Verdict.ALIKE)
+        return Unclear(
+            _times(self._primary.begun, window, contents, None if told else key),
+            _times(self._mirror.begun, neighbours, ours, None if told else key),
+        )
 
     @staticmethod
     def _readable(content: Content) -> Content:
         if content.unreadable is not None:
             raise UnreadableError(content.unreadable)
         return content
+
+
+def _span(begun: Sequence[int], file: int) -> tuple[float, float]:
+    """Return from when to when a file lasts, by the names: until the next one begins."""
+    return begun[file], begun[file + 1] if file + 1 < len(begun) else math.inf
+
+
+def _times(begun: Sequence[int], files: Iterable[int], contents: Iterable[Content], key: Key | None) -> Spans:
+    """Return the times of files that can't be read, and with a `key` those at which others have packets of it."""
+    found: list[tuple[float, float]] = []
+    for file, content in zip(files, contents, strict=True):
+        if content.unreadable is not None:
+            begin, end = _span(begun, file)
+            found.append((begin - NEAR_SECONDS, end + NEAR_SECONDS))
+        elif key is not None:
+            found += content.streams.get(key, NOTHING).times(NEAR_SECONDS)
+    return Spans(found)

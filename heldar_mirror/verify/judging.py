@@ -10,26 +10,23 @@ from heldar_mirror.verify.pairing import Match, compare_packets, runs_of
 from heldar_mirror.verify.streams import Stream
 
 
-class Unread(NamedTuple):
-    """The times of the files of each side that can't be read, by the names. What is missing there may be in them."""
+class Unclear(NamedTuple):
+    """The times of each side at which it may have what the other one seems to have alone."""
 
     primary: Spans
     mirror: Spans
 
 
-def judge(handler: str, verdict: Verdict, match: Match, unread: Unread) -> TrackComparison:
+def judge(handler: str, verdict: Verdict, match: Match, unclear: Unclear) -> TrackComparison:
     """Return what was found in a track of a file of the mirror, and in the primary's packets that belong to it."""
     mirror, primary = match.mirror, match.primary
     found, pairs = TrackComparison(handler, verdict), list[Block]()
-    if verdict in (Verdict.NOT_COMPARABLE, Verdict.ALIKE):
-        found.unknown_primary, found.unknown_mirror = primary.length(), mirror.length()
-        return found
     if verdict == Verdict.COMPARED:
         found, pairs = compare_packets(handler, match)
     ours = _others(((pair.mirror, pair.packets) for pair in pairs), mirror.length())
     theirs = _others(((pair.primary, pair.packets) for pair in pairs), primary.length())
-    found.only_mirror, found.unknown_mirror = _missing(mirror, ours, unread.primary)
-    found.only_primary, found.unknown_primary = _missing(primary, theirs, unread.mirror)
+    found.only_mirror, found.unknown_mirror = _missing(mirror, ours, unclear.primary)
+    found.only_primary, found.unknown_primary = _missing(primary, theirs, unclear.mirror)
     return found
 
 
@@ -43,7 +40,7 @@ def _others(taken: Iterable[tuple[int, int]], count: int) -> list[int]:
     return [*found, *range(end, count)]
 
 
-def _missing(stream: Stream, packets: list[int], unread: Spans) -> tuple[list[Run], int]:
-    """Return packets that the other side lacks, as runs, and how many of them may lie where it can't be read."""
-    sure = [each for each in packets if not unread.overlap(stream.seconds[each], stream.seconds[each])]
+def _missing(stream: Stream, packets: list[int], unclear: Spans) -> tuple[list[Run], int]:
+    """Return packets that the other side lacks, as runs, and of how many that is not clear."""
+    sure = [each for each in packets if not unclear.overlap(stream.seconds[each], stream.seconds[each])]
     return runs_of(stream, sure), len(packets) - len(sure)

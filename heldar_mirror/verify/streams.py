@@ -2,7 +2,8 @@
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from heldar_mirror.sides.recorded import PacketTrack
@@ -31,6 +32,17 @@ class Stream(NamedTuple):
     def start_of_file(self, packet: int) -> int:
         """Return where the file begins that holds a packet."""
         return self.starts[bisect_right(self.starts, packet) - 1]
+
+
+    def times(self, reach: float) -> Iterator[tuple[float, float]]:
+        """Yield the times that are at most so many seconds from a packet (Unix seconds, each from when to when)."""
+        begin = 0
+        for number, (one, other) in enumerate(pairwise(self.seconds), 1):
+            if not 0 <= other - one <= 2 * reach:
+                yield self.seconds[begin] - reach, one + reach
+                begin = number
+        if self.seconds:
+            yield self.seconds[begin] - reach, self.seconds[-1] + reach
 
 
 NOTHING = Stream(b"", b"", array("d"), [0, 0])

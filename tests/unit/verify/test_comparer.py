@@ -184,6 +184,46 @@ def test_a_camera_that_encodes_for_each_reader_is_not_comparable() -> None:
     assert counts(found)["unknown_primary", "vide"] == counts(found)["unknown_mirror", "vide"] == 90 * 25
 
 
+@pytest.mark.parametrize("sound", [aac, pcm])
+@pytest.mark.parametrize(
+    ("theirs", "ours"), [((0, 90), (0, 120)), ((0, 120), (0, 100)), ((0, 120), (30, 120)), ((50, 120), (0, 120))]
+)
+def test_a_camera_that_encodes_for_each_reader_where_one_side_has_nothing(
+    theirs: tuple[int, int], ours: tuple[int, int], sound: Size
+) -> None:
+    """Only what lies more than a few seconds from all that the other side has is missing there."""
+    kinds = {"vide": video, "soun": sound}
+
+    def side(seed: int, span: tuple[int, int], every: float) -> MadeSide:
+        packets = [each for each in made_packets(seed, 120, kinds) if span[0] <= each.at < span[1]]
+        return cut(packets, [span[0] + every * number for number in range(8)], late(seed))
+
+    found = compared(side(1, theirs, 31), side(2, ours, 20.5), hashed=False)
+    counted = counts(found)
+    for handler, rate in RATES.items():
+        assert counted["identical", handler] == counted["differ", handler] == 0
+        for name, own, other in (("only_primary", theirs, ours), ("only_mirror", ours, theirs)):
+            alone = max(other[0] - own[0], own[1] - other[1], 0)
+            assert rate * max(alone - 6, 0) <= counted[name, handler] <= rate * max(alone - 2, 0)
+    spans = [
+        (run.begin - BEGUN, run.end - BEGUN) for each in found for track in each.tracks for run in track.only_mirror
+    ]
+    assert all(begin > theirs[1] or end < theirs[0] for begin, end in spans)
+
+
+def test_a_hole_on_a_side_of_a_camera_that_encodes_for_each_reader() -> None:
+    """It is found, though no packet can be compared."""
+    kinds = {"vide": video, "soun": aac}
+    packets = [
+        [each for each in made_packets(seed, 240, kinds) if not hole < each.at < hole + 40]
+        for seed, hole in ((1, 60), (2, 150))
+    ]
+    primary, mirror = cut(packets[0], range(0, 240, 60), late(1)), cut(packets[1], range(0, 240, 50), late(2))
+    found = counts(compared(primary, mirror))
+    for name in ("only_primary", "only_mirror"):
+        assert 25 * 30 <= found[name, "vide"] <= 25 * 38
+
+
 def test_sound_that_is_encoded_for_each_reader() -> None:
     """The video is compared all the same."""
     packets, others = (made_packets(seed, 90, {"vide": video, "soun": aac}) for seed in (1, 2))
