@@ -35,6 +35,7 @@ from heldar_mirror.verify.findings import (
     UNCHANGED,
     UNREADABLE,
     Finding,
+    joined,
 )
 from heldar_mirror.verify.memory import Scope
 from heldar_mirror.verify.outcomes import Level
@@ -55,6 +56,9 @@ NOTHING_BESIDE = dict.fromkeys(Level, "the primary has nothing of that time") | 
 
 # No time is later.
 FAR = 1 << 40
+
+# The next step if nothing is the same.
+NEXT = "If the camera does not encode for each reader: do both sides record the same stream, and do their clocks agree?"
 
 # Each column has a head, and shows one of the counts.
 COLUMNS = (
@@ -229,8 +233,8 @@ def finding_lines(report: Report, settings: Settings, zone: Zone) -> Iterator[st
     for camera in report.cameras:
         yield from (f"{settings.mirror_root}/{DIRECTORY}/{camera.camera_id}/{flaw}" for flaw in camera.flaws)
     for camera in report.cameras:
-        for findings in camera.findings.values():
-            yield from (finding_line(camera.camera_id, finding, settings, zone) for finding in findings)
+        for finding, last in joined(camera.findings):
+            yield finding_line(camera.camera_id, finding, last, settings, zone)
 
 
 def standing_lines(report: Report) -> Iterator[str]:
@@ -254,12 +258,15 @@ def standing_lines(report: Report) -> Iterator[str]:
     if nothing:
         yield f"{nothing:,} segment{'s' * (nothing != 1)} can't be compared: {NOTHING_BESIDE[report.level]}"
     for camera in report.cameras:
-        if camera.standing.unrelated and not camera.standing.proven:
-            yield f"{camera.camera_id}: not comparable, since packets are not the same: it may encode for each reader"
+        if unrelated := camera.standing.unrelated:
+            yield (
+                f"{camera.camera_id}: {unrelated:,} segment{'s are' if unrelated != 1 else ' is'} not comparable: "
+                f"the primary has footage of that time, and the packets can't be matched. {NEXT}"
+            )
 
 
-def finding_line(camera_id: str, finding: Finding, settings: Settings, zone: Zone) -> str:
-    """Return a finding as a line, with its file, its time and what is wrong."""
+def finding_line(camera_id: str, finding: Finding, last: int, settings: Settings, zone: Zone) -> str:
+    """Return a finding as a line, with its file, or the first and the last one, its time and what is wrong."""
     root = settings.recordings_dir if finding.side == "primary" else settings.mirror_root
     what = finding.kind.value
     if finding.packets:
@@ -269,4 +276,5 @@ def finding_line(camera_id: str, finding: Finding, settings: Settings, zone: Zon
         what += f", {shown_time(finding.begin, zone)}"
         if finding.end - finding.begin >= 1:
             what += f" to {shown_time(finding.end, zone)}"
-    return f"{root}/{camera_id}/{segment_name(finding.begun)}: {what}" + (f": {finding.reason}" * bool(finding.reason))
+    files = segment_name(finding.begun) + (f" to {segment_name(last)}" if last != finding.begun else "")
+    return f"{root}/{camera_id}/{files}: {what}" + (f": {finding.reason}" * bool(finding.reason))

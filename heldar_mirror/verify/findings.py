@@ -2,19 +2,26 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from typing import Any, NamedTuple
 
-from heldar_mirror.verify.alignment import NEAR_SECONDS
+from heldar_mirror.verify.alignment import NEAR_SECONDS, RUN
 from heldar_mirror.verify.comparison import Comparison, Run, TrackComparison, Verdict
 from heldar_mirror.verify.outcomes import Outcome
+from heldar_mirror.verify.windows import SKEW_SECONDS
 
 # What the counts of a run are called, in its table and in JSON. The first four count packets, the others segments.
 IDENTICAL, ONLY_PRIMARY, ONLY_MIRROR, DIFFERENT = "identical", "only_primary", "only_mirror", "different"
 UNCHANGED, CHANGED = "unchanged", "changed"
 NOT_COMPARABLE, UNREADABLE, NOTHING_THERE, LOOKED_AT = "not_comparable", "unreadable", "nothing_there", "looked_at"
+
+# Why all packets of a track are only on one side.
+NO_TRACK = {
+    Verdict.NOT_IN_PRIMARY: "the primary records none",
+    Verdict.NOT_IN_MIRROR: "the mirror records none",
+}
 
 # So many findings of one kind are remembered of a track of a segment.
 MOST_RUNS = 10
@@ -91,7 +98,7 @@ def judge(comparison: Comparison, kept: Kept, alone: Sequence[int]) -> Judged:
 
     `alone` are files of the primary after the segment, and before the next one, at whose time the mirror has none.
     """
-    expired = sum(_take_expired(track, kept) for track in comparison.tracks)
+    expired = _take_expired(comparison, kept)
     findings = list(_findings(comparison, [each for each in alone if each >= kept.mirror]))
     outcome = _outcome(comparison, findings)
     if expired and outcome is Outcome.PROVEN:
@@ -108,15 +115,29 @@ def judge(comparison: Comparison, kept: Kept, alone: Sequence[int]) -> Judged:
     return Judged(outcome, +counts, findings)
 
 
-def _take_expired(track: TrackComparison, kept: Kept) -> int:
-    """Take out of a track what one side has and the other has deleted in its turn.
+def _take_expired(comparison: Comparison, kept: Kept) -> int:
+    """Take out of the tracks what one side has and the other has deleted in its turn.
 
     Return how many packets of the mirror can't be compared for that.
     """
-    track.only_primary = [run for run in track.only_primary if run.begin >= kept.mirror + NEAR_SECONDS]
-    expired = [run for run in track.only_mirror if run.begin < kept.primary + NEAR_SECONDS]
-    track.only_mirror = track.only_mirror[len(expired) :]
-    return sum(run.packets for run in expired)
+    # Each side has its times by its own clock.
+    offset, expired = max(-SKEW_SECONDS, min(comparison.offset() or 0.0, SKEW_SECONDS)), 0
+    for track in comparison.tracks:
+        until = kept.mirror + offset + NEAR_SECONDS
+        track.only_primary = [run for run in track.only_primary if not _is_older(run, until)]
+        until = kept.primary - offset + NEAR_SECONDS
+        expired += sum(run.packets for run in track.only_mirror if _is_older(run, until))
+        track.only_mirror = [run for run in track.only_mirror if not _is_older(run, until)]
+    return expired
+
+
+def _is_older(run: Run, until: float) -> bool:
+    """Return whether packets are older than a time, but for so few that they may not have been found there.
+
+    Packets of a run are about as far from each other.
+    """
+    seconds = run.end - run.begin
+    return run.end < until or (run.begin < until and run.packets * (run.end - until) < RUN * seconds)
 
 
 def _outcome(comparison: Comparison, findings: list[Finding]) -> Outcome:
@@ -149,13 +170,14 @@ def _track_findings(comparison: Comparison, track: TrackComparison) -> Iterator[
         packets = track.unknown_mirror + sum(run.packets for run in track.only_mirror)
         yield Finding(Kind.MATCHES_NOTHING, "mirror", mirror, packets=packets, track=handler)
         return
+    reason = NO_TRACK.get(track.verdict, "")
     for kind, runs in ((Kind.DIFFERENT, track.differ), (Kind.ONLY_MIRROR, track.only_mirror)):
         for run in shortened(runs):
-            yield Finding(kind, "mirror", mirror, *run, handler)
+            yield Finding(kind, "mirror", mirror, *run, handler, reason)
     for run in shortened(track.only_primary):
         # Its packets are of the last file that was begun by then.
         begun = max((each for each in comparison.primary if each <= run.begin), default=int(run.begin))
-        yield Finding(Kind.ONLY_PRIMARY, "primary", begun, *run, handler)
+        yield Finding(Kind.ONLY_PRIMARY, "primary", begun, *run, handler, reason)
     for jump in track.jumps[:MOST_RUNS]:
         reason = f"by {jump.seconds:+.1f} s"
         yield Finding(Kind.TIME_JUMPS, "mirror", mirror, jump.at, jump.at, track=handler, reason=reason)
@@ -167,6 +189,37 @@ def shortened(runs: Sequence[Run]) -> list[Run]:
         return list(runs)
     rest = runs[MOST_RUNS - 1 :]
     return [*runs[: MOST_RUNS - 1], Run(rest[0].begin, rest[-1].end, sum(run.packets for run in rest))]
+
+
+def joined(findings: Mapping[int, Iterable[Finding]]) -> list[tuple[Finding, int]]:
+    """Return the findings of a camera's segments, with those put together that go on in the next segment.
+
+    Each is given with when its last file begins. So a day without sound on one side is one finding, and not 1,440.
+    """
+    made: list[tuple[Finding, int]] = []
+    latest: dict[tuple[Kind, str, str], tuple[int, int]] = {}
+    for segment, own in findings.items():
+        for each in own:
+            key = each.kind, each.side, each.track
+            before, number = latest.get(key, (segment, 0))
+            if before != segment and _goes_on(made[number][0], each):
+                made[number] = _put_together(made[number][0], each)
+            else:
+                number = len(made)
+                made.append((each, each.begun))
+            latest[key] = segment, number
+    return made
+
+
+def _goes_on(one: Finding, other: Finding) -> bool:
+    if one.end is None or other.begin is None or not one.packets:
+        return False
+    return abs(other.begin - one.end) <= NEAR_SECONDS
+
+
+def _put_together(one: Finding, other: Finding) -> tuple[Finding, int]:
+    packets, reason = one.packets + other.packets, one.reason or other.reason
+    return replace(one, end=other.end, packets=packets, reason=reason), other.begun
 
 
 def encode(findings: Iterable[Finding]) -> str:

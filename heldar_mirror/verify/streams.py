@@ -33,7 +33,6 @@ class Stream(NamedTuple):
         """Return where the file begins that holds a packet."""
         return self.starts[bisect_right(self.starts, packet) - 1]
 
-
     def times(self, reach: float) -> Iterator[tuple[float, float]]:
         """Yield the times that are at most so many seconds from a packet (Unix seconds, each from when to when)."""
         begin = 0

@@ -31,12 +31,15 @@ def run(*command: str) -> None:
     subprocess.run(command, capture_output=True, timeout=COMMAND_SECONDS, check=True)
 
 
-def film(path: Path, seconds: int, tone: int = 300) -> Path:
-    """Encode what a camera sends: a picture with a running clock, and a tone, which tells cameras apart."""
+def film(path: Path, seconds: int, tone: int = 300, *encoders: str) -> Path:
+    """Encode what a camera sends: a picture with a running clock, and a tone, which tells cameras apart.
+
+    `encoders` are further options of the encoders, as of a camera that encodes for each reader.
+    """
     picture = f"testsrc2=size=192x144:rate=15:duration={seconds},hue=h={tone}"
     sound = f"sine=frequency={tone}:duration={seconds}"
     sources = ["-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", sound]
-    run(DEBIAN, "-v", "error", *sources, "-c:v", "libx264", "-g", "15", "-bf", "0", "-c:a", "aac", str(path))
+    run(DEBIAN, "-v", "error", *sources, "-c:v", "libx264", "-g", "15", "-bf", "0", "-c:a", "aac", *encoders, str(path))
     return path
 
 

@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from dataclasses import replace
 
+import click
 import pytest
 from support.examples import settings
 from support.hostile import HOSTILE, is_harmless
@@ -58,6 +59,21 @@ def test_a_finding_of_several_segments_is_one_line() -> None:
     assert sum("Permission denied" in line for line in lines(report(camera(one, one)))) == 1
 
 
+def test_what_goes_on_from_segment_to_segment_is_one_line() -> None:
+    """Such as a day without sound. What is apart stays so."""
+    found = camera()
+    for begun in (BEGUN, BEGUN + 60, BEGUN + 120, BEGUN + 300):
+        found.findings[begun] = [
+            Finding(Kind.ONLY_MIRROR, "mirror", begun, begun, begun + 59.9, 600, "soun", "a reason")
+        ]
+    one, other = (line for line in lines(report(found)) if "only in the mirror" in line)
+    assert click.unstyle(one) == (
+        "/mnt/mirror/gate/20261128_210640.mp4 to 20261128_210840.mp4: 1,800 packets of sound only in the mirror, "
+        "2026-11-28 21:06:40Z to 2026-11-28 21:09:39Z: a reason"
+    )
+    assert "gate/20261128_211140.mp4: 600 packets" in other
+
+
 def test_a_narrow_terminal_shows_no_columns_of_zeros() -> None:
     """Those that say something are shown in any case."""
     wide, narrow = (lines(report(camera()), width)[0] for width in (200, 80))
@@ -74,7 +90,7 @@ def test_it_says_how_far_it_is() -> None:
     assert "a whole round" not in "\n".join(lines(report(camera())))
     text = "\n".join(lines(report(camera(nothing_there=3, unrelated=7, proven=0))))
     assert "3 segments can't be compared: the primary has nothing of that time" in text
-    assert "gate: not comparable" in text
+    assert "gate: 7 segments are not comparable: the primary has footage of that time" in text
     text = "\n".join(lines(replace(report(camera(nothing_there=1)), level=Level.FILES)))
     assert "1 segment can't be compared: in no manifest, since older than all that are listed" in text
     assert "no segment of the mirror is of that time" in "\n".join(lines(report()))

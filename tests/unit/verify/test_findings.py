@@ -1,20 +1,32 @@
 """What a comparison means for a segment, and how that is remembered."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from heldar_mirror.verify.comparison import Comparison, Jump, Run, TrackComparison, Verdict
-from heldar_mirror.verify.findings import MOST_RUNS, Finding, Kept, Kind, decode, encode, judge, shortened, unreadable
+from heldar_mirror.verify.findings import (
+    MOST_RUNS,
+    Finding,
+    Kept,
+    Kind,
+    decode,
+    encode,
+    joined,
+    judge,
+    shortened,
+    unreadable,
+)
 from heldar_mirror.verify.outcomes import Outcome
 
 BEGUN = 1000
 ALWAYS = Kept(0, 0)
 
 
-def comparison(verdict: Verdict = Verdict.COMPARED, /, *, handler: str = "vide", **track: Any) -> Comparison:
-    return Comparison(BEGUN, [TrackComparison(handler, verdict, **track)], primary=[990, 1050])
+def comparison(verdict: Verdict = Verdict.COMPARED, /, **track: Any) -> Comparison:
+    return Comparison(BEGUN, [TrackComparison(**{"handler": "vide", "verdict": verdict} | track)], primary=[990, 1050])
 
 
 def test_identical_packets_are_a_proof() -> None:
@@ -55,6 +67,64 @@ def test_what_has_expired_is_no_finding() -> None:
     assert judge(comparison(identical=1), kept, [1005]).outcome is Outcome.PROVEN
     (hole,) = judge(comparison(identical=1), kept, [1015, 1020]).findings
     assert (hole.kind, hole.begun, hole.reason[:11]) == (Kind.ONLY_PRIMARY, 1015, "2 segments,")
+
+
+@pytest.mark.parametrize("verdict", [Verdict.COMPARED, Verdict.NOT_IN_PRIMARY, Verdict.NO_COUNTERPART])
+def test_what_reaches_beyond_what_has_expired_is_a_finding(verdict: Verdict) -> None:
+    """As a file without sound on one side, of which one part is older than what that side keeps."""
+    kept = Kept(primary=1010, mirror=1010)
+    for side in ("only_mirror", "only_primary"):
+        judged = judge(comparison(verdict, **{side: [Run(1000, 1059, 600)]}), kept, [])
+        assert judged.outcome is Outcome.DIFFERENT
+        (finding,) = judged.findings
+        assert (finding.begin, finding.end, finding.packets) == (1000, 1059, 600)
+        # Fewer than eight packets beyond the edge may be on both sides, and were not found.
+        assert judge(comparison(verdict, **{side: [Run(1000, 1018, 19)]}), kept, []).findings == []
+
+
+@pytest.mark.parametrize("offset", [-20.0, 20.0])
+def test_each_side_has_expired_by_its_own_clock(offset: float) -> None:
+    """The primary's names are ahead by the offset."""
+    kept = Kept(primary=1060 + offset, mirror=1060)
+    (ours, theirs) = [Run(1000, 1059, 600)], [Run(1000 + offset, 1059 + offset, 600)]
+    judged = judge(comparison(identical=9, only_mirror=ours, only_primary=theirs, offset=offset), kept, [])
+    assert judged.findings == []
+    kept = Kept(primary=1030 + offset, mirror=1030)
+    judged = judge(comparison(identical=9, only_mirror=ours, only_primary=theirs, offset=offset), kept, [])
+    assert len(judged.findings) == 2
+
+
+@pytest.mark.parametrize(("verdict", "side"), [(Verdict.NOT_IN_PRIMARY, "primary"), (Verdict.NOT_IN_MIRROR, "mirror")])
+def test_a_track_that_one_side_does_not_record_is_a_finding_with_its_reason(verdict: Verdict, side: str) -> None:
+    other = {"primary": "only_mirror", "mirror": "only_primary"}[side]
+    (finding,) = judge(comparison(verdict, handler="soun", **{other: [Run(1000, 1059, 600)]}), ALWAYS, []).findings
+    assert finding.reason == f"the {side} records none"
+
+
+def test_findings_that_go_on_in_the_next_segment_are_joined() -> None:
+    """By their kind, side and track, if no time lies between them."""
+
+    def lacking(begun: int, begin: float, end: float, handler: str = "soun", reason: str = "") -> Finding:
+        return Finding(Kind.ONLY_MIRROR, "mirror", begun, begin, end, 10, handler, reason)
+
+    damaged = Finding(Kind.DAMAGED, "mirror", 60, reason="expected a box")
+    found = {
+        0: [lacking(0, 1, 2), lacking(0, 4, 59)],  # two of one segment stay apart
+        60: [damaged, lacking(60, 60, 119, reason="why"), lacking(60, 60, 119, "vide")],
+        120: [lacking(120, 120, 130), lacking(120, 150, 179)],
+        180: [lacking(180, 190, 239)],
+        240: [lacking(240, 240, 299, "vide")],
+    }
+    assert joined(found) == [
+        (lacking(0, 1, 2), 0),
+        (replace(lacking(0, 4, 130, reason="why"), packets=30), 120),
+        (damaged, 60),
+        (lacking(60, 60, 119, "vide"), 60),
+        (lacking(120, 150, 179), 120),
+        (lacking(180, 190, 239), 180),
+        (lacking(240, 240, 299, "vide"), 240),
+    ]
+    assert sum(each.packets for each, _ in joined(found)) == 80
 
 
 @pytest.mark.parametrize(
