@@ -27,7 +27,10 @@ AAC = (
 
 
 def serve(address: str, port: int, user: str, password: str) -> None:
-    """Serve streams as a hikvision and a dahua camera do, and ones with G.711 and AAC audio, until SIGTERM."""
+    """Serve streams as a hikvision and a dahua camera do, and others, until SIGTERM.
+
+    `audio` and `aac` have G.711 and AAC audio. `own` is encoded for each reader, and shows a ball that the clock moves.
+    """
     Gst.init(None)
     server = GstRtspServer.RTSPServer()
     server.set_address(address)
@@ -43,12 +46,13 @@ def serve(address: str, port: int, user: str, password: str) -> None:
         ("/Streaming/Channels/102", VIDEO.format(pattern="snow", rate=15)),
         ("/cam/realmonitor", VIDEO.format(pattern="ball", rate=15)),
         ("/lively", VIDEO.format(pattern="snow", rate=25).replace("x264enc", "x264enc bitrate=4096")),
+        ("/own", VIDEO.format(pattern="ball animation-mode=wall-time", rate=15)),
         ("/audio", f"{VIDEO.format(pattern='smpte', rate=15)} {AUDIO}"),
         ("/aac", f"{VIDEO.format(pattern='smpte', rate=15)} {AAC}"),
     ):
         factory = GstRtspServer.RTSPMediaFactory()
         factory.set_launch(f"( {launch} )")
-        factory.set_shared(True)
+        factory.set_shared(mount != "/own")
         # A camera's stream can't be rewound, but the test source says that it can. Each PLAY with a Range, which ffmpeg
         # sends, would rewind the stream of all readers, and a second one during a rewind aborts the server. A stream
         # that publishes its clock can't be rewound; the library has no other switch for that.
