@@ -2,10 +2,11 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from heldar_mirror.errors import DatabaseError, UnreadableError
+from heldar_mirror.footage.names import segment_name
 from heldar_mirror.heldar.cameras import CameraError
 from heldar_mirror.heldar.recordings import read_ends
 from heldar_mirror.heldar.retention import Policy, parse_policy
@@ -13,10 +14,17 @@ from heldar_mirror.heldar.tables import read_policies
 from heldar_mirror.settings import Settings
 from heldar_mirror.sides.recorded import Files
 from heldar_mirror.sides.side import Side
+from heldar_mirror.units import shown_span
+from heldar_mirror.verify.clocks import clock_difference
+from heldar_mirror.verify.files import Files as PacketFiles
+from heldar_mirror.verify.files import Side as PacketSide
 from heldar_mirror.verify.findings import Finding, Kept
 from heldar_mirror.verify.looker import Names, PacketLooker
 from heldar_mirror.verify.memory import Stocked
 from heldar_mirror.verify.stock import Doubt, comparable, doubts
+
+# The clocks of so many cameras are compared in a run: mostly they are the same for all.
+MOST_CAMERAS = 5
 
 # A segment that is too old may lie there for so long, until the pruner or Heldar's next sweep gets to it.
 PRUNING_SECONDS = 1800
@@ -61,6 +69,26 @@ class Beside:
     def looker(self) -> PacketLooker:
         """Return what looks at segments."""
         return PacketLooker(self._make_primary(), self._make_mirror(), self.names, hashed=self._hashed)
+
+    def hint(self, unmatched: Sequence[tuple[str, int]]) -> str | None:
+        """Return why nothing was found of some segments of the mirror, by cameras, if their clocks are the reason.
+
+        Raises VolumeError.
+        """
+        with self._make_mirror() as mirror:
+            for camera_id, begun in unmatched[:MOST_CAMERAS]:
+                names = self.names[camera_id]
+                primary = PacketFiles(camera_id, PacketSide("primary", self.primary, names.primary))
+                ours = PacketFiles(camera_id, PacketSide("mirror", mirror, names.mirror))
+                ahead = clock_difference(primary, ours, begun)
+                if ahead is not None:
+                    path = mirror.root / camera_id / segment_name(begun)
+                    differs = f"{shown_span(round(abs(ahead)))} {'ahead of' if ahead > 0 else 'behind'}"
+                    return (
+                        f"the primary's clock was {differs} the mirror's when {path} was recorded, so nothing of it "
+                        "was found at its time. Set both clocks, for example by NTP"
+                    )
+        return None
 
     def _make_primary(self) -> Side:
         return Side("primary", self._settings.recordings_dir, idle=True)

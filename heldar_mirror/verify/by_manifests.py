@@ -74,6 +74,9 @@ class ByManifests(AbstractContextManager["ByManifests"]):
         """Return what looks at segments."""
         return FileLooker(self._make_mirror())
 
+    def hint(self, _unmatched: Sequence[tuple[str, int]]) -> None:
+        """Return nothing: files are compared with what a manifest says of them, whatever a clock says."""
+
     @cached_property
     def _locks(self) -> dict[str, Spans] | None:
         """The locked times by camera, or None if they can't be read."""

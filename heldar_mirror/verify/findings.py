@@ -168,7 +168,8 @@ def _track_findings(comparison: Comparison, track: TrackComparison) -> Iterator[
     mirror, handler = comparison.begun, track.handler
     if track.verdict is Verdict.MATCHES_NOTHING:
         packets = track.unknown_mirror + sum(run.packets for run in track.only_mirror)
-        yield Finding(Kind.MATCHES_NOTHING, "mirror", mirror, packets=packets, track=handler)
+        begin, end = (track.only_mirror[0].begin, track.only_mirror[-1].end) if track.only_mirror else (None, None)
+        yield Finding(Kind.MATCHES_NOTHING, "mirror", mirror, begin, end, packets, handler)
         return
     reason = NO_TRACK.get(track.verdict, "")
     for kind, runs in ((Kind.DIFFERENT, track.differ), (Kind.ONLY_MIRROR, track.only_mirror)):

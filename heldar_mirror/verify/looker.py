@@ -15,8 +15,9 @@ from heldar_mirror.errors import GoneError, UnreadableError, VolumeError
 from heldar_mirror.sides.recorded import Identity, Packets
 from heldar_mirror.sides.side import Side
 from heldar_mirror.verify.comparer import Comparer
-from heldar_mirror.verify.findings import NOTHING, Judged, Kept, encode, judge, unreadable
+from heldar_mirror.verify.findings import IDENTICAL, NOTHING, Judged, Kept, encode, judge, unreadable
 from heldar_mirror.verify.memory import Look, Stocked
+from heldar_mirror.verify.outcomes import Outcome
 from heldar_mirror.verify.run import Looked
 from heldar_mirror.verify.windows import SKEW_SECONDS, surroundings
 
@@ -119,7 +120,8 @@ class PacketLooker(AbstractContextManager["PacketLooker"]):
             if segment.begun not in pair.mirror.gone:
                 look = Look(segment.begun, int(time.time()), judged.outcome, encode(judged.findings))
                 read = pair.primary.read + pair.mirror.read
-                yield Looked(look, segment.size, read - spent, judged.counts)
+                matched = judged.counts[IDENTICAL] > 0 or judged.outcome not in (Outcome.UNRELATED, Outcome.DIFFERENT)
+                yield Looked(look, segment.size, read - spent, judged.counts, matched)
                 spent = read
 
 

@@ -18,12 +18,16 @@ from heldar_mirror.verify.memory import Block, Look, Memory, Scope, Stocked
 
 
 class Looked(NamedTuple):
-    """A look, what was read for it (bytes, of both sides), and what was counted, such as identical packets."""
+    """A look, what was read for it (bytes, of both sides), and what was counted, such as identical packets.
+
+    `matched` says whether anything of the segment was found on the other side, or need not be.
+    """
 
     look: Look
     size: int
     read: int
     counts: Counter[str]
+    matched: bool = True
 
 
 class Looker(Protocol):
@@ -48,11 +52,15 @@ class End(str, Enum):
 
 @dataclass
 class Done:
-    """What a run has done: by camera what it counted, and what could not be read, each once."""
+    """What a run has done: by camera what it counted, and what could not be read, each once.
+
+    `unmatched` has by camera a segment of which nothing was found on the other side, which should have it.
+    """
 
     end: End = End.DONE
     counts: dict[str, Counter[str]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    unmatched: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
@@ -117,6 +125,8 @@ class Run:
             self.memory.note(self.scope.level, camera_id, looked.look)
             self.done.counts.setdefault(camera_id, Counter()).update(looked.counts)
             self.purse.spend(looked.read, looked.size)
+            if not looked.matched:
+                self.done.unmatched[camera_id] = looked.look.begun
         self.progress(camera_id)
 
     def _is_over(self) -> bool:

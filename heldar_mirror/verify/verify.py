@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
@@ -62,6 +62,12 @@ class Proof(Protocol):
     def looker(self) -> AbstractContextManager[Looker]:
         """Return what looks at segments. Each thread has its own."""
 
+    def hint(self, unmatched: Sequence[tuple[str, int]]) -> str | None:
+        """Return why nothing was found of some segments of the mirror, by cameras, if that can be said.
+
+        Raises VolumeError.
+        """
+
 
 class Verify:
     """One run of `verify`."""
@@ -80,25 +86,28 @@ class Verify:
 
         Raises LookupError for a camera of which the mirror has nothing, and StateError.
         """
-        if self._request.scope.level is Level.NAMES:
+        scope = self._request.scope
+        if scope.level is Level.NAMES:
             return self._by_names()
         camera_ids, done = list(self._request.camera_ids), Done()
         with opened_memory(self._settings) as memory, self._proof() as proof:
             try:
                 camera_ids, ready = self._take_stock(memory, proof)
                 done = self._look(memory, proof, ready)
+                if done.unmatched and done.end in (End.DONE, End.BUDGET):
+                    self._problems += filter(None, [proof.hint(_comparable_first(done.unmatched, memory, scope))])
             except VolumeError as error:
                 self._problems.append(str(error))
                 done.end = End.LOST
-            cameras = _cameras(memory, self._request.scope, camera_ids or memory.camera_ids(), done)
+            cameras = _cameras(memory, scope, camera_ids or memory.camera_ids(), done)
             for camera in cameras:
                 camera.flaws = proof.flaws.get(camera.camera_id, [])
                 for finding in proof.found.get(camera.camera_id, []):
-                    if self._request.scope.since <= finding.begun <= self._request.scope.until:
+                    if scope.since <= finding.begun <= scope.until:
                         camera.findings.setdefault(finding.begun, []).append(finding)
         spent = Spent(self._purse.elapsed(), self._purse.read, self._purse.looked)
         problems = list(dict.fromkeys([*self._problems, *done.problems]))
-        return Report(self._request.scope.level, done.end, spent, cameras, problems)
+        return Report(scope.level, done.end, spent, cameras, problems)
 
     def _by_names(self) -> Report:
         """Look at the names and times of all that is asked for."""
@@ -176,6 +185,12 @@ class Verify:
         return Run(memory, scope, self._purse, proof.looker, interrupted, progress).run(
             order(blocks), self._request.jobs
         )
+
+
+def _comparable_first(unmatched: Mapping[str, int], memory: Memory, scope: Scope) -> list[tuple[str, int]]:
+    """Return segments that matched nothing, those first whose cameras have others that were proven."""
+    standings = memory.standings(scope)
+    return sorted(unmatched.items(), key=lambda each: -standings.get(each[0], NONE).proven)
 
 
 def _cameras(memory: Memory, scope: Scope, camera_ids: Iterable[str], done: Done) -> list[CameraReport]:

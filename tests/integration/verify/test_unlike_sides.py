@@ -53,10 +53,10 @@ def mirror() -> Iterator[Mirror]:
         yield made
 
 
-def record(mirror: Mirror, primary: Path, ours: Path) -> tuple[list[Path], list[Path]]:
-    """Record a film on each side. The mirror begins later. Return the segments of both."""
+def record(mirror: Mirror, primary: Path, ours: Path, ahead: int = 0) -> tuple[list[Path], list[Path]]:
+    """Record a film on each side. The mirror begins later, and the primary's clock is `ahead`. Return the segments."""
     begun = an_hour_ago()
-    theirs = segment(DEBIAN, primary, mirror.home / "recordings/gate", begun)
+    theirs = segment(DEBIAN, primary, mirror.home / "recordings/gate", begun + ahead)
     return theirs, segment(NEWEST, ours, camera_directory(mirror, "gate"), begun, skip=LATER_SECONDS)
 
 
@@ -142,3 +142,26 @@ def test_a_camera_that_encodes_for_each_reader_while_one_side_is_off(
     assert all(each["begin"] > begun for each in found)
     # One line of picture and one of sound.
     assert sum("only in the" in each for each in lines(mirror, code=expected)) == 2 * expected
+
+
+@pytest.mark.parametrize(("ahead", "shown"), [(45, "4[456]s ahead of"), (-45, "4[456]s behind")])
+def test_clocks_that_differ_are_named(mirror: Mirror, films: Films, ahead: int, shown: str) -> None:
+    """Nothing can be compared then, but a person knows why."""
+    record(mirror, films.whole, films.whole, ahead)
+    report, _ = verify(mirror, code=1)
+    (problem,) = report["problems"]
+    path = rf"{mirror.root}/gate/\d+_\d+\.mp4"
+    assert re.match(rf"the primary's clock was {shown} the mirror's when {path} was recorded", problem)
+    assert any(each == f"! {problem}" for each in lines(mirror, code=1))
+
+
+def test_a_camera_that_encodes_for_each_reader_does_not_hide_that_clocks_differ(mirror: Mirror, films: Films) -> None:
+    """One camera that can be compared tells it for all."""
+    record(mirror, films.whole, films.other, 45)
+    assert verify(mirror, code=1)[0]["problems"] == []
+    mirror.database.add("hall")
+    for side in ("recordings", "mirror"):
+        (mirror.home / side / "gate").rename(mirror.home / side / "hall")
+    record(mirror, films.whole, films.whole, 45)
+    (problem,) = verify(mirror, code=1)[0]["problems"]
+    assert "/gate/" in problem

@@ -81,6 +81,15 @@ def test_each_segment_is_looked_at_and_what_was_read_is_counted(sides: tuple[Fak
     assert 2 * size < sum(each.read for each in found.values()) < 2.2 * size
 
 
+def test_segments_of_which_nothing_is_found_are_told(sides: tuple[FakeSide, FakeSide]) -> None:
+    """Unless the primary has deleted all that it had of their time."""
+    primary, _ = sides
+    other = FakeSide("mirror", cut(made_packets(2, SECONDS, {"vide": video, "soun": aac}), range(0, 60, 10)))
+    assert not any(each.matched for each in look(primary, other).values())
+    primary.gone = {BEGUN, BEGUN + 10}
+    assert {begun for begun, each in look(primary, other).items() if each.matched} == {0}
+
+
 def test_a_file_that_goes_before_it_is_read_has_expired(sides: tuple[FakeSide, FakeSide]) -> None:
     """On the primary nothing can be compared then, and on the mirror there is nothing to look at."""
     primary, mirror = sides
