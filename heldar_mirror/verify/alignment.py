@@ -23,7 +23,7 @@ RUN = 8
 NEAR_SECONDS = 4
 
 # A run with fewer different values says too little: sound of a constant size has single odd ones.
-DIFFERENT = 4
+DISTINCT = 4
 
 # Far from its time, by the names, a run has to be longer: among many packets eight equal sizes may occur by chance.
 FAR_RUN = 16
@@ -31,7 +31,7 @@ FAR_RUN = 16
 # Packets are compared so many at a time.
 PIECE = 256
 
-Places = dict[bytes, list[int]]
+Occurrences = dict[bytes, list[int]]
 
 
 def align(mirror: Stream, primary: Stream, tolerance: float, *, by_digests: bool = False) -> list[Block]:
@@ -46,18 +46,18 @@ def is_varied(stream: Stream) -> bool:
     """Return whether most runs of sizes occur but once in a stream, so that they can be told from all others."""
     if stream.length() < 2 * RUN:
         return False
-    places = _places(stream.sizes, 4, 0, stream.length())
+    places = _occurrences(stream.sizes, 4, 0, stream.length())
     return 2 * sum(len(each) == 1 and _tells(run, 4) for run, each in places.items()) > stream.length()
 
 
 def _tells(values: bytes, width: int, packets: int = RUN) -> bool:
     """Return whether so many packets have enough different values to be told from others."""
-    return len({values[at : at + width] for at in range(0, len(values), width)}) >= min(DIFFERENT, packets)
+    return len({values[at : at + width] for at in range(0, len(values), width)}) >= min(DISTINCT, packets)
 
 
-def _places(values: bytes, width: int, begin: int, end: int, run: int = RUN) -> Places:
+def _occurrences(values: bytes, width: int, begin: int, end: int, run: int = RUN) -> Occurrences:
     """Return where each run lies that begins at `begin` or later and ends at `end` at the latest."""
-    found: Places = defaultdict(list)
+    found: Occurrences = defaultdict(list)
     length = run * width
     for packet in range(begin, end - run + 1):
         found[values[packet * width : packet * width + length]].append(packet)
@@ -85,8 +85,8 @@ class _Aligner:
 
     def _blocks(self, begin: int, end: int) -> list[Block]:
         count, width = self._mirror.length(), self._width
-        ours = _places(self._ours, width, 0, count, self._run)
-        theirs = _places(self._theirs, width, begin, end, self._run)
+        ours = _occurrences(self._ours, width, 0, count, self._run)
+        theirs = _occurrences(self._theirs, width, begin, end, self._run)
         found: list[Block] = []
         packet = 0
         while packet <= count - self._run:

@@ -16,8 +16,7 @@ from heldar_mirror.sides.recorded import Files
 from heldar_mirror.sides.side import Side
 from heldar_mirror.units import shown_span
 from heldar_mirror.verify.clocks import clock_difference
-from heldar_mirror.verify.files import Files as PacketFiles
-from heldar_mirror.verify.files import Side as PacketSide
+from heldar_mirror.verify.files import Contents
 from heldar_mirror.verify.findings import Finding, Kept
 from heldar_mirror.verify.looker import Names, PacketLooker
 from heldar_mirror.verify.memory import Stocked
@@ -78,8 +77,8 @@ class Beside:
         with self._make_mirror() as mirror:
             for camera_id, begun in unmatched[:MOST_CAMERAS]:
                 names = self.names[camera_id]
-                primary = PacketFiles(camera_id, PacketSide("primary", self.primary, names.primary))
-                ours = PacketFiles(camera_id, PacketSide("mirror", mirror, names.mirror))
+                primary = Contents(camera_id, "primary", self.primary, names.primary)
+                ours = Contents(camera_id, "mirror", mirror, names.mirror)
                 ahead = clock_difference(primary, ours, begun)
                 if ahead is not None:
                     path = mirror.root / camera_id / segment_name(begun)

@@ -8,7 +8,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 
 from heldar_mirror.verify.alignment import FAR_RUN, NEAR_SECONDS, align, is_varied
-from heldar_mirror.verify.files import Content, Files
+from heldar_mirror.verify.files import Content, Contents
 from heldar_mirror.verify.streams import Stream
 from heldar_mirror.verify.windows import SKEW_SECONDS
 
@@ -19,7 +19,7 @@ MOST_FILES = 300
 SHARE = 1 / 3
 
 
-def clock_difference(primary: Files, mirror: Files, begun: int) -> float | None:
+def clock_difference(primary: Contents, mirror: Contents, begun: int) -> float | None:
     """Return by how many seconds the primary's clock is ahead, by a file of the mirror. None if it is not found so.
 
     A neighbour of the file has to lie as far from its time: a single file may have been swapped. Raises HungError.
@@ -33,7 +33,7 @@ def clock_difference(primary: Files, mirror: Files, begun: int) -> float | None:
     return ahead if not neighbours or any(_lies_at(ahead, primary, mirror, each) for each in neighbours) else None
 
 
-def _lies_at(ahead: float, primary: Files, mirror: Files, file: int) -> bool:
+def _lies_at(ahead: float, primary: Contents, mirror: Contents, file: int) -> bool:
     """Return whether a file of the mirror lies in the primary so many seconds later."""
     last = bisect_right(primary.begun, mirror.begun[file] + ahead)
     beside = range(max(0, last - 2), min(last + 2, len(primary.begun)))

@@ -8,12 +8,12 @@ from heldar_mirror.errors import UnreadableError
 from heldar_mirror.footage.spans import Spans
 from heldar_mirror.verify.alignment import NEAR_SECONDS, is_varied
 from heldar_mirror.verify.comparison import Comparison, TrackComparison, Verdict
-from heldar_mirror.verify.files import Content, Files, Key, Side, Source
-from heldar_mirror.verify.judging import Unclear, judge
+from heldar_mirror.verify.files import Content, Contents, Key, Source
+from heldar_mirror.verify.judging import Unclear, judge_track
 from heldar_mirror.verify.pairing import Match
 from heldar_mirror.verify.placing import both_have
 from heldar_mirror.verify.shares import Shares, blocks_in, share_of
-from heldar_mirror.verify.streams import NOTHING, joined
+from heldar_mirror.verify.streams import EMPTY, joined
 from heldar_mirror.verify.windows import Windows
 
 
@@ -29,8 +29,8 @@ class Comparer:
         hashed: bool,
     ) -> None:
         """Take where each side is read, when its files begin (Unix seconds), in order, and when the mirror's end."""
-        self._primary = Files(camera_id, Side("primary", *primary))
-        self._mirror = Files(camera_id, Side("mirror", *mirror[:2]))
+        self._primary = Contents(camera_id, "primary", *primary)
+        self._mirror = Contents(camera_id, "mirror", *mirror[:2])
         self._windows = Windows(*(primary[1], *mirror[1:]))
         self._hashed = hashed
         self._shares = Shares(self._windows, self._primary, self._mirror, hashed=hashed)
@@ -64,9 +64,9 @@ class Comparer:
         for key in keys:
             share, place = share_of(contents, key, shares[key]), places.get(key)
             blocks, shifts = (blocks_in(share, place, shares[key]), place.shifts) if place else ([], [])
-            stream = content.streams.get(key, NOTHING)
+            stream = content.streams.get(key, EMPTY)
             match = Match(stream, share, blocks, shifts, content.tolerance(key))
-            track = judge(key[0], verdicts[key], match, self._unclear(window, contents, key, verdicts[key]))
+            track = judge_track(key[0], verdicts[key], match, self._unclear(window, contents, key, verdicts[key]))
             track.unknown_primary += sum(map(len, shares[key])) - share.length()
             track.held = [each._replace(primary=self._primary.begun[window[each.primary]]) for each in track.held]
             if key in content.streams or share.length() or track.unknown_primary:
@@ -147,5 +147,5 @@ def _times(begun: Sequence[int], files: Iterable[int], contents: Iterable[Conten
             begin, end = _span(begun, file)
             found.append((begin - NEAR_SECONDS, end + NEAR_SECONDS))
         elif key is not None:
-            found += content.streams.get(key, NOTHING).times(NEAR_SECONDS)
+            found += content.streams.get(key, EMPTY).times(NEAR_SECONDS)
     return Spans(found)

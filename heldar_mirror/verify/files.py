@@ -11,7 +11,7 @@ from heldar_mirror.sides.recorded import Identity, Packets
 from heldar_mirror.verify.streams import Stream, spacing, streamed
 
 
-class Kept(NamedTuple):
+class Limits(NamedTuple):
     """How much is remembered: so many files, or more if they have few packets; and fewer if they have very many."""
 
     files: int
@@ -21,8 +21,8 @@ class Kept(NamedTuple):
 
 # Without digests a packet takes 12 bytes, and with them 44. A comparison needs some ten files of the primary around one
 # of the mirror, more if they are short, and the digests of two.
-KEPT = Kept(16, 1 << 19, 1 << 22)
-KEPT_DIGESTS = Kept(4, 1 << 17, 1 << 20)
+LIMITS = Limits(16, 1 << 19, 1 << 22)
+DIGEST_LIMITS = Limits(4, 1 << 17, 1 << 20)
 
 # A track by its handler and its number among those of this handler: ids may differ between the sides.
 Key = tuple[str, int]
@@ -61,49 +61,42 @@ class Content:
         return sum(stream.length() for stream in self.streams.values())
 
 
-class Side(NamedTuple):
-    """The files of a camera on one side: where they are read, and when each begins (Unix seconds), in order."""
+class Contents:
+    """What the files of one camera on one side hold, given by their numbers."""
 
-    name: SideName
-    source: Source
-    begun: Sequence[int]
-
-
-class Files:
-    """The files of one camera on one side, read by their indexes."""
-
-    def __init__(self, camera_id: str, side: Side) -> None:
-        self._camera_id, self._side = camera_id, side
-        self.begun = side.begun
+    def __init__(self, camera_id: str, side: SideName, source: Source, begun: Sequence[int]) -> None:
+        """Take where the files are read, and when each begins (Unix seconds), in order."""
+        self._camera_id, self._side, self._source = camera_id, side, source
+        self.begun = begun
         self._kept: OrderedDict[int, Content] = OrderedDict()
         self._hashed: OrderedDict[int, Content] = OrderedDict()
 
     def content(self, number: int) -> Content:
         """Return what a file holds, without digests. Raises HungError."""
-        return self._read(number, self._kept, KEPT)
+        return self._read(number, self._kept, LIMITS)
 
     def hashed(self, number: int) -> Content:
         """Return what a file holds, with digests. Raises HungError.
 
         Raises UnreadableError if the file was changed since it was read without them.
         """
-        before, content = self.content(number), self._read(number, self._hashed, KEPT_DIGESTS)
+        before, content = self.content(number), self._read(number, self._hashed, DIGEST_LIMITS)
         if content.identity != before.identity and content.unreadable is None:
             self._kept.pop(number)
             self._hashed.pop(number)
-            begun = self._side.begun[number]
+            begun = self.begun[number]
             raise UnreadableError(
-                f"{self._camera_id}/{segment_name(begun)} of the {self._side.name} was changed while it was read: "
+                f"{self._camera_id}/{segment_name(begun)} of the {self._side} was changed while it was read: "
                 "verify it again when it is written to no more"
             )
         return content
 
-    def _read(self, number: int, kept: "OrderedDict[int, Content]", most: Kept) -> Content:
+    def _read(self, number: int, kept: "OrderedDict[int, Content]", most: Limits) -> Content:
         if number in kept:
             kept.move_to_end(number)
             return kept[number]
-        read = self._side.source.hashes if kept is self._hashed else self._side.source.packets
-        begun = self._side.begun[number]
+        read = self._source.hashes if kept is self._hashed else self._source.packets
+        begun = self.begun[number]
         try:
             content = content_of(begun, read(self._camera_id, begun))
         except UnreadableError as error:

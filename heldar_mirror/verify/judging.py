@@ -17,7 +17,7 @@ class Unclear(NamedTuple):
     mirror: Spans
 
 
-def judge(handler: str, verdict: Verdict, match: Match, unclear: Unclear) -> TrackComparison:
+def judge_track(handler: str, verdict: Verdict, match: Match, unclear: Unclear) -> TrackComparison:
     """Return what was found in a track of a file of the mirror, and in the primary's packets that belong to it."""
     mirror, primary = match.mirror, match.primary
     found, pairs = TrackComparison(handler, verdict), list[Block]()

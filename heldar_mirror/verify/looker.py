@@ -22,7 +22,7 @@ from heldar_mirror.verify.run import Looked
 from heldar_mirror.verify.windows import SKEW_SECONDS, surroundings
 
 # A segment ends when the next one begins, unless that is so much later than usual (seconds).
-LATE_SECONDS = 10
+GAP_SECONDS = 10
 # What is read of a file for the index of a packet, in bytes.
 INDEX_BYTES = 16
 
@@ -82,7 +82,7 @@ class Reader:
         )
 
 
-class Pair(NamedTuple):
+class Readers(NamedTuple):
     """The readers of both sides."""
 
     primary: Reader
@@ -107,8 +107,11 @@ class PacketLooker(AbstractContextManager["PacketLooker"]):
         Raises VolumeError, which is a HungError if a volume does not answer.
         """
         names = around(self._names[camera_id], segments)
-        pair = Pair(Reader(self._primary), Reader(self._mirror))
-        sides = (pair.primary, names.primary), (pair.mirror, names.mirror, _ends(pair.mirror, camera_id, names.mirror))
+        readers = Readers(Reader(self._primary), Reader(self._mirror))
+        sides = (
+            (readers.primary, names.primary),
+            (readers.mirror, names.mirror, _ends(readers.mirror, camera_id, names.mirror)),
+        )
         comparer = Comparer(camera_id, *sides, hashed=self._hashed)
         alone = _by_segment(comparer.alone(), names.mirror)
         spent = 0
@@ -116,10 +119,10 @@ class PacketLooker(AbstractContextManager["PacketLooker"]):
             if is_expired(names, segment.begun):
                 judged = NOTHING
             else:
-                judged = _judged(comparer, segment.begun, names, pair, alone.get(segment.begun, []))
-            if segment.begun not in pair.mirror.gone:
+                judged = _judged(comparer, segment.begun, names, readers, alone.get(segment.begun, []))
+            if segment.begun not in readers.mirror.gone:
                 look = Look(segment.begun, int(time.time()), judged.outcome, encode(judged.findings))
-                read = pair.primary.read + pair.mirror.read
+                read = readers.primary.read + readers.mirror.read
                 matched = judged.counts[IDENTICAL] > 0 or judged.outcome not in (Outcome.UNRELATED, Outcome.DIFFERENT)
                 yield Looked(look, segment.size, read - spent, judged.counts, matched)
                 spent = read
@@ -144,17 +147,17 @@ def following(begun: "array[int]", segment: int) -> float:
     return begun[number] if number < len(begun) else segment + 1
 
 
-def _judged(comparer: Comparer, segment: int, names: Names, pair: Pair, alone: Sequence[int]) -> Judged:
-    before = len(pair.primary.gone)
+def _judged(comparer: Comparer, segment: int, names: Names, readers: Readers, alone: Sequence[int]) -> Judged:
+    before = len(readers.primary.gone)
     try:
         comparison = comparer.compare(segment)
     except UnreadableError as error:
         # A file that goes while it is read counts as changed.
-        return NOTHING if len(pair.primary.gone) > before else unreadable(segment, str(error))
+        return NOTHING if len(readers.primary.gone) > before else unreadable(segment, str(error))
     # What went meanwhile was the oldest.
     kept = Kept(
-        max(names.kept.primary, *(following(names.primary, each) for each in pair.primary.gone), 0),
-        max(names.kept.mirror, *(following(names.mirror, each) for each in pair.mirror.gone), 0),
+        max(names.kept.primary, *(following(names.primary, each) for each in readers.primary.gone), 0),
+        max(names.kept.mirror, *(following(names.mirror, each) for each in readers.mirror.gone), 0),
     )
     return judge(comparison, kept, alone)
 
@@ -164,7 +167,7 @@ def _ends(mirror: Reader, camera_id: str, begun: "array[int]") -> list[float]:
     usual = median(map(sub, begun[1:], begun)) if len(begun) > 1 else 0
     ends: list[float] = []
     for each, after in zip_longest(begun, begun[1:], fillvalue=math.inf):
-        late = after > each + usual + LATE_SECONDS
+        late = after > each + usual + GAP_SECONDS
         ends.append(each + _length(mirror, camera_id, int(each), usual) if late else after)
     return ends
 

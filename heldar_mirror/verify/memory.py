@@ -23,7 +23,7 @@ VERSION = 1
 
 # Segments of a camera that were begun in the same hour are looked at together: they share files of the primary. By
 # manifests, it is those of a day.
-BLOCK_SECONDS = {Level.INDEX: 3600, Level.PACKETS: 3600, Level.FILES: 86_400}
+BATCH_SECONDS = {Level.INDEX: 3600, Level.PACKETS: 3600, Level.FILES: 86_400}
 
 SCHEMA = f"""
 BEGIN;
@@ -101,7 +101,7 @@ class Look(NamedTuple):
     finding: str = ""
 
 
-class Block(NamedTuple):
+class Batch(NamedTuple):
     """Segments of one camera that were begun in the same hour or day, and are due for the same reason.
 
     `turn` is 0 for findings, 1 for what was never looked at, 2 for the rest. `looked` is the oldest look, if any.
@@ -221,26 +221,26 @@ class Memory:
             (level, self._number(camera_id), begun, until, modified),
         )
 
-    def blocks(self, scope: Scope, camera_ids: Collection[str]) -> list[Block]:
+    def batches(self, scope: Scope, camera_ids: Collection[str]) -> list[Batch]:
         """Return what is due of some cameras: findings, what was never looked at, and the rest, in the order of these,
         and the oldest look first."""
         rows = self._connection.execute(
-            f"SELECT camera, begun / :length AS block, {TURN} AS turn, MIN(looked), COUNT(*), SUM(size) "  # noqa: S608 - only constants
-            f"FROM looks WHERE {DUE} GROUP BY camera, block, turn ORDER BY turn, MIN(looked), block DESC, camera",
-            {**scope._asdict(), "length": BLOCK_SECONDS[scope.level]},
+            f"SELECT camera, begun / :length AS batch, {TURN} AS turn, MIN(looked), COUNT(*), SUM(size) "  # noqa: S608 - only constants
+            f"FROM looks WHERE {DUE} GROUP BY camera, batch, turn ORDER BY turn, MIN(looked), batch DESC, camera",
+            {**scope._asdict(), "length": BATCH_SECONDS[scope.level]},
         )
         wanted = {self._cameras[camera_id] for camera_id in camera_ids if camera_id in self._cameras}
-        return [Block(self._ids[camera], *rest) for camera, *rest in rows if camera in wanted]
+        return [Batch(self._ids[camera], *rest) for camera, *rest in rows if camera in wanted]
 
-    def due(self, scope: Scope, block: Block) -> list[Stocked]:
-        """Return the segments of a block, in the order of time."""
-        length = BLOCK_SECONDS[scope.level]
-        begin = block.number * length
+    def due(self, scope: Scope, batch: Batch) -> list[Stocked]:
+        """Return the segments of a batch, in the order of time."""
+        length = BATCH_SECONDS[scope.level]
+        begin = batch.number * length
         inside = scope._replace(since=max(scope.since, begin), until=min(scope.until, begin + length - 1))
         rows = self._connection.execute(
             f"SELECT begun, size, modified FROM looks WHERE {DUE} AND camera = :camera AND {TURN} = :turn "  # noqa: S608 - only constants
             "ORDER BY begun",
-            {**inside._asdict(), "camera": self._cameras[block.camera_id], "turn": block.turn},
+            {**inside._asdict(), "camera": self._cameras[batch.camera_id], "turn": batch.turn},
         )
         return [Stocked(*row) for row in rows]
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from heldar_mirror.verify.alignment import align, is_varied
 from heldar_mirror.verify.chain import Block
 from heldar_mirror.verify.files import Key
-from heldar_mirror.verify.streams import NOTHING, Stream
+from heldar_mirror.verify.streams import EMPTY, Stream
 
 # For each file of the primary in a window: by how many seconds its times are ahead of the mirror's, if it is known.
 Shifts = list[float | None]
@@ -52,7 +52,7 @@ def place(tracks: Tracks, hashed: Callable[[], Tracks] | None = None) -> dict[Ke
         return {}
     places = {}
     for key, stream in tracks.mirror.items():
-        primary = tracks.primary.get(key, NOTHING)
+        primary = tracks.primary.get(key, EMPTY)
         if key in blocks or (stream.seconds and primary.seconds and not is_varied(stream)):
             shifts = [
                 other if shift is None else shift for shift, other in zip(own.get(key, others), others, strict=True)
@@ -85,11 +85,11 @@ def _first_at(at: float, primary: Stream, shifts: Shifts, file: int, until: int)
 
 def _found(key: Key, tracks: Tracks, hashed: Callable[[], Tracks] | None) -> list[Block]:
     """Return the blocks of a track, found by its sizes; or by its digests, if the sizes are alike."""
-    mirror, primary = tracks.mirror[key], tracks.primary.get(key, NOTHING)
+    mirror, primary = tracks.mirror[key], tracks.primary.get(key, EMPTY)
     blocks = _blocks(mirror, primary, tracks.tolerances[key])
     if not blocks and hashed and mirror.seconds and primary.seconds and not is_varied(mirror):
         both = hashed()
-        ours, theirs = both.mirror.get(key, NOTHING), both.primary.get(key, NOTHING)
+        ours, theirs = both.mirror.get(key, EMPTY), both.primary.get(key, EMPTY)
         if ours.length() == mirror.length() and theirs.length() == primary.length():  # so that all could be read
             blocks = _blocks(ours, theirs, tracks.tolerances[key], by_digests=True)
     return blocks

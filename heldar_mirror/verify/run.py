@@ -10,11 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import zip_longest
 from typing import NamedTuple, Protocol
 
 from heldar_mirror.errors import MirrorError, VolumeError
 from heldar_mirror.verify.budget import Purse
-from heldar_mirror.verify.memory import Block, Look, Memory, Scope, Stocked
+from heldar_mirror.verify.memory import Batch, Look, Memory, Scope, Stocked
 
 
 class Looked(NamedTuple):
@@ -63,9 +64,19 @@ class Done:
     unmatched: dict[str, int] = field(default_factory=dict)
 
 
+def order(batches: Sequence[Batch]) -> Iterator[Batch]:
+    """Yield batches in the order in which they are looked at, given in the order of their turns.
+
+    Findings come first. Where there are many of them, every other batch is one of the rest, so that these get round.
+    """
+    findings = [batch for batch in batches if batch.turn == 0]
+    for two in zip_longest(findings, batches[len(findings) :]):
+        yield from filter(None, two)
+
+
 @dataclass(eq=False)
-class Run:
-    """One run over blocks, in their order.
+class Workers:
+    """The threads that look at batches, in their order.
 
     `interrupted` ends it after what is being looked at. `progress` is called after each look, with the camera.
     """
@@ -78,30 +89,30 @@ class Run:
     progress: Callable[[str], None]
 
     done: Done = field(default_factory=Done, init=False)
-    # Held by whoever uses what the threads share: the memory, the purse, the blocks, and what was done.
+    # Held by whoever uses what the threads share: the memory, the purse, the batches, and what was done.
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _ended: bool = field(default=False, init=False)
 
-    def run(self, blocks: Iterator[Block], jobs: int) -> Done:
-        """Look at the segments of the blocks, with so many threads."""
+    def run(self, batches: Iterator[Batch], jobs: int) -> Done:
+        """Look at the segments of the batches, with so many threads."""
         with ThreadPoolExecutor(jobs) as threads:
-            for future in [threads.submit(self._work, blocks) for _ in range(jobs)]:
+            for future in [threads.submit(self._work, batches) for _ in range(jobs)]:
                 future.result()
         return self.done
 
-    def _work(self, blocks: Iterator[Block]) -> None:
+    def _work(self, batches: Iterator[Batch]) -> None:
         try:
             with self.make_looker() as looker:
-                while block := self._next(blocks):
-                    self._look(looker, block)
+                while batch := self._next(batches):
+                    self._look(looker, batch)
         except BaseException:
             self._ended = True  # so that the other threads end as well
             raise
 
-    def _look(self, looker: Looker, block: Block) -> None:
+    def _look(self, looker: Looker, batch: Batch) -> None:
         try:
-            for looked in looker.look(block.camera_id, self._due(block)):
-                self._note(block.camera_id, looked)
+            for looked in looker.look(batch.camera_id, self._due(batch)):
+                self._note(batch.camera_id, looked)
                 if self._is_over():
                     break
         except VolumeError as error:
@@ -110,15 +121,15 @@ class Run:
         except MirrorError as error:
             self._add_problem(str(error))
 
-    def _next(self, blocks: Iterator[Block]) -> Block | None:
+    def _next(self, batches: Iterator[Batch]) -> Batch | None:
         if self._is_over():
             return None
         with self._lock:
-            return next(blocks, None)
+            return next(batches, None)
 
-    def _due(self, block: Block) -> list[Stocked]:
+    def _due(self, batch: Batch) -> list[Stocked]:
         with self._lock:
-            return self.memory.due(self.scope, block)
+            return self.memory.due(self.scope, batch)
 
     def _note(self, camera_id: str, looked: Looked) -> None:
         with self._lock:

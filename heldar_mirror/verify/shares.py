@@ -13,9 +13,9 @@ from functools import partial
 from typing import NamedTuple
 
 from heldar_mirror.verify.chain import Block
-from heldar_mirror.verify.files import Content, Files, Key
+from heldar_mirror.verify.files import Content, Contents, Key
 from heldar_mirror.verify.placing import Place, Tracks, place
-from heldar_mirror.verify.streams import NOTHING, Stream, joined
+from heldar_mirror.verify.streams import EMPTY, Stream, joined
 from heldar_mirror.verify.windows import Windows
 
 # So many places are remembered, of a file and its neighbours on both sides.
@@ -35,7 +35,7 @@ class Placed(NamedTuple):
 class Shares:
     """The places of the files of a camera's mirror, and what of its primary belongs to each."""
 
-    def __init__(self, windows: Windows, primary: Files, mirror: Files, *, hashed: bool) -> None:
+    def __init__(self, windows: Windows, primary: Contents, mirror: Contents, *, hashed: bool) -> None:
         self._windows, self._primary, self._mirror, self._hashed = windows, primary, mirror, hashed
         self._placed: OrderedDict[int, Placed] = OrderedDict()
 
@@ -45,7 +45,7 @@ class Shares:
 
     def of(self, mirror: int, file: int, key: Key) -> range:
         """Return which packets of a track of a file of the primary belong to a file of the mirror."""
-        count = self._primary.content(file).streams.get(key, NOTHING).length()
+        count = self._primary.content(file).streams.get(key, EMPTY).length()
         around = self._windows.around(file)
         first: dict[Position, int] = {}
         for each in around:
@@ -87,7 +87,7 @@ class Shares:
     def _position(self, window: range, key: Key, packet: int) -> Position:
         """Return the position of a packet that is counted within a window."""
         for file in window:
-            stream = self._primary.content(file).streams.get(key, NOTHING)
+            stream = self._primary.content(file).streams.get(key, EMPTY)
             if packet < stream.length():
                 return file, packet
             packet -= stream.length()
@@ -102,7 +102,7 @@ def share_of(contents: Sequence[Content], key: Key, parts: Sequence[range]) -> S
 def _part(stream: Stream | None, part: range) -> Stream:
     """Return a part of the stream of one file."""
     if stream is None:
-        return NOTHING
+        return EMPTY
     begin, end = part.start, part.stop
     digests = stream.digests[32 * begin : 32 * end]
     return Stream(stream.sizes[4 * begin : 4 * end], digests, stream.seconds[begin:end], [0, len(part)])

@@ -18,7 +18,7 @@ from heldar_mirror.verify.windows import SKEW_SECONDS
 # ffmpeg writes 256 KiB at a time, which takes so long at 3.5 kbit/s. Nothing is lost by waiting.
 OPEN_SECONDS = 600
 # A file of the primary that was written so long after its end was changed, or came late.
-LATE_SECONDS = 60
+WRITTEN_LATE_SECONDS = 60
 
 
 class Doubt(NamedTuple):
@@ -51,7 +51,7 @@ def doubts(mirror: "array[int]", primary: Files) -> Iterator[Doubt]:
     """Yield which segments of the mirror to look at again, since a file of the primary was written after its time."""
     for number in range(len(primary.begun) - 1):
         begin, end, changed = primary.begun[number], primary.begun[number + 1], primary.modified[number] // 10**9
-        if changed > end + LATE_SECONDS:
+        if changed > end + WRITTEN_LATE_SECONDS:
             first = max(0, bisect_right(mirror, begin - SKEW_SECONDS) - 1)
             last = bisect_right(mirror, end + SKEW_SECONDS) - 1
             if last >= first:

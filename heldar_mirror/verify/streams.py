@@ -44,7 +44,7 @@ class Stream(NamedTuple):
             yield self.seconds[begin] - reach, self.seconds[-1] + reach
 
 
-NOTHING = Stream(b"", b"", array("d"), [0, 0])
+EMPTY = Stream(b"", b"", array("d"), [0, 0])
 
 
 def spacing(track: PacketTrack) -> float:
@@ -64,7 +64,7 @@ def streamed(begun: int, track: PacketTrack) -> Stream:
 
 def joined(files: Sequence[Stream | None]) -> Stream:
     """Return the streams of files that follow each other as one. A file may lack the track."""
-    found = [each or NOTHING for each in files]
+    found = [each or EMPTY for each in files]
     seconds, starts = array("d"), [0]
     for each in found:
         seconds += each.seconds

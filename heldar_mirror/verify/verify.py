@@ -19,9 +19,8 @@ from heldar_mirror.verify.by_names import by_names
 from heldar_mirror.verify.findings import Finding, decode
 from heldar_mirror.verify.memory import Memory, Scope, Standing, Stocked, opened_memory
 from heldar_mirror.verify.outcomes import Level
-from heldar_mirror.verify.plan import order
 from heldar_mirror.verify.report import CameraReport, Report, Spent
-from heldar_mirror.verify.run import Done, End, Looker, Run
+from heldar_mirror.verify.run import Done, End, Looker, Workers, order
 from heldar_mirror.verify.stock import Doubt, absent, asked
 
 # What is done, and which share of it, from 0 to 1.
@@ -173,17 +172,17 @@ class Verify:
 
     def _look(self, memory: Memory, proof: Proof, camera_ids: Collection[str]) -> Done:
         scope = self._request.scope
-        blocks = memory.blocks(scope, camera_ids)
+        batches = memory.batches(scope, camera_ids)
         standings = memory.standings(scope)
         whole = sum(standings[camera_id].bytes for camera_id in camera_ids if camera_id in standings)
-        self._purse.plan(whole, due=sum(block.bytes for block in blocks))
+        self._purse.plan(whole, due=sum(batch.bytes for batch in batches))
         interrupted = self._request.interrupted
 
         def progress(camera_id: str) -> None:
             self._progress(camera_id, self._purse.done())
 
-        return Run(memory, scope, self._purse, proof.looker, interrupted, progress).run(
-            order(blocks), self._request.jobs
+        return Workers(memory, scope, self._purse, proof.looker, interrupted, progress).run(
+            order(batches), self._request.jobs
         )
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support.made_packets import BEGUN, CAMERA, Made, MadeSide, aac, cut, late, made_packets, pcm, video
 
 from heldar_mirror.verify.clocks import MOST_FILES, clock_difference
-from heldar_mirror.verify.files import Files, Side
+from heldar_mirror.verify.files import Contents
 
 EVERY = range(0, 180, 30)
 
@@ -20,8 +20,8 @@ def packets() -> list[Made]:
 
 
 def difference(primary: MadeSide, mirror: MadeSide, begun: int) -> float | None:
-    theirs = Files(CAMERA, Side("primary", primary, primary.begun()))
-    return clock_difference(theirs, Files(CAMERA, Side("mirror", mirror, mirror.begun())), begun)
+    theirs = Contents(CAMERA, "primary", primary, primary.begun())
+    return clock_difference(theirs, Contents(CAMERA, "mirror", mirror, mirror.begun()), begun)
 
 
 @settings(max_examples=8)

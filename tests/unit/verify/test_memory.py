@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heldar_mirror.errors import StateError
-from heldar_mirror.verify.memory import PROOFS, Block, Look, Memory, Scope, Standing, Stocked, opened_memory
+from heldar_mirror.verify.memory import PROOFS, Batch, Look, Memory, Scope, Standing, Stocked, opened_memory
 from heldar_mirror.verify.outcomes import Level, Outcome
-from heldar_mirror.verify.plan import order
+from heldar_mirror.verify.run import order
 
 HOUR = 3600
 ALL = Scope(Level.PACKETS, 0, 1 << 60, 1 << 60)
@@ -50,8 +50,8 @@ def note(memory: Memory, camera_id: str, *look: Any) -> None:
 
 def due(memory: Memory, scope: Scope = ALL, *camera_ids: str) -> list[tuple[str, int, int]]:
     """What is due, in its order: camera, beginning and turn."""
-    blocks = memory.blocks(scope, camera_ids or memory.camera_ids())
-    return [(block.camera_id, each.begun, block.turn) for block in blocks for each in memory.due(scope, block)]
+    batches = memory.batches(scope, camera_ids or memory.camera_ids())
+    return [(batch.camera_id, each.begun, batch.turn) for batch in batches for each in memory.due(scope, batch)]
 
 
 def test_findings_come_first_then_what_is_new_then_the_oldest_proof(memory: Memory) -> None:
@@ -76,17 +76,17 @@ def test_findings_come_first_then_what_is_new_then_the_oldest_proof(memory: Memo
 
 
 def test_neighbours_are_looked_at_together(memory: Memory) -> None:
-    """Segments of an hour are one block, in the order of time."""
+    """Segments of an hour are one batch, in the order of time."""
     stock(memory, "gate", *range(0, 2 * HOUR, 600))
-    blocks = memory.blocks(ALL, ["gate"])
-    assert blocks == [Block("gate", 1, 1, None, 6, 60), Block("gate", 0, 1, None, 6, 60)]
-    assert [each.begun for each in memory.due(ALL, blocks[1])] == list(range(0, HOUR, 600))
+    batches = memory.batches(ALL, ["gate"])
+    assert batches == [Batch("gate", 1, 1, None, 6, 60), Batch("gate", 0, 1, None, 6, 60)]
+    assert [each.begun for each in memory.due(ALL, batches[1])] == list(range(0, HOUR, 600))
 
 
 def test_many_findings_do_not_keep_the_rest_from_its_turn() -> None:
-    """Every other block is one of the rest."""
-    findings = [Block("gate", hour, 0, 5, 1, 10) for hour in range(3)]
-    rest = [Block("gate", hour, 1, None, 1, 10) for hour in range(2)]
+    """Every other batch is one of the rest."""
+    findings = [Batch("gate", hour, 0, 5, 1, 10) for hour in range(3)]
+    rest = [Batch("gate", hour, 1, None, 1, 10) for hour in range(2)]
     assert list(order([*findings, *rest])) == [findings[0], rest[0], findings[1], rest[1], findings[2]]
     assert list(order(rest)) == rest
     assert list(order([])) == []

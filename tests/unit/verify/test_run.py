@@ -13,8 +13,7 @@ from heldar_mirror.errors import HungError, UnreadableError
 from heldar_mirror.verify.budget import Budget, Purse
 from heldar_mirror.verify.memory import Look, Memory, Scope, Stocked, opened_memory
 from heldar_mirror.verify.outcomes import Level, Outcome
-from heldar_mirror.verify.plan import order
-from heldar_mirror.verify.run import Done, End, Looked, Looker, Run
+from heldar_mirror.verify.run import Done, End, Looked, Looker, Workers, order
 
 HOUR = 3600
 ALL = Scope(Level.PACKETS, 0, 1 << 60, 1 << 60)
@@ -60,14 +59,14 @@ class Fake:
 UNLIMITED = Budget()
 
 
-def make(memory: Memory, fake: Fake, budget: Budget = UNLIMITED) -> Run:
+def make(memory: Memory, fake: Fake, budget: Budget = UNLIMITED) -> Workers:
     purse = Purse(budget)
     purse.plan(whole=10 * SEGMENTS, due=10 * SEGMENTS)
-    return Run(memory, ALL, purse, fake.make, fake.interrupted, lambda _: None)
+    return Workers(memory, ALL, purse, fake.make, fake.interrupted, lambda _: None)
 
 
 def run(memory: Memory, fake: Fake, budget: Budget = UNLIMITED, jobs: int = 1) -> Done:
-    return make(memory, fake, budget).run(order(memory.blocks(ALL, memory.camera_ids())), jobs)
+    return make(memory, fake, budget).run(order(memory.batches(ALL, memory.camera_ids())), jobs)
 
 
 def proven(memory: Memory) -> int:
@@ -96,7 +95,7 @@ def test_a_spent_budget_ends_a_run_and_the_next_one_goes_on(memory: Memory) -> N
     assert run(memory, Fake(), Budget(bytes=1)).end is End.BUDGET
 
 
-def test_what_can_t_be_read_ends_a_block_and_no_more(memory: Memory) -> None:
+def test_what_can_t_be_read_ends_a_batch_and_no_more(memory: Memory) -> None:
     """It is a problem, once, and the rest is looked at."""
 
     def refuse() -> None:
