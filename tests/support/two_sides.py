@@ -1,4 +1,4 @@
-"""Real recordings on both sides, and Heldar's rows of them."""
+"""The same real segment under many names, on both sides, and Heldar's rows of them."""
 
 import contextlib
 import functools
