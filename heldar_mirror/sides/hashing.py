@@ -36,6 +36,8 @@ def hash_tracks(fd: int, tracks: Sequence[Track], progress: Callable[[], None]) 
     """Return the SHA-256 of each packet, by track, 32 bytes each. Raises OSError."""
     _check_size(fd)
     digests = [bytearray() for _ in tracks]
+    # Single pages, such as those of the index, would keep Linux from reading ahead in large pieces, which cost less.
+    drop(fd)
     for count, (number, digest) in enumerate(hash_packets(fd, tracks), 1):
         digests[number] += digest
         if count % DROP_PACKETS == 0:
