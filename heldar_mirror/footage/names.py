@@ -8,8 +8,12 @@ from datetime import datetime, timezone
 # A camera's id is used as the name of a directory, a file and a program. Heldar's own ids consist of a-z, 0-9 and '_'.
 CAMERA_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}")
 
-# A name that the recorder's SEGMENT_NAME makes: YYYYMMDD_HHMMSS.mp4.
-NAME = re.compile(r"([0-9]{8})_([01][0-9]|2[0-3])([0-5][0-9])([0-5][0-9])\.mp4")
+# The parts of a name that the recorder's SEGMENT_NAME makes, YYYYMMDD_HHMMSS.mp4, with their seconds. To look parts up
+# takes half as long as to match the whole name.
+DAY = re.compile(r"[0-9]{8}")
+_HOURS = {f"_{hour:02}": hour * 3600 for hour in range(24)}
+_MINUTES = {f"{minute:02}": minute * 60 for minute in range(60)}
+_SECONDS = {f"{second:02}.mp4": second for second in range(60)}
 
 
 def segment_name(begun: int) -> str:
@@ -20,11 +24,11 @@ def segment_name(begun: int) -> str:
 
 def segment_begun(name: str) -> int | None:
     """Return the Unix time at which a segment was begun, by its name, or None if the name is not a segment's."""
-    match = NAME.fullmatch(name)
-    midnight = _midnight(match[1]) if match else None
-    if match is None or midnight is None or midnight < 0:
+    hour, minute, second = _HOURS.get(name[8:11]), _MINUTES.get(name[11:13]), _SECONDS.get(name[13:])
+    if hour is None or minute is None or second is None:
         return None
-    return midnight + int(match[2]) * 3600 + int(match[3]) * 60 + int(match[4])
+    midnight = _midnight(name[:8])
+    return None if midnight is None else midnight + hour + minute + second
 
 
 # Both are cached: a million names fall on few days, and the segments of all cameras begin in the same minutes.
@@ -35,7 +39,10 @@ def _minute(minutes: int) -> str:
 
 @functools.lru_cache(1024)
 def _midnight(day: str) -> int | None:
+    if not DAY.fullmatch(day):
+        return None
     try:
-        return int(datetime.strptime(day, "%Y%m%d").replace(tzinfo=timezone.utc).timestamp())
+        midnight = int(datetime.strptime(day, "%Y%m%d").replace(tzinfo=timezone.utc).timestamp())
     except ValueError:
         return None
+    return midnight if midnight >= 0 else None

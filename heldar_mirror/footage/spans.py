@@ -13,12 +13,15 @@ class Spans:
     spans: list[tuple[float, float]]
 
     def __init__(self, spans: Iterable[tuple[float, float]] = ()) -> None:
-        self.spans = []
-        for start, end in sorted(spans):
-            if self.spans and start <= self.spans[-1][1]:
-                self.spans[-1] = self.spans[-1][0], max(end, self.spans[-1][1])
-            else:
-                self.spans.append((start, end))
+        begins: list[float] = []
+        ends: list[float] = []
+        for begin, end in sorted(spans):
+            if not ends or begin > ends[-1]:
+                begins.append(begin)
+                ends.append(end)
+            elif end > ends[-1]:
+                ends[-1] = end
+        self.spans = list(zip(begins, ends, strict=True))
 
     def __bool__(self) -> bool:
         return bool(self.spans)

@@ -161,6 +161,8 @@ def _time(text: object) -> float:
     """Return a time in Unix seconds. Raises ValueError."""
     if isinstance(text, str) and text.endswith("+00:00"):
         # Heldar writes it so. This is four times as fast, which is some seconds for millions of rows.
-        with suppress(ValueError):
+        try:
             return datetime.fromisoformat(text).timestamp()
+        except ValueError:
+            pass
     return parse_time(text)
