@@ -477,9 +477,13 @@ def unreadable(kind: str, path: Path) -> None:
         rows = "".join(f"INSERT INTO cameras (id, name) VALUES ('c{n}', '{'x' * 500}');" for n in range(500))  # noqa: S608
         made.execute(f"PRAGMA journal_mode=WAL; BEGIN; {rows} COMMIT;")
         data = path.read_bytes()
-        third = len(data) // 3
-        path.write_bytes(data[: 2 * third] if kind == "cut off" else data[:third] + b"\xff" * third + data[2 * third :])
+        page = data.index(b"c250" + b"x" * 500) // PAGE_BYTES * PAGE_BYTES  # it has rows, and no more than that
+        damaged = data[:page] + b"\xff" * PAGE_BYTES + data[page + PAGE_BYTES :]
+        path.write_bytes(data[: 2 * len(data) // 3] if kind == "cut off" else damaged)
 
+
+# The size of SQLite's pages, unless it is told otherwise.
+PAGE_BYTES = 4096
 
 # Numbers without an end.
 NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
