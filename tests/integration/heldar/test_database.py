@@ -471,19 +471,21 @@ def unreadable(kind: str, path: Path) -> None:
     elif kind == "a view":
         columns = ", ".join(f"i AS {column}" for column in COLUMNS)
         Database(path).execute(f"CREATE VIEW cameras AS {NUMBERS} SELECT {columns} FROM n WHERE i < 0")  # noqa: S608
-    elif kind in ("damaged in the middle", "cut off"):
+    elif kind in ("damaged in the middle", "cut off", "a damaged index"):
         made = Database(path)
         made.execute(SCHEMA)
         rows = "".join(f"INSERT INTO cameras (id, name) VALUES ('c{n}', '{'x' * 500}');" for n in range(500))  # noqa: S608
         made.execute(f"PRAGMA journal_mode=WAL; BEGIN; {rows} COMMIT;")
         data = path.read_bytes()
-        page = data.index(b"c250" + b"x" * 500) // PAGE_BYTES * PAGE_BYTES  # it has rows, and no more than that
-        damaged = data[:page] + b"\xff" * PAGE_BYTES + data[page + PAGE_BYTES :]
-        path.write_bytes(data[: 2 * len(data) // 3] if kind == "cut off" else damaged)
+        third = len(data) // 3
+        path.write_bytes(
+            {
+                "damaged in the middle": data[:third] + b"\xff" * third + data[2 * third :],
+                "cut off": data[: 2 * third],
+                "a damaged index": re.sub(b"c250(?!x)", b"c25x", data),
+            }[kind]
+        )
 
-
-# The size of SQLite's pages, unless it is told otherwise.
-PAGE_BYTES = 4096
 
 # Numbers without an end.
 NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
@@ -497,7 +499,8 @@ KINDS = {
     "a link to nothing": "No such file",
     "no table": "no table cameras",
     "a view": "cameras is a view, expected a table",
-    "damaged in the middle": "is damaged",
+    "damaged in the middle": "malformed",
+    "a damaged index": "is damaged",
     "cut off": "malformed",
 }
 
